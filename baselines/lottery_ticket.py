@@ -1,0 +1,13 @@
+"""The lottery ticket, one shot: the mask of the trained network, on its initial weights, trained from the start.
+
+Frankle and Carbin, ICLR 2019, arXiv:1803.03635. Cost: 2T epochs.
+"""
+
+from lthbench import Network, Run, magnitude, method
+
+
+@method("lottery-ticket", cost="2T", at_zero="dense", cite="Frankle and Carbin, ICLR 2019, arXiv:1803.03635")
+def lottery_ticket(run: Run) -> Network:
+    init = run.init()
+    dense = run.train(init)
+    return run.train(init.masked(run.select(magnitude(dense))))

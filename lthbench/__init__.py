@@ -1,0 +1,50 @@
+"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. What a method author imports is here."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("lthbench")
+except PackageNotFoundError:  # a checkout that is not installed
+    __version__ = "0.0.0"
+
+from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
+from lthbench.models import Model
+from lthbench.pruning.allocate import Scores, erk_mask, global_mask, uniform_mask
+from lthbench.pruning.criteria import alive, magnitude, random_scores
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.network import Network
+from lthbench.pruning.tensors import Tensors
+from lthbench.registry import method
+from lthbench.runs.run import Run
+from lthbench.training.probes import Batches, Gradients, Probe
+from lthbench.training.recipe import Recipe, Steps
+from lthbench.training.rules import L1, Gradual, Live, Rule
+
+__all__ = [
+    "L1",
+    "Batches",
+    "Gradients",
+    "Gradual",
+    "InputError",
+    "Live",
+    "LthbenchError",
+    "Mask",
+    "MethodError",
+    "Model",
+    "Network",
+    "OverBudget",
+    "Probe",
+    "Recipe",
+    "Rule",
+    "Run",
+    "Scores",
+    "Steps",
+    "Tensors",
+    "alive",
+    "erk_mask",
+    "global_mask",
+    "magnitude",
+    "method",
+    "random_scores",
+    "uniform_mask",
+]

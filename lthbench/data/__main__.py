@@ -1,0 +1,20 @@
+"""`python -m lthbench.data NAME FOLDER`: pack an embedded data set in a process of its own (see home.prepare)."""
+
+import sys
+from pathlib import Path
+
+from lthbench.data.packed import pack
+from lthbench.data.sources import EMBEDDED
+from lthbench.errors import InputError
+
+
+def main(name: str, folder: str) -> None:
+    splits, classes = EMBEDDED[name]()
+    pack(Path(folder) / name, name, splits, classes)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (InputError, OSError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,31 @@
+"""Fixed stratified splits: which examples are held out is a function of the labels alone, the same for every seed."""
+
+import hashlib
+
+from torch import Tensor, tensor
+
+
+def holdout(labels: Tensor, count: int, salt: str = "validation") -> tuple[Tensor, Tensor]:
+    """Indices (kept, held out), both ascending: `count` examples, shared over the classes by largest remainder.
+
+    Within a class the examples go in the order of a hash of (salt, index), which no library version can change.
+    """
+    members: dict[int, list[int]] = {}
+    for index, label in enumerate(labels.tolist()):
+        members.setdefault(label, []).append(index)
+    held: list[int] = []
+    for label, share in _shares({c: len(m) for c, m in members.items()}, count).items():
+        held += sorted(members[label], key=lambda i: hashlib.blake2b(f"{salt}/{i}".encode()).digest())[:share]
+    out = set(held)
+    kept = [i for i in range(len(labels)) if i not in out]
+    return tensor(kept), tensor(sorted(held), dtype=labels.dtype)
+
+
+def _shares(sizes: dict[int, int], count: int) -> dict[int, int]:
+    total = sum(sizes.values())
+    exact = {c: count * n / total for c, n in sizes.items()}
+    shares = {c: int(x) for c, x in exact.items()}
+    by_remainder = sorted(exact, key=lambda c: (shares[c] - exact[c], c))
+    for c in by_remainder[: count - sum(shares.values())]:
+        shares[c] += 1
+    return shares

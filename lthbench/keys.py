@@ -1,0 +1,67 @@
+"""Canonical hashing: one value has one key, in every process and on every machine.
+
+Values are written out with a type tag and a length before they are hashed, so that 1, 1.0, "1" and True differ and no
+two lists run together. Only plain values are taken; anything else raises, for a repr or a pickle is no identity.
+This file imports nothing of lthbench. A change of the encoding changes VERSION, and with it every key.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+VERSION = 1
+
+
+def key(*parts: Any) -> str:
+    """The key of some plain values: 32 hexadecimal digits (128 bits of BLAKE2b).
+
+    Takes None, bool, int, float, str, bytes, lists, tuples and mappings with string keys. Raises TypeError for others.
+    """
+    return _hash(parts).hexdigest()
+
+
+def seed(*parts: Any) -> int:
+    """A seed for a generator of its own, in [0, 2^63): a function of the given plain values and nothing else."""
+    return int.from_bytes(_hash(("seed", *parts)).digest()[:8], "big") >> 1
+
+
+def _hash(parts: tuple[Any, ...]) -> "hashlib.blake2b":
+    digest = hashlib.blake2b(digest_size=16)
+    for chunk in _encode((VERSION, *parts)):
+        digest.update(chunk)
+    return digest
+
+
+def _encode(value: Any) -> Iterator[bytes]:
+    match value:
+        case None:
+            yield b"n"
+        case bool():
+            yield b"b1" if value else b"b0"
+        case int():
+            yield from _tagged(b"i", str(int(value)).encode())
+        case float():
+            yield b"f" + struct.pack(">d", value)
+        case str():
+            yield from _tagged(b"s", value.encode())
+        case bytes():
+            yield from _tagged(b"y", value)
+        case list() | tuple():
+            yield b"l" + struct.pack(">q", len(value))
+            for item in value:
+                yield from _encode(item)
+        case Mapping():
+            yield b"m" + struct.pack(">q", len(value))
+            for name in sorted(value):
+                if not isinstance(name, str):
+                    raise TypeError(f"a mapping in a key needs string keys, not {name!r}")
+                yield from _encode(name)
+                yield from _encode(value[name])
+        case _:
+            raise TypeError(f"{type(value).__name__} has no canonical form; make it a plain value first: {value!r}")
+
+
+def _tagged(tag: bytes, payload: bytes) -> Iterator[bytes]:
+    yield tag + struct.pack(">q", len(payload))
+    yield payload

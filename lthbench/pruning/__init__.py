@@ -1,0 +1,1 @@
+"""What a method handles: networks, masks, scores."""

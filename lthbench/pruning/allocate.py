@@ -1,0 +1,134 @@
+"""From scores to a mask with an exact count: over all layers together, at one rate in every layer, or by ERK.
+
+Removed = floor(s N + 1/2), shared over layers by largest remainder. Where scores tie at the border, what stays is drawn
+in a fixed pseudo-random order of (name, index), so neither the position nor the layer order decides.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Generator, Tensor
+
+from lthbench import keys
+from lthbench.errors import MethodError
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.tensors import Tensors, digest, is_planned
+
+Scores = Mapping[str, Tensor]
+"""Higher stays; -inf where already pruned; NaN raises."""
+
+Keep = Callable[[Scores, float], dict[str, Tensor]]
+
+
+def removed_count(size: int, sparsity: float) -> int:
+    """floor(s N + 1/2): how many of `size` weights a sparsity removes."""
+    return math.floor(sparsity * size + 0.5)
+
+
+def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """The highest scores of all layers together."""
+    return _keep(scores, removed_count(sum(t.numel() for t in scores.values()), sparsity))
+
+
+def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """The same sparsity in every layer."""
+    return _keep_by_layer(scores, sparsity, {name: 1 - sparsity for name in scores})
+
+
+def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """Densities proportional to (sum of the dimensions) / (their product), none over 1. Evci et al., ICML 2020."""
+    return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
+
+
+ALLOCATIONS: dict[str, Keep] = {"global": keep_global, "uniform": keep_uniform, "erk": keep_erk}
+
+
+def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
+    """The mask that an allocation makes of scores. Raises MethodError for a NaN, or fewer weights left than asked for."""
+    if not 0 <= sparsity <= 1:
+        raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
+    if is_planned(scores):
+        shapes = {name: t.shape for name, t in scores.items()}
+        removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
+        if removed == 0:
+            return Mask.full(shapes)
+        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), allocation))
+    return Mask(ALLOCATIONS[allocation](scores, sparsity))
+
+
+def global_mask(scores: Scores, sparsity: float) -> Mask:
+    """One pool of all layers, whatever the suite's allocation."""
+    return select(scores, sparsity, "global")
+
+
+def uniform_mask(scores: Scores, sparsity: float) -> Mask:
+    """The same sparsity in every layer, whatever the suite's allocation."""
+    return select(scores, sparsity, "uniform")
+
+
+def erk_mask(scores: Scores, sparsity: float) -> Mask:
+    """Erdős-Rényi-kernel densities, whatever the suite's allocation."""
+    return select(scores, sparsity, "erk")
+
+
+def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
+    """Density by layer; layers that would pass 1 are kept whole and the rest is shared again. Evci et al., ICML 2020."""
+    kept = (1 - sparsity) * sum(shape.numel() for shape in shapes.values())
+    whole: set[str] = set()
+    while True:
+        rest = {n: shape for n, shape in shapes.items() if n not in whole}
+        room = kept - sum(shapes[n].numel() for n in whole)
+        scale = room / sum(sum(shape) for shape in rest.values()) if rest else 0.0
+        over = {n for n, shape in rest.items() if scale * sum(shape) / shape.numel() > 1}
+        if not over:
+            return {n: 1.0 if n in whole else scale * sum(shape) / shape.numel() for n, shape in shapes.items()}
+        whole |= over
+
+
+def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]) -> dict[str, Tensor]:
+    exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
+    counts = {n: math.floor(x) for n, x in exact.items()}
+    missing = removed_count(sum(t.numel() for t in scores.values()), sparsity) - sum(counts.values())
+    for name in sorted(exact, key=lambda n: (counts[n] - exact[n], n))[:missing]:
+        counts[name] += 1
+    return {n: _keep({n: t}, counts[n])[n] for n, t in scores.items()}
+
+
+def _keep(scores: Scores, removed: int) -> dict[str, Tensor]:
+    """All but the `removed` lowest scores of one pool."""
+    flat = torch.cat([t.detach().flatten() for t in scores.values()])
+    _check(scores, flat, removed)
+    if removed == 0:
+        keep = torch.ones_like(flat, dtype=torch.bool)
+    else:
+        border = flat.kthvalue(removed).values
+        keep = flat > border
+        tied = (flat == border).nonzero().flatten()
+        surplus = removed - (flat < border).sum()
+        if surplus < len(tied):
+            order = _tie_order(scores).to(flat.device)[tied].argsort()
+            keep[tied[order[surplus:]]] = True
+    parts = keep.split([t.numel() for t in scores.values()])
+    return {name: part.view_as(t) for (name, t), part in zip(scores.items(), parts, strict=True)}
+
+
+def _check(scores: Scores, flat: Tensor, removed: int) -> None:
+    for name, t in scores.items():
+        if t.isnan().any():
+            raise MethodError(f"the scores of {name} hold NaN; a score says how much a weight should stay")
+    pruned = int((flat == -math.inf).sum())
+    if pruned > removed:
+        raise MethodError(
+            f"asked to remove {removed} of {len(flat)} weights in {', '.join(scores)}, but {pruned} are pruned already "
+            "(their scores are -inf); ask for a higher sparsity, or score from a network that still has them"
+        )
+
+
+def _tie_order(scores: Tensors) -> Tensor:
+    """A pseudo-random number for every (name, index), the same in every call."""
+    numbers = [
+        torch.randint(1 << 62, (t.numel(),), generator=Generator().manual_seed(keys.seed("ties", name)))
+        for name, t in scores.items()
+    ]
+    return torch.cat(numbers)

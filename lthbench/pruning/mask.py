@@ -1,0 +1,103 @@
+"""A mask: which prunable weights remain."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from lthbench import keys
+from lthbench.errors import MethodError, ValueLooked
+from lthbench.pruning.tensors import Planned, Tensors, copies, digest, is_planned
+
+
+class Mask:
+    """Boolean tensors by parameter name; True is kept. Immutable: `tensors` hands out copies."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], removed: int | None = None):
+        wrong = [name for name, t in tensors.items() if t.dtype != torch.bool]
+        if wrong:
+            raise MethodError(f"a mask holds boolean tensors, but {', '.join(wrong)} is not; write scores > 0, say")
+        self._tensors = copies(tensors)
+        self._removed = removed
+
+    @classmethod
+    def planned(cls, shapes: Mapping[str, torch.Size], removed: int | None, lineage: str) -> "Mask":
+        """A mask of which only the shapes, perhaps the count, and the lineage are known."""
+        tensors = {n: Planned.of(shape, keys.key(lineage, n), torch.bool) for n, shape in shapes.items()}
+        return cls(tensors, removed)
+
+    @classmethod
+    def full(cls, shapes: Mapping[str, torch.Size]) -> "Mask":
+        """The mask that removes nothing."""
+        return cls({name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()})
+
+    @property
+    def tensors(self) -> Tensors:
+        """Private copies, by parameter name."""
+        return copies(self._tensors)
+
+    @cached_property
+    def removed(self) -> int:
+        """How many weights the mask removes."""
+        if self._removed is None and is_planned(self._tensors):
+            raise ValueLooked("the count of a planned mask")
+        return sum(int((~t).sum()) for t in self._tensors.values()) if self._removed is None else self._removed
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is known to remove nothing."""
+        return self._removed == 0 if is_planned(self._tensors) else self.removed == 0
+
+    @cached_property
+    def prunable(self) -> int:
+        """How many weights the mask speaks of."""
+        return sum(t.numel() for t in self._tensors.values())
+
+    @property
+    def sparsity(self) -> float:
+        """removed / prunable."""
+        return self.removed / self.prunable
+
+    @cached_property
+    def digest(self) -> str:
+        """A key of the content."""
+        return digest(self._tensors)
+
+    @property
+    def layers(self) -> dict[str, tuple[int, int]]:
+        """(removed, size) of every prunable parameter."""
+        return {name: (int((~t).sum()), t.numel()) for name, t in self._tensors.items()}
+
+    def __and__(self, other: "Mask") -> "Mask":
+        """What both keep."""
+        return Mask({name: t & other._tensors[name] for name, t in self._tensors.items()})
+
+    def shuffled(self, g: Generator, within: Literal["layer", "all"] = "layer") -> "Mask":
+        """The same counts at random places: by layer, or over all layers together."""
+        if is_planned(self._tensors):
+            state = g.get_state().numpy().tobytes()
+            lineage = keys.key("shuffled", self.digest, within, state)
+            torch.rand(1, generator=g)  # the next mask that this generator shuffles is another one
+            return Mask.planned({n: t.shape for n, t in self._tensors.items()}, self._removed, lineage)
+        if within == "layer":
+            return Mask({n: t.flatten()[torch.randperm(t.numel(), generator=g)].view_as(t) for n, t in self._tensors.items()})
+        flat = torch.cat([t.flatten() for t in self._tensors.values()])
+        flat = flat[torch.randperm(len(flat), generator=g)]
+        parts = flat.split([t.numel() for t in self._tensors.values()])
+        return Mask({n: part.view_as(t) for (n, t), part in zip(self._tensors.items(), parts, strict=True)})
+
+    def distance(self, other: "Mask") -> float:
+        """The share of prunable positions that differ."""
+        differ = sum(int((t != other._tensors[name]).sum()) for name, t in self._tensors.items())
+        return differ / self.prunable
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mask) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"Mask({self.prunable} prunable, digest {self.digest})"

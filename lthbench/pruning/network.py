@@ -1,0 +1,194 @@
+"""An immutable handle on a network: what a method is given, and what it returns."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Size, Tensor, nn
+
+from lthbench.errors import MethodError, unknown
+from lthbench.models import Model
+from lthbench.pruning.lineage import Edit, Lineage
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.state import State, module_of
+from lthbench.pruning.tensors import Planned, Tensors, copies, digest
+from lthbench.training.recipe import Clock, Position, Steps
+
+if TYPE_CHECKING:
+    from lthbench.training.trajectory import Trajectory
+
+
+class Owner(Protocol):
+    """The run that a network belongs to, as far as a network needs it."""
+
+    def load(self, net: "Network") -> State: ...
+    def clock(self, model: Model) -> Clock: ...
+
+
+class Network:
+    """Weights, buffers and a mask at a position of a training, by their lineage. Every method returns a new Network.
+
+    Tensors are loaded when they are looked at, and handed out as private copies: writing to one changes nothing else.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        lineage: Lineage,
+        mask: Mask | None,
+        position: Position = 0,
+        trajectory: "Trajectory | None" = None,
+        content: Mapping[str, Tensors] | None = None,
+    ):
+        self._owner, self._mask, self._position = owner, mask, position
+        self.lineage, self.trajectory = lineage, trajectory
+        self.content = dict(content or {})  # the tensors of the edits, by digest
+        self._state: State | None = None
+        self._handed: dict[str, dict[str, Tensor]] = {}
+
+    @property
+    def key(self) -> str:
+        """Equal keys are equal tensors."""
+        return self.lineage.key
+
+    @property
+    def model(self) -> Model:
+        return self.lineage.model
+
+    @property
+    def step(self) -> int:
+        """Where it stands in its training, in optimizer steps."""
+        return self._clock.step(self._position)
+
+    @property
+    def epoch(self) -> float:
+        """Where it stands in its training, in epochs."""
+        return self.step / self._clock.steps_per_epoch
+
+    @property
+    def position(self) -> Position:
+        """Where it stands, as it was said: in epochs or in Steps."""
+        return self._position
+
+    @property
+    def params(self) -> Tensors:
+        """All parameters, by name."""
+        return self._hand("params", lambda state: state.params)
+
+    @property
+    def prunable(self) -> Tensors:
+        """The parameters that pruning may touch, by name."""
+        return self._hand("prunable", lambda state: {name: state.params[name] for name in self.model.prunable_shapes})
+
+    @property
+    def buffers(self) -> Tensors:
+        """Buffers (running statistics), by name."""
+        return self._hand("buffers", lambda state: state.buffers)
+
+    @property
+    def state(self) -> Tensors:
+        """What the rule of the last training left."""
+        return self._hand("state", lambda state: state.rule)
+
+    @property
+    def mask(self) -> Mask:
+        """Which prunable weights remain."""
+        if self._mask is None:
+            self._mask = Mask(self._load().mask)
+        return self._mask
+
+    def masked(self, mask: Mask) -> "Network":
+        """Without what `mask` removes: masks intersect, the momentum of what remains is kept."""
+        self._check(mask)
+        both = mask if self.mask.is_full else self.mask & mask
+        return self if both == self.mask else self._edited("masked", both, trajectory=self.trajectory)
+
+    def with_mask(self, mask: Mask) -> "Network":
+        """With this mask in place of its own: what comes back is zero, the momentum is cleared."""
+        self._check(mask)
+        return self._edited("with_mask", mask)
+
+    def with_weights(self, tensors: Tensors) -> "Network":
+        """With other values for the named parameters and buffers; the mask stays, the momentum is cleared."""
+        self.unchanged()
+        known = {name: t.shape for name, t in {**self.params, **self.buffers}.items()}
+        _same_shapes("with_weights", {name: t.shape for name, t in tensors.items()}, known)
+        own = copies(tensors)
+        name = digest(own)
+        return Network(
+            self._owner,
+            self.lineage.edited(Edit("with_weights", name)),
+            self._mask,
+            self._standing,
+            content=self.content | {name: own},
+        )
+
+    def at(self, position: Position) -> "Network":
+        """The same tensors at another position of the schedule (an epoch, or Steps(n)); the momentum is cleared."""
+        self.unchanged()
+        if position < 0:
+            raise MethodError(f"at({position}): a position is not before the start; write at(0)")
+        return Network(self._owner, self.lineage, self._mask, position, content=self.content)
+
+    def module(self) -> nn.Module:
+        """A private nn.Module in eval mode, on the CPU."""
+        return module_of(self.model, self._load()).eval()
+
+    def belongs_to(self, owner: Owner) -> bool:
+        return self._owner is owner
+
+    def unchanged(self) -> None:
+        """Raises MethodError if a tensor that it handed out was changed in place: that would change nothing."""
+        for part, tensors in self._handed.items():
+            for name, t in tensors.items():
+                if not isinstance(t, Planned) and t._version:
+                    raise MethodError(
+                        f"net.{part}[{name!r}] was changed in place, which changes no network; "
+                        f"write net.with_weights({{{name!r}: …}}), or clone() a tensor before you compute in it"
+                    )
+
+    @property
+    def _clock(self) -> Clock:
+        return self.trajectory.clock if self.trajectory else self._owner.clock(self.model)
+
+    @property
+    def _standing(self) -> Position:
+        return Steps(self.step) if self.trajectory else self._position
+
+    def _edited(self, kind: Any, mask: Mask, trajectory: "Trajectory | None" = None) -> "Network":
+        self.unchanged()
+        return Network(
+            self._owner,
+            self.lineage.edited(Edit(kind, mask.digest)),
+            mask,
+            self._standing,
+            trajectory,
+            self.content | {mask.digest: mask.tensors},
+        )
+
+    def _check(self, mask: Mask) -> None:
+        shapes = {name: t.shape for name, t in mask.tensors.items()}
+        missing = self.model.prunable_shapes.keys() - shapes.keys()
+        if missing:
+            raise MethodError(f"the mask says nothing of {', '.join(sorted(missing))}; a mask names every prunable parameter")
+        _same_shapes("mask", shapes, self.model.prunable_shapes)
+
+    def _load(self) -> State:
+        if self._state is None:
+            self._state = self._owner.load(self)
+        return self._state
+
+    def _hand(self, part: str, select: Any) -> Tensors:
+        if part not in self._handed:
+            self._handed[part] = copies(select(self._load()))
+        return self._handed[part]
+
+    def __repr__(self) -> str:
+        return f"Network({self.model.name}, epoch {self.epoch:g}, key {self.key})"
+
+
+def _same_shapes(what: str, given: Mapping[str, Size], known: Mapping[str, Size]) -> None:
+    for name, shape in given.items():
+        if name not in known:
+            raise MethodError(f"{what}: " + unknown("parameter", name, known))
+        if shape != known[name]:
+            raise MethodError(f"{what}: {name} has shape {list(known[name])}, not {list(shape)}")

@@ -1,0 +1,182 @@
+"""Suites: versioned grids read from TOML, validated on the way in, frozen from then on."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lthbench import budget, keys
+from lthbench.errors import InputError, unknown
+from lthbench.models import SCHEMES, Model
+from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.training.numerics import PRECISIONS
+from lthbench.training.recipe import Recipe
+
+_ROOT = Path(__file__).parent
+FOLDER = next(path for path in (_ROOT / "suites", _ROOT.parent / "suites") if path.is_dir())
+
+
+def _one_of(what: str, known: Any) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(unknown(what, name, known))
+        return name
+
+    return AfterValidator(check)
+
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Workload(_Frozen):
+    """A model with its initialisation on a data set, which parameters are prunable, and what counts as similar there.
+
+    `tolerance` is in percentage points of test accuracy. `sufficient`: the recipe trains the dense network well.
+    """
+
+    model: str
+    dataset: str
+    init: Annotated[str, _one_of("initialisation", SCHEMES)] = "kaiming-normal"
+    prunable: tuple[str, ...] = ("*.weight",)
+    dense: tuple[str, ...] = ("*.bias",)
+    tolerance: float = Field(0.5, gt=0)
+    sufficient: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}/{self.dataset}"
+
+    def build(self, shape: tuple[int, int, int], classes: int) -> Model:
+        """The model for images of this shape. Raises InputError if a parameter is not classified."""
+        model = Model(self.model, shape, classes, self.prunable, self.dense)
+        if not model.prunable_count:
+            raise InputError(f"workload {self.name}: prunable = {list(self.prunable)} matches no parameter")
+        return model
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid."""
+
+    workload: Workload
+    learning_rate: float
+    sparsity: float
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.workload.name} lr {self.learning_rate:g} sparsity {self.sparsity:g} seed {self.seed}"
+
+
+class Suite(_Frozen):
+    """workloads x learning rates x sparsities x seeds, and how methods are run on them.
+
+    `seeds`: how many, or the declared looks ([3, 5, 10]). `budget`: a formula in T and n, or "none". `validation`: how
+    many training examples are held out. `duels`: pairs of methods; `tickets`: methods that verdicts are given on.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    version: str = Field(pattern=r"^\d+\.\d+$")
+    about: str = ""
+    methods: tuple[str, ...] = Field(min_length=1)
+    workload: tuple[Workload, ...] = Field(min_length=1)
+    learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    sparsities: tuple[Fraction, ...] = Field(min_length=1)
+    seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...]
+    budget: str
+    allocation: Annotated[str, _one_of("allocation", ALLOCATIONS)] = "global"
+    precision: Annotated[str, _one_of("precision", PRECISIONS)] = "fp32"
+    validation: int = Field(ge=0)
+    recipe: Recipe
+    duels: tuple[tuple[str, str], ...] = (("lottery-ticket", "prune-finetune"),)
+    tickets: tuple[str, ...] = ("lottery-ticket",)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.budget_epochs(self.sparsities[0])
+        for name in ("methods", "learning_rates", "sparsities"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} = {list(values)} names something twice")
+        return self
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """A suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
+        file = _find(str(path))
+        try:
+            content = tomllib.loads(file.read_text())
+            rates = content.get("learning_rates") or [0.1]
+            content["recipe"] = {"lr": rates[0], **content["recipe"]} if "recipe" in content else None
+            return cls(**content)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{file}: {error}") from None
+        except ValidationError as error:
+            raise InputError("; ".join(_problem(file, e) for e in error.errors())) from None
+        except (InputError, TypeError) as error:
+            raise InputError(f"{file}: {error}") from None
+
+    @cached_property
+    def hash(self) -> str:
+        """A key of everything that a result may depend on."""
+        content = self.model_dump(mode="json", exclude={"about", "methods", "duels", "tickets", "recipe"})
+        return keys.key("suite", content, self.recipe.replace(lr=0.0).identity, self.recipe.fine_tune_lr)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which statements are made."""
+        return (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+
+    def budget_epochs(self, sparsity: float) -> float | None:
+        """Epochs that a method may spend at a sparsity; None where the suite sets no budget."""
+        if self.budget == "none":
+            return None
+        return budget.evaluate(self.budget, {"T": self.recipe.epochs, "n": len(budget.rounds(sparsity))})
+
+    def cells(self, dense: bool = False) -> list[Cell]:
+        """The grid, seeds innermost, so that neighbours share no training; sparsity 0 alone for dense references."""
+        return [
+            Cell(workload, rate, sparsity, seed)
+            for workload in self.workload
+            for sparsity in ((0.0,) if dense else self.sparsities)
+            for rate in self.learning_rates
+            for seed in range(max(self.looks))
+        ]
+
+
+def names() -> list[str]:
+    """The suites that come with lthbench."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def _find(path: str) -> Path:
+    """A file; else, for `digits` or `suites/digits.toml` typed outside a checkout, the one that comes with lthbench."""
+    if Path(path).is_file():
+        return Path(path)
+    own = FOLDER / f"{Path(path).stem}.toml"
+    if own.is_file() and path in (own.stem, f"suites/{own.name}"):
+        return own
+    raise InputError(unknown("suite", path, names()) + " Give one of these, or the path of a TOML file.")
+
+
+def _problem(file: Path, error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"]) or "suite"
+    if error["type"] in ("missing", "extra_forbidden"):
+        what = "is missing" if error["type"] == "missing" else "is not a key of a suite"
+        return f"{file}: {where} {what}" + _known(error["loc"])
+    return f"{file}: {where} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _known(location: tuple[Any, ...]) -> str:
+    tables: dict[Any, Any] = {"recipe": Recipe.__dataclass_fields__, "workload": Workload.model_fields}
+    fields = tables.get(location[0]) if len(location) > 1 else Suite.model_fields
+    return "; " + unknown("key", str(location[-1]), fields or ()).split(".", 1)[1].strip()
+
+
+Track = Literal["one-shot", "iterative", "dense"]

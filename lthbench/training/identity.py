@@ -1,0 +1,53 @@
+"""What a rule or a probe is, for keys: its name, version and fields, and its source where it is not part of lthbench."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from torch import Tensor
+
+from lthbench import keys
+from lthbench.errors import MethodError
+from lthbench.pruning.tensors import digest
+
+_PACKAGE = Path(__file__).parent.parent
+_METHODS = _PACKAGE / "baselines"  # where they lie in an installed package; a method file is a method file everywhere
+
+
+def identity(thing: Any) -> dict[str, Any]:
+    """Plain values that differ whenever what it computes may differ. Takes frozen dataclasses only."""
+    kind = type(thing)
+    if not (is_dataclass(thing) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        raise MethodError(f"{kind.__name__} must be a frozen dataclass: its fields are its identity")
+    hints = get_type_hints(kind)
+    return {
+        "name": kind.__qualname__,
+        "version": getattr(kind, "version", 1),
+        "fields": {f.name: _plain(getattr(thing, f.name), hints.get(f.name)) for f in fields(thing)},
+        "sources": sources(kind),
+    }
+
+
+def sources(kind: type) -> list[str]:
+    """Digests of the files that define the class and its bases, outside lthbench."""
+    files = {Path(path) for path in map(_file, inspect.getmro(kind)) if path}
+    return [keys.key(path.read_bytes()) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
+
+
+def _file(kind: type) -> str | None:
+    try:
+        return inspect.getsourcefile(kind) if kind.__module__ not in ("builtins", "typing") else None
+    except (TypeError, OSError):
+        return None
+
+
+def _plain(value: Any, declared: Any) -> Any:
+    if declared is float and isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, Tensor):
+        return digest({"": value})
+    if isinstance(value, Mapping):
+        return {name: _plain(item, None) for name, item in value.items()}
+    return identity(value) if is_dataclass(value) else value

@@ -1,0 +1,66 @@
+"""Precisions, and the build: what a bit-for-bit promise is bounded by."""
+
+import contextlib
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lthbench import keys
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+def set_up(device: torch.device) -> None:
+    """One thread, deterministic algorithms: what every process does before it computes anything that enters a result."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+
+
+@contextlib.contextmanager
+def precision(name: str, device: torch.device) -> Any:
+    """Computes in a numerics class: fp32, tf32 (matrix products of fp32 on CUDA) or bf16 (autocast)."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def build(device: torch.device) -> dict[str, str]:
+    """Device, processor, instruction set and library versions: results are equal bit for bit within one build."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "device": device.type,
+        "kind": kind,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "cuda": str(torch.version.cuda) if device.type == "cuda" else "",
+    }
+
+
+def build_key(device: torch.device) -> str:
+    """A short key of the build, for addresses in the store."""
+    return keys.key("build", build(device))[:12]
+
+
+def default_device() -> torch.device:
+    """CUDA where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

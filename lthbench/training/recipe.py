@@ -1,0 +1,116 @@
+"""How one training goes, and where in it a network stands."""
+
+from dataclasses import asdict, dataclass
+from dataclasses import replace as _replace
+from typing import Any
+
+from lthbench.errors import InputError
+from lthbench.training.augment import AUGMENTATIONS
+from lthbench.training.schedule import SCHEDULES
+
+
+class Steps(int):
+    """A number of optimizer steps, where a plain int means epochs."""
+
+
+Position = int | Steps
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Converts between epochs, steps and examples: `size` examples an epoch, the last batch of an epoch may be smaller."""
+
+    epochs: int
+    batch: int
+    size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.size // self.batch)
+
+    @property
+    def total(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    def step(self, position: Position) -> int:
+        """The step at a position given in epochs or in Steps."""
+        return int(position) if isinstance(position, Steps) else int(position) * self.steps_per_epoch
+
+    def examples(self, step: int) -> int:
+        """Training examples seen in the first `step` steps."""
+        epochs, rest = divmod(step, self.steps_per_epoch)
+        return epochs * self.size + min(rest * self.batch, self.size)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one training goes. `drops` and `warmup` are fractions of the whole; `lr` is the peak rate.
+
+    SGD with momentum and weight decay on every parameter, as in torch.optim.SGD. A step schedule multiplies the rate by
+    `gamma` at every drop. `examples`: train on a fixed seeded subset of so many. `fine_tune_lr`: the rate of
+    Run.fine_tune, by default the last one of the schedule (Renda et al. 2020).
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  a suite with another key is refused
+
+    epochs: int
+    batch: int
+    lr: float
+    schedule: str = "step"
+    drops: tuple[float, ...] = ()
+    gamma: float = 0.1
+    warmup: float = 0.0
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augment: str = "none"
+    fine_tune_lr: float | None = None
+    examples: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in (("epochs", 1), ("batch", 1), ("lr", 0.0), ("examples", 1)):
+            value = getattr(self, name)
+            if value is not None and not value >= low:
+                raise InputError(f"recipe: {name} = {value!r} must be at least {low}")
+        for name, known in (("schedule", SCHEDULES), ("augment", AUGMENTATIONS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"recipe: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """The same recipe with some fields changed."""
+        try:
+            return _replace(self, **changes)
+        except TypeError:
+            raise InputError(f"a recipe has no {', '.join(changes.keys() - asdict(self).keys())}") from None
+
+    def clock(self, size: int) -> Clock:
+        """The clock of this recipe on a training split of `size` examples."""
+        if self.examples is not None and self.examples > size:
+            raise InputError(f"recipe: examples = {self.examples}, but the training split has {size}")
+        return Clock(self.epochs, self.batch, self.examples or size)
+
+    @property
+    def pace(self) -> tuple[Any, ...]:
+        """What a position in the schedule means under this recipe; another learning rate does not change it."""
+        return self.epochs, self.batch, self.examples, self.warmup
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All fields that change a training, coerced to their declared types, for keys."""
+        fields = asdict(self)
+        fields.pop("fine_tune_lr")
+        floats = ("lr", "gamma", "warmup", "momentum", "weight_decay", "label_smoothing")
+        return fields | {name: float(fields[name]) for name in floats} | {"drops": [float(d) for d in self.drops]}
+
+    def fine_tuning(self, epochs: int) -> "Recipe":
+        """Constant training for `epochs` at `fine_tune_lr`, by default the last rate of the schedule.
+
+        Raises InputError where the schedule ends under a thousandth of its peak and names no rate.
+        """
+        last = self.lr * SCHEDULES[self.schedule](self, 1.0)
+        rate = last if self.fine_tune_lr is None else self.fine_tune_lr
+        if self.fine_tune_lr is None and last < self.lr / 1000:
+            raise InputError(f"a {self.schedule} schedule ends at {last:g}: name fine_tune_lr in the recipe")
+        return self.replace(epochs=epochs, lr=rate, schedule="constant", drops=(), warmup=0.0)

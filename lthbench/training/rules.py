@@ -1,0 +1,125 @@
+"""Rules: what happens inside a training beside the gradient step. They run in the worker, on the training device."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from lthbench import keys
+from lthbench.pruning.allocate import Keep, Scores
+from lthbench.pruning.tensors import Tensors
+
+
+class Live:
+    """What a rule sees of a running training. All tensors are the training's own, by parameter name."""
+
+    params: dict[str, Tensor]
+    grads: dict[str, Tensor]  # of the loss by the parameters, dense: they exist at pruned positions too
+    momentum: dict[str, Tensor]
+    mask: dict[str, Tensor]  # boolean, prunable parameters
+    state: dict[str, Tensor]  # the rule's own
+    prunable: tuple[str, ...]
+    step: int  # steps done before this one
+    total: int
+    steps_per_epoch: int
+    lr: Tensor  # of this step, a scalar
+
+    def __init__(self, keep: Keep, seed: tuple[int, int], total: int, steps_per_epoch: int):
+        self._keep, self._seed = keep, seed
+        self.total, self.steps_per_epoch = total, steps_per_epoch
+
+    @property
+    def generator(self) -> Generator:
+        """A generator on the CPU that is a function of the seed, the order and the step."""
+        return Generator().manual_seed(keys.seed("rule", *self._seed, self.step))
+
+    def select(self, scores: Scores, sparsity: float) -> dict[str, Tensor]:
+        """The suite's allocation, with an exact count: boolean tensors by name."""
+        return self._keep(scores, sparsity)
+
+    def set_mask(self, mask: Tensors) -> None:
+        """Replaces the mask; zeroes what goes and what comes, and its momentum."""
+        for name, new in mask.items():
+            stays = self.mask[name] & new
+            for tensors in (self.params, self.momentum):
+                if name in tensors:
+                    tensors[name].masked_fill_(~stays, 0.0)
+            self.mask[name] = new
+
+
+class Rule:
+    """Base of all rules. A rule is a frozen dataclass: its name, `version`, fields and source are its identity.
+
+    `every`: steps between two calls of after_step. `penalty`, `trained` and `weights` are part of every step and may not
+    look at values; `after_step`, `done` and `finish` may.
+    """
+
+    version: ClassVar[int] = 1
+    every: int = 0
+
+    def start(self, s: Live) -> dict[str, Tensor]:
+        """Tensors of its own, kept with the network."""
+        return {}
+
+    def trained(self, s: Live) -> dict[str, Tensor]:
+        """What the optimizer moves."""
+        return s.params
+
+    def weights(self, s: Live) -> dict[str, Tensor]:
+        """What the forward pass uses. A rule that changes this applies the mask itself."""
+        return s.params
+
+    def penalty(self, s: Live) -> Tensor | float:
+        """Added to the loss of every step."""
+        return 0.0
+
+    def after_step(self, s: Live) -> None:
+        """Called after every `every` steps."""
+
+    def done(self, s: Live) -> bool:
+        """Asked at the end of every epoch; True ends the training there."""
+        return False
+
+    def finish(self, s: Live) -> None:
+        """Called on a copy at the end of every training, to leave plain weights and a mask."""
+
+
+def overrides(rule: Rule | None, hook: str) -> bool:
+    """Whether the rule has a hook of its own."""
+    return rule is not None and getattr(type(rule), hook) is not getattr(Rule, hook)
+
+
+
+@dataclass(frozen=True)
+class L1(Rule):
+    """The L1 norm of the prunable weights, times `strength`, added to the loss."""
+
+    strength: float
+
+    def penalty(self, s: Live) -> Tensor:
+        return self.strength * torch.stack([s.params[n].abs().sum() for n in s.prunable]).sum()
+
+
+@dataclass(frozen=True)
+class Gradual(Rule):
+    """Gradual magnitude pruning: a cubic rise of the sparsity from `begin` to `end` (fractions of the training).
+
+    s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878.
+    """
+
+    final: float
+    every: int = 100
+    begin: float = 0.2
+    end: float = 0.75
+
+    def sparsity(self, t: float) -> float:
+        """The sparsity at a fraction of the training."""
+        x = min(1.0, max(0.0, (t - self.begin) / (self.end - self.begin)))
+        return self.final * (1 - (1 - x) ** 3)
+
+    def after_step(self, s: Live) -> None:
+        scores = {n: s.params[n].detach().abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}
+        s.set_mask(s.select(scores, self.sparsity((s.step + 1) / s.total)))

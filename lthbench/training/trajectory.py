@@ -1,0 +1,68 @@
+"""A training as plain data: from where, how, and on what. Every stop on it is a state."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lthbench import keys
+from lthbench.models import Model
+from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.training.identity import identity
+from lthbench.training.recipe import Clock, Recipe
+from lthbench.training.rules import Rule
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The steps `first` … clock.total of a recipe, from a network, in one order of the data.
+
+    `data` is the fingerprint of the training examples, `seed` and `order` fix every random choice on the way.
+    """
+
+    start: Lineage
+    first: int
+    momentum: bool
+    recipe: Recipe
+    clock: Clock
+    dataset: str
+    validation: int
+    data: str
+    precision: str
+    seed: int
+    order: int
+    rule: Rule | None = None
+    allocation: str = "global"
+
+    @property
+    def model(self) -> Model:
+        return self.start.model
+
+    @cached_property
+    def key(self) -> str:
+        return keys.key("train", VERSION, self._parts)
+
+    def state(self, step: int) -> Trained:
+        """The state after `step` steps."""
+        return Trained(self.model, self.key, step)
+
+    def continues(self, recipe: Recipe, rule: Rule | None, order: int) -> bool:
+        """Whether training under these is the same trajectory."""
+        same_rule = (rule and identity(rule)) == (self.rule and identity(self.rule))
+        return recipe.identity == self.recipe.identity and order == self.order and same_rule
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        rule = self.rule and [identity(self.rule), self.allocation, sorted(self.model.prunable_shapes)]
+        return {
+            "start": self.start.key,
+            "first": self.first,
+            "momentum": self.momentum,
+            "recipe": self.recipe.identity,
+            "data": self.data,
+            "precision": self.precision,
+            "seed": self.seed,
+            "order": self.order,
+            "rule": rule or None,
+        }
