@@ -43,7 +43,7 @@ def _multiplied(formula: str) -> list[str]:
         if not found:
             raise ValueError(f"at {formula[at:]!r}")
         token, at = found.group(1), found.end()
-        if tokens and _ends_value(tokens[-1]) and (token == "(" or _ends_value(token) and token != ")"):
+        if tokens and _ends_value(tokens[-1]) and (token == "(" or (_ends_value(token) and token != ")")):
             tokens.append("*")
         tokens.append(token)
     return tokens

@@ -67,7 +67,9 @@ class Manifest:
             fields |= {name: tuple(fields[name]) for name in ("shape", "mean", "std")}
             manifest = cls(**fields)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{folder} holds no packed data set ({error}); remove the folder to pack it anew.") from None
+            raise InputError(
+                f"{folder} holds no packed data set ({error}); remove the folder to pack it anew."
+            ) from None
         if manifest.format != FORMAT:
             raise InputError(f"{folder} is packed in format {manifest.format}, this is {FORMAT}; remove the folder.")
         return manifest
@@ -105,7 +107,9 @@ def unpack(folder: Path, split: str) -> Examples:
         raise InputError(f"{folder} is damaged ({error}); remove the folder to pack it anew.") from None
     examples = Examples(images, labels)
     if examples.fingerprint != manifest.fingerprints[split]:
-        raise InputError(f"{folder}: the {split} images are not those of its manifest; remove the folder to pack it anew.")
+        raise InputError(
+            f"{folder}: the {split} images are not those of its manifest; remove the folder to pack it anew."
+        )
     return examples
 
 

@@ -26,7 +26,7 @@ def _uses(model: Model) -> dict[str, int]:
         def hook(layer: nn.Module, _: object, out: Tensor) -> None:
             uses[f"{name}.weight"] = out.shape[2:].numel()
 
-        layers[name].register_forward_hook(hook)  # type: ignore[arg-type]
+        layers[name].register_forward_hook(hook)
 
     layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
     for name in layers:

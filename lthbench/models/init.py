@@ -57,7 +57,9 @@ def initial_tensors(model: Model, scheme: str, seed: int, stream: int) -> dict[s
             generator = Generator().manual_seed(keys.seed("init", name, seed, stream))
             tensors[name] = _initial(layer, name, parameter.shape, SCHEMES[scheme], generator)
         for name, buffer in layer.named_buffers(prefix, recurse=False):
-            tensors[name] = (torch.ones if name.endswith("running_var") else torch.zeros)(buffer.shape, dtype=buffer.dtype)
+            tensors[name] = (torch.ones if name.endswith("running_var") else torch.zeros)(
+                buffer.shape, dtype=buffer.dtype
+            )
     return tensors
 
 

@@ -68,7 +68,9 @@ class Model:
         allowed = round(density * self.prunable_count)
         low, high = 0.0, self.width
         if replace(self, width=low).prunable_count > allowed:
-            raise InputError(f"no {self.name} is narrow enough for {allowed} prunable weights; ask for a lower sparsity")
+            raise InputError(
+                f"no {self.name} is narrow enough for {allowed} prunable weights; ask for a lower sparsity"
+            )
         if self.prunable_count <= allowed:
             return self
         while high - low > 1e-6:

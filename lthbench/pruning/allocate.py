@@ -33,7 +33,7 @@ def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """The same sparsity in every layer."""
-    return _keep_by_layer(scores, sparsity, {name: 1 - sparsity for name in scores})
+    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
 
 
 def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:

@@ -65,5 +65,7 @@ class Lineage:
 
     def edited(self, edit: Edit) -> "Lineage":
         """With one more edit; masking twice is masking once by the intersection, which `edit` then is."""
-        kept = self.edits[:-1] if edit.kind == "masked" and self.edits and self.edits[-1].kind == "masked" else self.edits
+        kept = (
+            self.edits[:-1] if edit.kind == "masked" and self.edits and self.edits[-1].kind == "masked" else self.edits
+        )
         return Lineage(self.root, (*kept, edit))

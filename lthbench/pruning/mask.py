@@ -82,7 +82,9 @@ class Mask:
             torch.rand(1, generator=g)  # the next mask that this generator shuffles is another one
             return Mask.planned({n: t.shape for n, t in self._tensors.items()}, self._removed, lineage)
         if within == "layer":
-            return Mask({n: t.flatten()[torch.randperm(t.numel(), generator=g)].view_as(t) for n, t in self._tensors.items()})
+            return Mask(
+                {n: t.flatten()[torch.randperm(t.numel(), generator=g)].view_as(t) for n, t in self._tensors.items()}
+            )
         flat = torch.cat([t.flatten() for t in self._tensors.values()])
         flat = flat[torch.randperm(len(flat), generator=g)]
         parts = flat.split([t.numel() for t in self._tensors.values()])

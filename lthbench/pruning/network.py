@@ -169,7 +169,9 @@ class Network:
         shapes = {name: t.shape for name, t in mask.tensors.items()}
         missing = self.model.prunable_shapes.keys() - shapes.keys()
         if missing:
-            raise MethodError(f"the mask says nothing of {', '.join(sorted(missing))}; a mask names every prunable parameter")
+            raise MethodError(
+                f"the mask says nothing of {', '.join(sorted(missing))}; a mask names every prunable parameter"
+            )
         _same_shapes("mask", shapes, self.model.prunable_shapes)
 
     def _load(self) -> State:

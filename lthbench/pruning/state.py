@@ -27,8 +27,8 @@ class State:
 
     def copy(self) -> "State":
         """The same values in memory of their own."""
-        parts = (self.params, self.buffers, self.mask, self.momentum, self.rule)
-        return State(*map(copies, parts), self.raw)  # type: ignore[arg-type]
+        parts = map(copies, (self.params, self.buffers, self.mask, self.momentum, self.rule))
+        return State(*parts, raw=self.raw)  # type: ignore[misc, arg-type]
 
 
 def initial_state(init: Init) -> State:

@@ -27,8 +27,8 @@ class Planned(torch.Tensor):
 
     @staticmethod
     def __new__(cls, shadow: Tensor, lineage: str) -> "Planned":
-        self = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, shadow.shape, strides=shadow.stride(), dtype=shadow.dtype, device="cpu"
+        self = torch.Tensor._make_wrapper_subclass(
+            cls, shadow.shape, strides=shadow.stride(), dtype=shadow.dtype, device=torch.device("cpu")
         )
         self.shadow, self.lineage = shadow, lineage
         return self
@@ -41,7 +41,9 @@ class Planned(torch.Tensor):
         return f"Planned({list(self.shape)}, {self.lineage})"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         lineage = keys.key("planned", str(func), [_plain(leaf) for leaf in tree_flatten((args, kwargs))[0]])
         try:

@@ -10,9 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lthbench.errors import InputError
 
-SCHEMA = 1
-
-
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -100,7 +97,7 @@ class Provenance(_Strict):
 class Record(_Strict):
     """One line of a results file."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     result: Result
     provenance: Provenance
 
@@ -160,9 +157,8 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-_COLUMNS = (
-    "suite workload learning_rate sparsity method seed accuracy validation_accuracy status epochs classes n_test tolerance"
-).split()
+_GRID = ("suite", "workload", "learning_rate", "sparsity", "method", "seed")
+_COLUMNS = (*_GRID, "accuracy", "validation_accuracy", "status", "epochs", "classes", "n_test", "tolerance")
 
 
 def _row(r: Result) -> list[Any]:

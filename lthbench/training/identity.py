@@ -19,7 +19,7 @@ _METHODS = _PACKAGE / "baselines"  # where they lie in an installed package; a m
 def identity(thing: Any) -> dict[str, Any]:
     """Plain values that differ whenever what it computes may differ. Takes frozen dataclasses only."""
     kind = type(thing)
-    if not (is_dataclass(thing) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+    if not (is_dataclass(thing) and kind.__dataclass_params__.frozen):
         raise MethodError(f"{kind.__name__} must be a frozen dataclass: its fields are its identity")
     hints = get_type_hints(kind)
     return {
@@ -33,7 +33,9 @@ def identity(thing: Any) -> dict[str, Any]:
 def sources(kind: type) -> list[str]:
     """Digests of the files that define the class and its bases, outside lthbench."""
     files = {Path(path) for path in map(_file, inspect.getmro(kind)) if path}
-    return [keys.key(path.read_bytes()) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
+    return [
+        keys.key(path.read_bytes()) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS
+    ]
 
 
 def _file(kind: type) -> str | None:

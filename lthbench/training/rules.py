@@ -1,7 +1,6 @@
 """Rules: what happens inside a training beside the gradient step. They run in the worker, on the training device."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -90,7 +89,6 @@ class Rule:
 def overrides(rule: Rule | None, hook: str) -> bool:
     """Whether the rule has a hook of its own."""
     return rule is not None and getattr(type(rule), hook) is not getattr(Rule, hook)
-
 
 
 @dataclass(frozen=True)

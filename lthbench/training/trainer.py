@@ -15,7 +15,7 @@ from torch.func import functional_call
 from lthbench import keys
 from lthbench.pruning.allocate import ALLOCATIONS
 from lthbench.pruning.state import State, module_of
-from lthbench.pruning.tensors import copies, mapped
+from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.feed import Feed, step_generator
 from lthbench.training.numerics import precision
@@ -58,7 +58,9 @@ class Trainer:
         if not overrides(self.trajectory.rule, "finish"):
             return state
         finished = copy.copy(self.live)
-        finished.params, finished.mask, finished.state = map(copies, (self.live.params, self.live.mask, self.live.state))
+        finished.params, finished.mask, finished.state = map(
+            copies, (self.live.params, self.live.mask, self.live.state)
+        )
         with torch.no_grad():
             self.rule.finish(finished)
         short = self.live.step < self.live.total
@@ -146,8 +148,13 @@ class Trainer:
 
     def _copy(self, live: Live) -> State:
         short = live.step < live.total
-        parts = (live.params, dict(self.module.named_buffers()), live.mask, live.momentum if short else {}, live.state)
-        return State(*(mapped(lambda t: t.detach().to("cpu", copy=True), part) for part in parts))
+
+        def on_cpu(tensors: Tensors) -> dict[str, Tensor]:
+            return mapped(lambda t: t.detach().to("cpu", copy=True), tensors)
+
+        momentum = on_cpu(live.momentum) if short else {}
+        buffers = on_cpu(dict(self.module.named_buffers()))
+        return State(on_cpu(live.params), buffers, on_cpu(live.mask), momentum, on_cpu(live.state))
 
 
 def _draws(module: torch.nn.Module, feed: Feed) -> bool:
