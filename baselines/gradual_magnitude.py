@@ -1,0 +1,11 @@
+"""Gradual magnitude pruning: the sparsity rises along a cubic from a fifth to three quarters of one training.
+
+Zhu and Gupta, 2017, arXiv:1710.01878. Cost: T epochs.
+"""
+
+from lthbench import Gradual, Network, Run, method
+
+
+@method("gradual-magnitude", cost="T", at_zero="dense", cite="Zhu and Gupta, 2017, arXiv:1710.01878")
+def gradual_magnitude(run: Run, every: int = 10) -> Network:
+    return run.train(run.init(), rule=Gradual(run.sparsity, every))

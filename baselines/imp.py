@@ -1,0 +1,17 @@
+"""Iterative magnitude pruning with a reset to the initial weights, its rounds fitted into the budget.
+
+20 % of what is left goes in a round; the n + 1 trainings share the budget equally, so each schedule is short.
+Frankle and Carbin, ICLR 2019, arXiv:1803.03635. Cost: at most the budget B.
+"""
+
+from lthbench import Network, Run, magnitude, method
+
+
+@method("imp", cost="<= B", track="iterative", cite="Frankle and Carbin, ICLR 2019, arXiv:1803.03635")
+def imp(run: Run) -> Network:
+    rounds = run.rounds()
+    recipe = run.recipe.replace(epochs=int(run.budget // (len(rounds) + 1)))
+    init = net = run.init()
+    for sparsity in rounds:
+        net = init.masked(run.select(magnitude(run.train(net, recipe=recipe)), sparsity))
+    return run.train(net, recipe=recipe)

@@ -1,0 +1,14 @@
+"""SNIP: keep the weights whose removal changes the loss most at initialisation, |gradient x weight|.
+
+Lee et al., ICLR 2019, arXiv:1810.02340: one shot, 10 examples a class. Cost: T epochs, and 10 examples a class to score.
+"""
+
+from lthbench import Gradients, Network, Run, alive, method
+
+
+@method("snip", cost="T", at_zero="dense", cite="Lee et al., ICLR 2019, arXiv:1810.02340")
+def snip(run: Run) -> Network:
+    init = run.init()
+    gradient = run.measure(init, Gradients(), per_class=10)
+    scores = alive(init, {name: (gradient[name] * w).abs() for name, w in init.prunable.items()})
+    return run.train(init.masked(run.select(scores)))

@@ -1,0 +1,107 @@
+"""The tables behind `list`, `plan` and `status`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lthbench import console, registry, suite
+from lthbench.data import default_folder
+from lthbench.data.sources import EMBEDDED
+from lthbench.errors import InputError
+from lthbench.models import FAMILIES
+from lthbench.runs.job import Job
+from lthbench.runs.plan import PlannedRun, order
+from lthbench.scoring import records
+
+Table = tuple[list[tuple[Any, ...]], list[str]]
+
+
+def methods() -> Table:
+    found = registry.load_all().values()
+    rows = [(m.name, m.track, m.cost, m.control_of or "", m.about, m.cite) for m in found]
+    return sorted(rows, key=lambda row: (row[1], row[0])), ["method", "track", "cost", "control of", "what", "citation"]
+
+
+def suites() -> Table:
+    read = [suite.Suite.read(name) for name in suite.names()]
+    return [(s.name, s.version, max(s.looks), s.budget, s.about) for s in read], [
+        "suite",
+        "version",
+        "seeds",
+        "budget",
+        "about",
+    ]
+
+
+def models() -> Table:
+    return [(name, build.__module__.removeprefix("lthbench.")) for name, (_, build) in FAMILIES.items()], [
+        "model",
+        "from",
+    ]
+
+
+def data() -> Table:
+    folder = default_folder()
+    packed = {path.parent.name for path in folder.glob("[!.]*/manifest.json")}
+    rows = [(n, "ready" if n in packed else "packed when it is first used") for n in sorted({*EMBEDDED, *packed})]
+    return rows, ["data set", f"in {folder}"]
+
+
+LISTS: dict[str, Callable[[], Table]] = {"methods": methods, "suites": suites, "models": models, "data": data}
+
+
+def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
+    """A row a method, the columns' names, and the sums."""
+    plan = job.plan
+    rows = [_plan_row(m.label, [r for r in plan.runs if r.method.label == m.label]) for m in job.methods]
+    open_ = [run for run in plan.runs if not run.complete]
+    summary = {
+        "runs": len(plan.runs),
+        "operations_asked": plan.asked,
+        "operations": plan.operations,
+        "shared": plan.asked - plan.operations,
+        "epochs_charged": round(plan.charged, 6),
+        "epochs_computed": round(plan.computed, 6),
+        "over_budget": sum(run.refused is not None for run in plan.runs),
+        "look_at_values": len(open_),
+        "peak_in_store": console.size(plan.peak),
+    }
+    return rows, ["method", "runs", "operations", "epochs charged", "note"], summary
+
+
+def _plan_row(label: str, runs: list[PlannedRun]) -> tuple[Any, ...]:
+    refused = [run for run in runs if run.refused]
+    open_ = [run for run in runs if not run.complete]
+    note = f"{len(refused)} over budget" if refused else ""
+    if open_:
+        note = "looks at values: at most " + ("what it asks for" if open_[0].most == float("inf") else "the budget")
+    charge = sum(run.charge for run in runs if run.complete)
+    most = charge + sum(run.most for run in open_)
+    epochs = f"<= {most:g}" if open_ else f"{charge:.6g}"
+    return label, len(runs), sum(len(run.steps) for run in runs), epochs, note
+
+
+def suite_of(folder: Path) -> suite.Suite:
+    """The suite that a run folder was made with."""
+    path = folder / "suite.json"
+    if not path.is_file():
+        raise InputError(
+            f"{folder} is no run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
+        )
+    return suite.Suite.model_validate(json.loads(path.read_text()))
+
+
+def status_rows(folder: Path) -> Table:
+    """Runs by method: how many there are to be, done, failed, diverged."""
+    own = suite_of(folder)
+    registry.load_all()
+    there = records.in_folder(folder) if any((folder / "records").glob("*.jsonl")) else []
+    labels = dict.fromkeys([*own.methods, *(r.result.method for r in there)])
+    rows = []
+    for label in labels:
+        mine = [r.result.status for r in there if r.result.method == label]
+        known = [m for m in registry.METHODS.values() if m.name == label.partition("[")[0]]
+        whole = len(list(order(own, known))) if known else len(mine)
+        rows.append((label, whole, mine.count("ok"), mine.count("failed"), mine.count("diverged"), whole - len(mine)))
+    return rows, ["method", "runs", "ok", "failed", "diverged", "missing"]

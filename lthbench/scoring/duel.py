@@ -1,0 +1,189 @@
+"""The duel of two methods, cell by cell and over cells (specification, section 5).
+
+Cell:   p = min(1, 2 min(p_more(0), p_less(0)))      p_tie = max(p_more(-delta), p_less(delta))      q = BH over the cells of the suite
+Margin: workload w with C cells has m_w = mean of the cells' differences and, for seed i,
+            x_i = m_w + mean over its kept cells of (d_ci - mean d_c)      v_w = max(var(x), u / C) / n_w
+        difference = mean m_w      se² = sum v_w / W²      df by Satterthwaite      Holm over the levels of the margin
+
+Cells share their seeds, so a margin counts seeds and never takes cells for replicates.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lthbench.scoring.contrast import (
+    BOTH,
+    CELL,
+    Array,
+    Meta,
+    Pairs,
+    Rules,
+    accuracy_table,
+    barred,
+    collapse_limits,
+    contrast,
+    keys,
+    known,
+    p_less,
+    p_more,
+    pairs_at,
+    rounding_noise,
+    satterthwaite,
+)
+from lthbench.scoring.correction import bh, holm, seeds_needed, within
+from lthbench.scoring.moderation import borrowed, with_interval
+
+CELL_COLUMNS = [*CELL, "n_pairs", "n", "collapsed_a", "collapsed_b", "mean_a", "mean_b", "difference", "low", "high"]
+CELL_COLUMNS += ["se", "df", "prior_df", "variance", "variance_moderated", "log_error", "p", "q", "p_tie", "q_tie"]
+CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed"]
+MARGIN_COLUMNS = ["group", "cells", "used", "difference", "low", "high", "se", "df", "p", "p_adjusted", "p_tie"]
+MARGIN_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b"]
+
+
+def duel(
+    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, *, dense: str = "dense", rules: Rules | None = None
+) -> pd.DataFrame:
+    """One row a cell in which both methods have runs, with `CELL_COLUMNS`; none if they share no cell. Differences are a - b in pp.
+
+    `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0; `small` marks a win within the tolerance.
+    `note` is `both collapsed`, `separated` (one side collapsed in every run) or empty. `seeds_needed` stands at undecided cells:
+    inf is more than `max_seeds`, NaN no advice, with too few seeds or where the side ahead collapsed more often.
+    Raises ValueError for bad records or a method without runs.
+    """
+    rules = rules or Rules()
+    cells, pairs = _matched(records, meta, a, b, dense, rules)
+    cells = borrowed(pd.concat([cells, contrast(pairs)], axis=1), rules)
+    delta, family = _tolerances(cells, meta), cells["note"] != BOTH
+    cells["p"], cells["p_tie"] = _p(cells), _p_tie(cells, delta)
+    cells["q"], cells["q_tie"] = within(family, cells["p"], bh), within(family, cells["p_tie"], bh)
+    cells["outcome"] = _outcomes(cells, cells["q"], cells["q_tie"], a, b, rules)
+    cells["small"] = _small(cells, delta, a, b)
+    cells["seeds_needed"] = _advice(cells, delta, int(family.sum()), a, b, rules)
+    return cells[CELL_COLUMNS]
+
+
+def margins(
+    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, *, dense: str = "dense", rules: Rules | None = None
+) -> pd.DataFrame:
+    """The duel overall and by workload, learning rate and sparsity: one row a level, with `MARGIN_COLUMNS`.
+
+    `group` is "overall" or such as "sparsity 0.9"; `used` of its `cells` carry the number: those where no side collapsed in every run,
+    with two or more clean pairs. `collapsed_*` count over all its cells, and the side that collapsed more often claims nothing.
+    """
+    rules = rules or Rules()
+    cells, pairs = _matched(records, meta, a, b, dense, rules)
+    cells = pd.concat([cells, contrast(pairs)], axis=1).assign(
+        tolerance=lambda c: _tolerances(c, meta), n_test=pairs.n_test
+    )
+    families = [
+        _levels(cells.assign(overall=""), pairs.differences, margin, a, b, rules) for margin in ("overall", *CELL)
+    ]
+    return pd.concat(families, ignore_index=True)[MARGIN_COLUMNS]
+
+
+def overall(
+    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, *, dense: str = "dense", rules: Rules | None = None
+) -> pd.Series:
+    """The first row of `margins`; NaN differences if a and b share no cell."""
+    table = margins(records, meta, a, b, dense=dense, rules=rules)
+    return table.iloc[0] if len(table) else pd.Series(np.nan, index=MARGIN_COLUMNS)
+
+
+def _matched(
+    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, dense: str, rules: Rules
+) -> tuple[pd.DataFrame, Pairs]:
+    table = accuracy_table(records, meta)
+    rows_a, rows_b = (table.xs(known(table, method), level="method").index for method in (a, b))
+    cells = rows_a.intersection(rows_b).sort_values().to_frame(index=False)
+    return cells, pairs_at(
+        table, meta, collapse_limits(table, meta, dense, rules), cells, keys(cells, a), keys(cells, b)
+    )
+
+
+def _tolerances(cells: pd.DataFrame, meta: Mapping[str, Meta]) -> Array:
+    return np.array([meta[workload].tolerance for workload in cells["workload"]], dtype=float)
+
+
+def _p(estimates: pd.DataFrame) -> Array:
+    return np.minimum(1.0, 2 * np.minimum(p_more(estimates, 0.0), p_less(estimates, 0.0)))
+
+
+def _p_tie(estimates: pd.DataFrame, delta: Array) -> Array:
+    return np.maximum(p_more(estimates, -delta), p_less(estimates, delta))
+
+
+def _outcomes(
+    estimates: pd.DataFrame, q: ArrayLike, q_tie: ArrayLike, a: str, b: str, rules: Rules
+) -> NDArray[np.object_]:
+    won = np.asarray(q) <= rules.alpha
+    tied = (np.asarray(q_tie) <= rules.alpha) | (estimates["note"] == BOTH)
+    conditions = [estimates["n_pairs"] < rules.min_seeds, won & (estimates["difference"] > 0), won, tied]
+    outcome = np.select([np.asarray(c) for c in conditions], ["undecided", a, b, "tie"], "undecided").astype(object)
+    return outcome if rules.alpha > 0 else np.full(len(outcome), "pending", dtype=object)
+
+
+def _small(estimates: pd.DataFrame, delta: Array, a: str, b: str) -> pd.Series:
+    return estimates["outcome"].isin([a, b]) & (-delta < estimates["low"]) & (estimates["high"] < delta)
+
+
+def _advice(cells: pd.DataFrame, delta: Array, family: int, a: str, b: str, rules: Rules) -> Array:
+    """Seeds to a win or, where the difference lies within the tolerance, to a tie, each at the level that BH would ask next."""
+    wins, ties = cells["outcome"].isin([a, b]).sum(), (cells["outcome"].eq("tie") & (cells["note"] != BOTH)).sum()
+    level = rules.alpha / max(family, 1)
+    gap, state = cells["difference"].abs(), (np.sqrt(cells["variance_moderated"]), cells["prior_df"], cells["n"])
+    to_win = seeds_needed(gap, *state, level * (wins + 1) / 2, rules)
+    tieable = (gap < delta) & (cells["collapsed_a"] == cells["collapsed_b"])
+    to_tie = np.where(tieable, seeds_needed(delta - gap, *state, level * (ties + 1), rules), np.inf)
+    advised = (
+        cells["outcome"].eq("undecided") & (cells["n_pairs"] >= rules.min_seeds) & ~barred(cells, cells["difference"])
+    )
+    return np.where(advised, np.minimum(to_win, to_tie), np.nan)
+
+
+def _levels(cells: pd.DataFrame, differences: Array, margin: str, a: str, b: str, rules: Rules) -> pd.DataFrame:
+    """The rows of one margin, which is one family."""
+    rows = [
+        {"group": f"{margin} {level}".strip(), **_estimate(group, differences)}
+        for level, group in cells.groupby(margin, sort=True)
+    ]
+    if not rows:
+        return pd.DataFrame(columns=MARGIN_COLUMNS)
+    estimates = with_interval(pd.DataFrame(rows))
+    delta = estimates["tolerance"].to_numpy(dtype=float)
+    estimates["p"], estimates["p_tie"] = _p(estimates), _p_tie(estimates, delta)
+    estimates["p_adjusted"], estimates["p_tie_adjusted"] = holm(estimates["p"]), holm(estimates["p_tie"])
+    estimates["outcome"] = _outcomes(estimates, estimates["p_adjusted"], estimates["p_tie_adjusted"], a, b, rules)
+    return estimates.assign(small=_small(estimates, delta, a, b))
+
+
+def _estimate(cells: pd.DataFrame, differences: Array) -> dict[str, object]:
+    """Mean difference of these cells, a workload as much as another, with the variance that its seeds give it."""
+    used = cells[(cells["note"] == "") & (cells["n"] >= 2)]
+    of_workloads = [_workload(group, differences[group.index]) for _, group in used.groupby("workload", sort=True)]
+    row: dict[str, object] = {
+        "cells": len(cells),
+        "used": len(used),
+        "note": "",
+        "n_pairs": used["n_pairs"].min() if len(used) else 0,
+    }
+    row |= {side: cells[side].sum() for side in ("collapsed_a", "collapsed_b")}
+    if not of_workloads:
+        return row | dict.fromkeys(["difference", "se", "df", "tolerance"], np.nan)
+    mean, v, n, tolerance = np.array(of_workloads).T
+    variance, df = satterthwaite(v, n - 1)
+    return row | {"difference": mean.mean(), "se": np.sqrt(variance), "df": df, "tolerance": tolerance.mean()}
+
+
+def _workload(cells: pd.DataFrame, d: Array) -> tuple[float, float, int, float]:
+    """m_w (pp), v_w (pp²), seeds n_w and tolerance (pp) of one workload's cells, with d (cells, seeds)."""
+    kept = ~np.isnan(d)
+    seen = kept.any(axis=0)
+    residual = (
+        np.where(kept, d - cells["difference"].to_numpy()[:, None], 0.0).sum(axis=0)[seen] / kept.sum(axis=0)[seen]
+    )
+    floor = rounding_noise(cells["n_test"].iloc[0]) / len(cells)
+    v = max(float(residual.var(ddof=1)), float(floor)) / len(residual)
+    return float(cells["difference"].mean()), v, len(residual), float(cells["tolerance"].iloc[0])

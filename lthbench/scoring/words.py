@@ -1,0 +1,158 @@
+"""The outcomes as words on a board (specification, section 8): a row of `duel`, `margins`, `verdicts` or `ranking` in, one line out.
+
+Accuracies are in pp, with one decimal where the difference is 1 pp or more and two below. Collapsed runs are always said.
+"tie" is a tie that was shown; what was not shown is "undecided".
+"""
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lthbench.scoring.contrast import BOTH, SEPARATED, Meta, Rules
+from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY
+
+PENDING = "pending: between two declared looks"
+CONTROLS = {2: "small dense", 3: "re-initialised", 4: "dense at this learning rate"}
+
+
+def cell_words(row: pd.Series, a: str, b: str, tolerance: float, rules: Rules | None = None) -> str:
+    """A row of `duel(…, a, b)`, with the tolerance of its workload in pp."""
+    rules = rules or Rules()
+    if row["outcome"] == "pending":
+        return PENDING
+    if row["note"] == BOTH:
+        return BOTH
+    if row["n_pairs"] < rules.min_seeds:
+        return f"undecided: {row['n_pairs']} of the {rules.min_seeds} seeds that are the least"
+    if row["n"] < 2:
+        return f"undecided: too few seeds without a collapse{_collapses(row, a, b)}"
+    seeds = f", {row['n']} seeds" if row["outcome"] in (a, b) and not row["small"] else ""
+    return _outcome(row, tolerance) + (_kept(row, a, b) or seeds) + _collapses(row, a, b) + _advice(row, rules)
+
+
+def margin_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
+    """A row of `margins(…, a, b)`, with the mean tolerance of its workloads in pp; put the `tally` of its cells beside it."""
+    if row["outcome"] == "pending":
+        return PENDING
+    if not row["used"]:
+        return "undecided: no cell to compare"
+    fallen = [
+        f"; {name} collapsed in {row[side]}" for name, side in ((a, "collapsed_a"), (b, "collapsed_b")) if row[side]
+    ]
+    return f"{_outcome(row, tolerance)}, {row['used']} of {row['cells']} cells{''.join(fallen)}"
+
+
+def tally(cells: pd.DataFrame, a: str, b: str) -> str:
+    """How many cells of a duel went which way: a mean over cells is ruled by the extreme sparsities."""
+    counts = cells["outcome"].value_counts()
+    return ", ".join(
+        f"{outcome} {counts[outcome]}" for outcome in (a, b, "tie", "undecided", "pending") if outcome in counts
+    )
+
+
+def verdict_words(row: pd.Series, tolerance: float, rules: Rules | None = None) -> str:
+    """A row of `verdicts`, with the tolerance of its workload in pp."""
+    rules = rules or Rules()
+    if row["verdict"] == JACKPOT:
+        above = f"more than {rules.clear:g} pp above re-initialised and small dense"
+        return f"{JACKPOT}: as good as the best dense network (within {tolerance:g} pp), {above}"
+    if row["verdict"] == SECONDARY:
+        return (
+            f"{SECONDARY}: as good as dense at this learning rate, below the best dense by more than {tolerance:g} pp"
+        )
+    if row["verdict"] == NEITHER:
+        return f"{NEITHER}: {_failure(row, rules)}"
+    return PENDING if row["verdict"] == "pending" else f"{row['verdict']}: {_gaps_in_evidence(row, rules)}"
+
+
+def rank_words(row: pd.Series) -> str:
+    """A row of `ranking`, whose index is the position; the two numbers in brackets are simultaneous bounds."""
+    if row["partial"]:
+        return "partial: no rank"
+    group = chr(ord("A") + row["group"] - 1) if row["group"] <= 26 else str(row["group"])
+    return f"{row.name} ({row['rank_low']}–{row['rank_high']}), group {group}"
+
+
+def footer(meta: Mapping[str, Meta], alpha: float = 0.05) -> str:
+    """What every table says below itself."""
+    sizes = [f"{n:,}" for n in sorted({m.n_test for m in meta.values()})]
+    test_set = (
+        f"test set of {sizes[0]} images does" if len(sizes) == 1 else f"test sets of {' and '.join(sizes)} images do"
+    )
+    return (
+        f"{100 * alpha:g} % of such tables carry a false prize; about {100 * alpha:g} % of the wins shown are false. "
+        "Intervals are 95 % each, so that one which excludes 0 in an undecided cell is normal. "
+        f"Seeds vary, **the {test_set} not**: read 'on this test set'."
+    )
+
+
+def _outcome(row: pd.Series, tolerance: float) -> str:
+    difference, low, high = row["difference"], row["low"], row["high"]
+    if row["outcome"] == "tie":
+        return f"tie: within {tolerance:g} pp of each other ({_pp(low, difference)} to {_pp(high, difference)})"
+    if row["outcome"] == "undecided":
+        return f"undecided: {_pp(difference)} pp ({_pp(low, difference)} to {_pp(high, difference)})"
+    if difference < 0:
+        difference, low, high = -difference, -high, -low
+    small = f", less than the {tolerance:g} pp that counts as similar" if row["small"] else ""
+    return f"{row['outcome']} ahead by {_pp(difference)} pp ({_pp(low, difference)} to {_pp(high, difference)}){small}"
+
+
+def _kept(row: pd.Series, a: str, b: str) -> str:
+    if row["n"] == row["n_pairs"] and row["note"] != SEPARATED:
+        return ""
+    steady = a if row["collapsed_a"] < row["collapsed_b"] else b
+    return f" on the {row['n']} seeds on which {f'{steady} did not collapse' if row['note'] == SEPARATED else 'neither collapsed'}"
+
+
+def _collapses(row: pd.Series, a: str, b: str) -> str:
+    sides = [(a, row["collapsed_a"]), (b, row["collapsed_b"])]
+    fallen = [f"{name} collapsed in {count} of {row['n_pairs']}" for name, count in sides if count]
+    return f"; {', '.join(fallen)}" if fallen else ""
+
+
+def _failure(row: pd.Series, rules: Rules) -> str:
+    if row["failed"] == "1":
+        trivial = row["sparsity"] < rules.nontrivial_sparsity
+        return f"sparsity {row['sparsity']:g} is trivial" if trivial else "the recipe is not marked sufficient"
+    failed = [int(k) for k in row["failed"].split()]
+    sides = [
+        f"{CONTROLS[k]} is {_pp(abs(row[f'gap_{k}']))} pp {'above' if row[f'gap_{k}'] < 0 else 'below'}" for k in failed
+    ]
+    return f"{_conditions(failed)} {'fails' if len(failed) == 1 else 'fail'} ({', '.join(sides)})"
+
+
+def _gaps_in_evidence(row: pd.Series, rules: Rules) -> str:
+    if row["n"] < rules.min_seeds:
+        return f"{row['n']} of the {rules.min_seeds} seeds that every comparison needs"
+    said = ["at least a secondary prize"] if row["at_least"] else []
+    if unproven := [int(k) for k in row["unproven"].split()]:
+        said.append(f"{_conditions(unproven)} open ({', '.join(_pp(row[f'gap_{k}']) for k in unproven)} pp)")
+    return "; ".join([*said, _seeds(row["seeds_needed"], rules)])
+
+
+def _advice(row: pd.Series, rules: Rules) -> str:
+    if row["outcome"] != "undecided":
+        return ""
+    if math.isnan(row["seeds_needed"]):
+        return "; the side that collapsed more often may claim nothing"
+    return f"; {_seeds(row['seeds_needed'], rules)} if the present gap is the true one"
+
+
+def _conditions(numbers: list[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"conditions {', '.join(most)} and {last}" if most else f"condition {last}"
+
+
+def _seeds(needed: float, rules: Rules) -> str:
+    return (
+        f"{needed:.0f} seeds would decide"
+        if math.isfinite(needed)
+        else f"more than {rules.max_seeds} seeds would be needed"
+    )
+
+
+def _pp(value: float, scale: float | None = None) -> str:
+    decimals = 1 if abs(value if scale is None else scale) >= 1 else 2
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
