@@ -1,0 +1,1 @@
+"""The route of a method from its author to the board."""

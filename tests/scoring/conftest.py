@@ -1,0 +1,30 @@
+"""The inputs of the specification's unit tests, as the records and metas that they are read with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lthbench.scoring.contrast import Meta
+
+CIFAR10 = Meta(classes=10, n_test=10000, tolerance=0.5)
+CIFAR100 = Meta(classes=100, n_test=10000, tolerance=1.0)
+
+
+@pytest.fixture
+def case() -> Callable[[str], pd.DataFrame]:
+    """Reads the records of one case by name."""
+    return lambda name: pd.read_csv(Path(__file__).parent / "data" / f"case_{name}.csv")
+
+
+@pytest.fixture
+def meta() -> dict[str, Meta]:
+    """w and x as in the verdict case; u and v as in the margin and ranking cases."""
+    return {"w": CIFAR10, "x": CIFAR10, "u": CIFAR10, "v": CIFAR100}
+
+
+@pytest.fixture
+def close() -> Callable[[object], object]:
+    """The specification's tolerance: 1e-5 relative, 1e-6 absolute."""
+    return lambda expected: pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)

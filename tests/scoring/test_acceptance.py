@@ -1,0 +1,81 @@
+"""Acceptance by simulation (specification, end of section 11): how often a suite carries a false claim, in worlds where the truth is known.
+
+The whole run is `LTHBENCH_ACCEPTANCE_SUITES=2000 pytest tests/scoring/test_acceptance.py`, some minutes. Without the variable it is a tenth
+of that, and the bounds give way by 2.5 standard errors of the count. The shares are printed, for pytest -s.
+"""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import worlds
+
+from lthbench.scoring.correction import holm
+from lthbench.scoring.duel import duel
+from lthbench.scoring.verdicts import verdicts
+
+SUITES = int(os.environ.get("LTHBENCH_ACCEPTANCE_SUITES", "200"))
+SEEDS = 5
+Truth = dict[str, np.ndarray]
+
+
+def bound(rate: float) -> float:
+    """The share of suites that may carry a false claim: `rate` in the whole run, and what chance adds in a short one."""
+    return rate if SUITES >= 2000 else rate + 2.5 * np.sqrt(rate * (1 - rate) / SUITES)
+
+
+def drawn(world: Callable[[np.random.Generator], Truth], seed: int) -> list[tuple[Truth, pd.DataFrame]]:
+    rng = np.random.default_rng(seed)
+    truths = [world(rng) for _ in range(SUITES)]
+    return list(zip(truths, worlds.suites(truths, SEEDS, rng), strict=True))
+
+
+def false_jackpots(suites: list[tuple[Truth, pd.DataFrame]]) -> pd.DataFrame:
+    """Whether each suite carries a false jackpot, by the verdicts and by the paper's rule, in the reading `same`."""
+    rows = []
+    for truth, records in suites:
+        table = verdicts(records, worlds.META, "lottery-ticket")
+        table = table[table["reading"] == "same"]
+        true = worlds.prizes(truth).ravel()
+        rows.append({rule: ((table[rule] == "jackpot") & ~true).any() for rule in ("verdict", "paper_rule")})
+    return pd.DataFrame(rows)
+
+
+def test_a_realistic_world_hardly_ever_gets_a_false_jackpot() -> None:
+    rates = false_jackpots(drawn(worlds.realistic, 1)).mean()
+    print("false jackpots:", rates.to_dict())
+    assert rates["verdict"] <= bound(0.005)
+    assert rates["paper_rule"] > 0.2, "the world is too easy to test anything"
+
+
+def test_the_least_favourable_truth_gets_a_false_jackpot_in_one_suite_of_twenty() -> None:
+    rates = false_jackpots(drawn(worlds.boundary, 2)).mean()
+    print("false jackpots:", rates.to_dict())
+    assert rates["verdict"] <= bound(0.05)
+    assert rates["paper_rule"] > 0.9, "the world is too easy to test anything"
+
+
+def test_null_duels_rarely_get_a_false_win() -> None:
+    tables = [
+        duel(records, worlds.META, "lottery-ticket", "prune-finetune") for _, records in drawn(worlds.null_duel, 3)
+    ]
+    rates = {
+        "holm": np.mean([holm(t["p"]).min() <= 0.05 for t in tables]),
+        "plain": np.mean([t["p"].min() <= 0.05 for t in tables]),
+    }
+    print("false wins:", {k: float(v) for k, v in rates.items()})
+    assert rates["holm"] <= bound(0.06)
+    assert rates["plain"] > 0.5, "the world is too easy to test anything"
+
+
+@pytest.mark.parametrize("method", ["lottery-ticket", "prune-finetune"])
+def test_the_worlds_have_the_noise_that_they_promise(method: str) -> None:
+    rng = np.random.default_rng(4)
+    truth = worlds.null_duel(rng)
+    runs = pd.concat(worlds.suites([truth] * 40, 50, rng))
+    runs = runs[runs["method"].eq(method) & runs["sparsity"].eq(0.5)]
+    spread = runs.groupby("workload")["accuracy"].std()
+    assert spread["c10"] == pytest.approx(0.17 * np.exp(0.25**2), rel=0.1)
+    assert spread["c100"] == pytest.approx(0.30 * np.exp(0.25**2), rel=0.1)
