@@ -65,7 +65,7 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
         "epochs_computed": round(plan.computed, 6),
         "over_budget": sum(run.refused is not None for run in plan.runs),
         "look_at_values": len(open_),
-        "peak_in_store": console.size(plan.peak),
+        "peak_in_store": console.size(plan.peak()),
     }
     return rows, ["method", "runs", "operations", "epochs charged", "note"], summary
 

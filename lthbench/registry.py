@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from lthbench import keys
+from lthbench import source
 from lthbench.errors import InputError, unknown
 from lthbench.suite import Track
 
@@ -64,8 +64,8 @@ class Method:
 
     @property
     def source(self) -> str:
-        """A digest of the file that it stands in."""
-        return keys.key(Path(inspect.getfile(self.function)).read_bytes())
+        """A digest of the code of the file that it stands in."""
+        return source.digest(Path(inspect.getfile(self.function)))
 
     def given(self, text: str) -> "Method":
         """With parameters as typed: `rewind=100,rate=0.2`. InputError for an unknown name or a value of another type."""

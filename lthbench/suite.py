@@ -124,9 +124,9 @@ class Suite(_Frozen):
 
     @cached_property
     def hash(self) -> str:
-        """A key of everything that a result may depend on."""
-        content = self.model_dump(mode="json", exclude={"about", "methods", "duels", "tickets", "recipe"})
-        return keys.key("suite", content, self.recipe.replace(lr=0.0).identity, self.recipe.fine_tune_lr)
+        """A key of everything that a result may depend on; a key that is left out is as good as its default."""
+        shown: Any = {"about": True, "methods": True, "duels": True, "tickets": True, "recipe": {"lr"}}
+        return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
     @property
     def looks(self) -> tuple[int, ...]:

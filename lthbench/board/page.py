@@ -1,5 +1,6 @@
 """The page of a suite in Markdown: the duel first, then verdicts, then every method."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,18 +23,30 @@ def page(judged: Judged) -> str:
 
 
 def duel_section(judged: Judged, a: str, b: str) -> str:
-    """One duel: its sentence over all cells, then cell by cell."""
+    """One duel: cell by cell, and its sentences over all cells and by margin."""
     cells, margins = judged.duel(a, b), judged.margins(a, b)
     tolerance = sum(m.tolerance for m in judged.meta.values()) / len(judged.meta)
-    said = [f"- {row['group']}: {words.margin_words(row, a, b, tolerance)}" for row in _rows(margins)]
-    rows = [
-        [*_cell(judged, row), f"{row['mean_a']:.1f}", f"{row['mean_b']:.1f}", _words(judged, row, a, b)]
-        for row in _rows(cells)
+    single = {f"workload {w}" for w in judged.meta} if len(judged.meta) == 1 else set()
+    said = [
+        f"- {row['group'].replace('_', ' ')}: {words.margin_words(row, a, b, tolerance)}"
+        for row in _rows(margins)
+        if row["group"] not in single
     ]
-    headers = [*_cell_headers(judged), a, b, f"{a} against {b}"]
-    return f"## {a} against {b}\n\nCells: {words.tally(cells, a, b)}.\n\n{markdown(rows, headers)}\n\n" + "\n".join(
-        said
-    )
+    parts = [f"## {a} against {b}", f"Cells: {words.tally(cells, a, b)}.", duel_table(judged, a, b), "\n".join(said)]
+    return "\n\n".join(parts)
+
+
+def duel_table(judged: Judged, a: str, b: str) -> str:
+    """One duel, cell by cell, as a Markdown table."""
+    rows = [
+        [*_cell(judged, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), _words(judged, row, a, b)]
+        for row in _rows(judged.duel(a, b))
+    ]
+    return markdown(rows, [*_cell_headers(judged), a, b, "outcome"])
+
+
+def _accuracy(mean: float) -> str:
+    return "collapsed" if math.isnan(mean) else f"{mean:.1f}"
 
 
 def _words(judged: Judged, row: Any, a: str, b: str) -> str:

@@ -25,7 +25,7 @@ class Finding:
     found: str
 
 
-def check(method: str, data: Path | None = None, suite: str = "smoke") -> list[Finding]:
+def check(method: str, data: Path | None = None, suite: str = "smoke", start: str = "spawn") -> list[Finding]:
     """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and look at what comes out.
 
     The checks: it runs everywhere; exact sparsity; the charge equals the declared cost and what the plan said; two
@@ -33,7 +33,7 @@ def check(method: str, data: Path | None = None, suite: str = "smoke") -> list[F
     """
     small = Suite.read(suite)
     job = Job.make(small, [method], data, only=True, device="cpu")
-    first, second = _results(job), _results(job)
+    first, second = _results(job, start), _results(job, start)
     failed = [r for r in first if r.status != "ok"]
     findings = [_header(job.methods[0]), _finding("runs everywhere", _reasons(failed), f"{len(first)} runs")]
     if failed:
@@ -46,7 +46,7 @@ def check(method: str, data: Path | None = None, suite: str = "smoke") -> list[F
         _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
     ]
     if job.methods[0].at_zero:
-        findings.append(_at_zero(small, job.methods[0], method, data))
+        findings.append(_at_zero(small, job.methods[0], method, data, start))
     return findings
 
 
@@ -63,9 +63,9 @@ def declared_cost(method: Method, suite: Suite, sparsity: float) -> tuple[float,
     return budget.evaluate(formula.removeprefix("<="), names), at_most
 
 
-def _results(job: Job) -> list[Result]:
+def _results(job: Job, start: str) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="lthbench-check-") as folder:
-        driver = job.driver(Path(folder), executor="serial")
+        driver = job.driver(Path(folder), executor="serial", start=start)
         driver.run()
         return sorted((record.result for record in driver.records), key=lambda r: (r.sparsity, r.learning_rate, r.seed))
 
@@ -132,9 +132,9 @@ def _same_seeds(results: list[Result]) -> Iterator[str]:
         seen[name] = r.seed
 
 
-def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None) -> Finding:
+def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None, start: str) -> Finding:
     zero = suite.model_copy(update={"sparsities": (0.0,)})
-    results = _results(Job.make(zero, [typed, str(method.at_zero)], data, only=True, device="cpu"))
+    results = _results(Job.make(zero, [typed, str(method.at_zero)], data, only=True, device="cpu"), start)
     weights = {(r.method, r.learning_rate, r.seed): r.weights for r in results}
     wrong = [
         f"lr {rate:g} seed {seed}: not the weights of {method.at_zero} ({r.reason or 'both ran'})"

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from torch import Tensor
 
-from lthbench import keys
+from lthbench import source
 from lthbench.errors import MethodError
 from lthbench.pruning.tensors import digest
 
@@ -33,9 +33,7 @@ def identity(thing: Any) -> dict[str, Any]:
 def sources(kind: type) -> list[str]:
     """Digests of the files that define the class and its bases, outside lthbench."""
     files = {Path(path) for path in map(_file, inspect.getmro(kind)) if path}
-    return [
-        keys.key(path.read_bytes()) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS
-    ]
+    return [source.digest(path) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
 
 
 def _file(kind: type) -> str | None:

@@ -1,0 +1,27 @@
+PYTHON ?= python3
+BIN := .venv/bin
+CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+.PHONY: demo test board clean
+
+demo: .venv/installed  ## Run the digits suite and build its board: about three minutes on two cores.
+	$(BIN)/lthbench run suites/digits.toml
+	$(BIN)/lthbench board runs/digits
+
+test: .venv/installed  ## Lint, types, tests.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(CPUS)
+
+board: .venv/installed  ## Build the published leaderboard from the committed records.
+	$(BIN)/lthbench board leaderboard
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lthbench needs Python 3.11 or newer, this is %s; type make PYTHON=python3.11" % sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv runs

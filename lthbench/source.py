@@ -1,0 +1,35 @@
+"""What of a Python file makes it another method: its code, without comments, docstrings and blank lines."""
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+from lthbench import keys
+
+
+def digest(path: Path) -> str:
+    """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
+    text = path.read_text()
+    try:
+        return keys.key("source", [line for line in _code(text) if line])
+    except (SyntaxError, tokenize.TokenError):
+        return keys.key("source", text)
+
+
+def _code(text: str) -> list[str]:
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for first, last in _docstrings(ast.parse(text)):
+        lines[first - 1 : last] = [""] * (last - first + 1)
+    return [line.rstrip() for line in lines]
+
+
+def _docstrings(tree: ast.Module) -> list[tuple[int, int]]:
+    """First and last lines of the docstrings."""
+    owners = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    first = [owner.body[0] for owner in owners if owner.body and ast.get_docstring(owner) is not None]
+    return [(node.lineno, node.end_lineno or node.lineno) for node in first]
