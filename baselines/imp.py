@@ -9,7 +9,7 @@ from lthbench import Network, Run, magnitude, method
 
 @method("imp", cost="<= B", track="iterative", cite="Frankle and Carbin, ICLR 2019, arXiv:1803.03635")
 def imp(run: Run) -> Network:
-    rounds = run.rounds()
+    rounds = run.rounds(most=run.budget - 1)  # at least one epoch each
     recipe = run.recipe.replace(epochs=int(run.budget // (len(rounds) + 1)))
     init = net = run.init()
     for sparsity in rounds:

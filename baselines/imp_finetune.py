@@ -9,7 +9,7 @@ from lthbench import Network, Run, magnitude, method
 
 @method("imp-finetune", cost="<= B", track="iterative", cite="Renda et al., ICLR 2020, arXiv:2003.02389")
 def imp_finetune(run: Run) -> Network:
-    rounds = run.rounds()
+    rounds = run.rounds(most=run.budget - 1)  # at least one epoch each
     recipe = run.recipe.replace(epochs=int(run.budget // (len(rounds) + 1)))
     net = run.init()
     for sparsity in rounds:

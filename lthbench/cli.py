@@ -251,3 +251,7 @@ def _print(rows: Any, headers: list[str], as_json: bool) -> None:
         click.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows]))
     elif rows:
         click.echo(console.table(rows, headers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TEN_LINES = '''"""Keep the smallest weights: a method that should lose."""
+
+from lthbench import Network, Run, alive, method
+
+
+@method("smallest", cost="2T")
+def smallest(run: Run, sign: float = -1.0) -> Network:
+    init = run.init()
+    dense = run.train(init)
+    return run.train(init.masked(run.select(alive(dense, {n: sign * w.abs() for n, w in dense.prunable.items()}))))
+'''
+
+BROKEN = '''"""Raises for one seed."""
+
+from lthbench import Network, Run, method
+
+
+@method("broken", cost="T")
+def broken(run: Run) -> Network:
+    if run.sparsity > 0.9:
+        raise RuntimeError("no idea at this sparsity")
+    return run.train(run.init().masked(run.select(run.init().prunable)))
+'''
+
+
+def lthbench(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lthbench.cli", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | environment)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the smoke suite was run, with a method from a file and one that breaks."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "mine.py").write_text(TEN_LINES)
+    (folder / "broken.py").write_text(BROKEN)
+    done = lthbench("run", "smoke", "--method", "mine.py:smallest", "--method", "broken.py", "--json", cwd=folder)
+    assert done.returncode == 1, done.stderr
+    (folder / "summary.json").write_text(done.stdout)
+    return folder
+
+
+def test_run_writes_records_and_says_what_it_did(folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["runs"] == 26
+    assert summary["failed"] == 2
+    assert summary["epochs_computed"] < summary["epochs_charged"]
+    assert {p.stem for p in (folder / "runs/smoke/records").iterdir()} >= {"dense", "smallest", "broken"}
+
+
+def test_plan_predicted_it(folder: Path) -> None:
+    words = ("plan", "smoke", "--method", "mine.py:smallest", "--json")
+    plan = json.loads(lthbench(*words, cwd=folder).stdout)
+    again = lthbench("run", "smoke", "--method", "mine.py:smallest", "--out", "again", "--serial", "--json", cwd=folder)
+    done = json.loads(again.stdout)
+    assert again.returncode == 0
+    assert plan["operations"] == done["operations_computed"]
+    assert plan["epochs_charged"] == done["epochs_charged"]
+    assert plan["epochs_computed"] == done["epochs_computed"]
+
+
+def test_typed_again_computes_nothing_but_what_failed(folder: Path) -> None:
+    again = json.loads(lthbench("run", "smoke", "--method", "mine.py:smallest", "--json", cwd=folder).stdout)
+    assert again["operations_computed"] == 0
+    assert again["failed"] == 0
+
+
+def test_board_has_a_row_for_the_file_and_the_reason_of_the_failure(folder: Path) -> None:
+    done = lthbench("board", "runs/smoke", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "lottery-ticket against prune-finetune" in done.stdout
+    page = (folder / "runs/smoke/board/README.md").read_text()
+    assert "smallest" in page
+    assert "broken: 2 runs failed: RuntimeError: no idea at this sparsity (broken.py:9)" in page
+    assert (folder / "runs/smoke/board/scores.csv").read_text().startswith("workload,")
+
+
+def test_status_counts(folder: Path) -> None:
+    rows = {row["method"]: row for row in json.loads(lthbench("status", "runs/smoke", "--json", cwd=folder).stdout)}
+    assert rows["lottery-ticket"] == rows["lottery-ticket"] | {"runs": 4, "ok": 4, "failed": 0, "missing": 0}
+    assert rows["broken"]["failed"] == 2
+
+
+def test_score_as_csv(folder: Path) -> None:
+    lines = lthbench("score", "runs/smoke", "--csv", cwd=folder).stdout.splitlines()
+    assert lines[0].split(",")[:6] == ["workload", "learning_rate", "sparsity", "method", "n", "diverged"]
+    assert len(lines) == 1 + 1 + 2 * 5 + 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plan", "smok"), "Did you mean 'smoke'?"),
+        (("plan", "smoke", "--method", "lotery-ticket"), "Did you mean 'lottery-ticket'?"),
+        (("plan", "smoke", "--method", "l1[strenght=1]"), "Did you mean 'strength'?"),
+        (("plan", "smoke", "--method", "l1[strength=much]"), "'much' is not of type float"),
+        (("plan", "smoke", "--method", "nowhere.py"), "cannot read the method file nowhere.py"),
+        (("plan", "smoke", "--data", "nowhere"), "there is no data folder nowhere"),
+        (
+            ("plan", "bad.toml"),
+            "bad.toml: allocation = 'globl': There is no allocation 'globl'. Did you mean 'global'?",
+        ),
+        (("status", "."), "it has no suite.json"),
+        (("board", "."), "it has no suite.json"),
+        (("score", "."), "there are no records"),
+        (("new", "My Method"), "is no method name"),
+        (("runn",), "Did you mean 'run'?"),
+    ],
+)
+def test_bad_input_gives_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    smoke = Path(__file__).parent.parent / "suites/smoke.toml"
+    (tmp_path / "bad.toml").write_text('allocation = "globl"\n' + smoke.read_text())
+    done = lthbench(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if not line.startswith(("Usage", "Try"))]) <= 2
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    import signal
+
+    command = [sys.executable, "-u", "-m", "lthbench.cli", "run", "smoke", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    records = tmp_path / "runs/smoke/records"
+    while not list(records.glob("*.jsonl")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Type the same command again" in said
+    assert "Traceback" not in said
+    done = lthbench("run", "smoke", "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["epochs_computed"] < 72
+
+
+def test_new_and_check_go_together(tmp_path: Path) -> None:
+    assert lthbench("new", "my-idea", cwd=tmp_path).returncode == 0
+    assert lthbench("new", "my-idea", cwd=tmp_path).returncode == 2
+    done = lthbench("check", "my_idea.py", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(row[""] == "passed" for row in json.loads(done.stdout))

@@ -1,0 +1,36 @@
+"""What the documents say, held against what there is."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lthbench.cli import main
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+
+
+def commands() -> list[str]:
+    lines = [line for name in DOCUMENTS for line in (ROOT / name).read_text().splitlines()]
+    inline = [code for line in lines for code in re.findall(r"`(lthbench [a-z][^`…]*)`", line)]
+    return sorted({line.split("#")[0].strip() for line in [*lines, *inline] if line.startswith("lthbench ")})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_in_the_documents_is_one(line: str) -> None:
+    _, name, *words = shlex.split(line)
+    main.commands[name].make_context(name, words)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_result_is_by_line_10_and_the_commands_by_line_25() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert any(line.startswith("|") for line in lines[:10])
+    assert any(line.startswith("make demo") for line in lines[:25])

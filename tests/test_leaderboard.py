@@ -1,0 +1,37 @@
+"""The published tables are generated: they must be what the committed records give, to the last digit."""
+
+import shutil
+from pathlib import Path
+
+from lthbench.board.build import build
+from lthbench.board.judged import Judged
+from lthbench.scoring.records import in_folder
+from lthbench.suite import Suite
+
+ROOT = Path(__file__).parent.parent
+RESULTS = sorted(path for path in (ROOT / "leaderboard/results").iterdir() if path.is_dir())
+
+
+def test_a_rescore_gives_the_committed_files(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "leaderboard", tmp_path / "leaderboard")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    build(tmp_path / "leaderboard")
+    for path in [*(tmp_path / "leaderboard").rglob("*"), tmp_path / "README.md"]:
+        if path.is_file():
+            assert path.read_text() == (ROOT / path.relative_to(tmp_path)).read_text(), f"{path.name}: type make board"
+
+
+def test_published_results_are_whole_and_of_the_suite_as_it_is() -> None:
+    for folder in RESULTS:
+        suite, records = Suite.read(folder.name), in_folder(folder)
+        assert {r.result.suite_hash for r in records} == {suite.hash}
+        assert {r.result.method for r in records} >= set(suite.methods)
+        assert all(r.result.status != "failed" for r in records)
+
+
+def test_shuffled_records_give_the_same_tables() -> None:
+    for folder in RESULTS:
+        suite, records = Suite.read(folder.name), in_folder(folder)
+        for a, b in suite.duels[:1]:
+            forwards, backwards = (Judged(suite, tuple(r)).duel(a, b) for r in (records, records[::-1]))
+            assert forwards.equals(backwards)
