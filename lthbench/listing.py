@@ -1,6 +1,5 @@
 """The tables behind `list`, `plan` and `status`."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from lthbench import console, registry, suite
 from lthbench.data import default_folder
 from lthbench.data.sources import EMBEDDED
-from lthbench.errors import InputError
 from lthbench.models import FAMILIES
 from lthbench.runs.job import Job
 from lthbench.runs.plan import PlannedRun, order
@@ -82,19 +80,9 @@ def _plan_row(label: str, runs: list[PlannedRun]) -> tuple[Any, ...]:
     return label, len(runs), sum(len(run.steps) for run in runs), epochs, note
 
 
-def suite_of(folder: Path) -> suite.Suite:
-    """The suite that a run folder was made with."""
-    path = folder / "suite.json"
-    if not path.is_file():
-        raise InputError(
-            f"{folder} is no run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
-        )
-    return suite.Suite.model_validate(json.loads(path.read_text()))
-
-
 def status_rows(folder: Path) -> Table:
     """Runs by method: how many there are to be, done, failed, diverged."""
-    own = suite_of(folder)
+    own = suite.in_folder(folder)
     registry.load_all()
     there = records.in_folder(folder) if any((folder / "records").glob("*.jsonl")) else []
     labels = dict.fromkeys([*own.methods, *(r.result.method for r in there)])

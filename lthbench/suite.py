@@ -150,6 +150,19 @@ class Suite(_Frozen):
         ]
 
 
+def in_folder(folder: Path) -> Suite:
+    """The suite that a run folder was made with."""
+    path = folder / "suite.json"
+    try:
+        return Suite.model_validate_json(path.read_bytes())
+    except OSError:
+        raise InputError(
+            f"{folder} is no run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
+        ) from None
+    except ValidationError as error:
+        raise InputError("; ".join(_problem(path, e) for e in error.errors())) from None
+
+
 def names() -> list[str]:
     """The suites that come with lthbench."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))

@@ -6,10 +6,10 @@ from lthbench.board.judged import Judged
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
-from lthbench.listing import suite_of
 from lthbench.runs.store import write_whole
 from lthbench.scoring.records import Record, in_folder
 from lthbench.suite import Suite
+from lthbench.suite import in_folder as suite_of
 
 
 def build(folder: Path) -> tuple[Path, str]:

@@ -11,7 +11,7 @@ from lthbench.pruning.lineage import Edit, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Planned, Tensors, copies, digest
-from lthbench.training.recipe import Clock, Position, Steps
+from lthbench.training.recipe import Clock, Position
 
 if TYPE_CHECKING:
     from lthbench.training.trajectory import Trajectory
@@ -40,7 +40,8 @@ class Network:
         content: Mapping[str, Tensors] | None = None,
     ):
         self._owner, self._mask, self._position = owner, mask, position
-        self.lineage, self.trajectory = lineage, trajectory
+        self.lineage = lineage
+        self.trajectory = trajectory  # the training in which it stands; none at initialisation and after at()
         self.content = dict(content or {})  # the tensors of the edits, by digest
         self._state: State | None = None
         self._handed: dict[str, dict[str, Tensor]] = {}
@@ -100,27 +101,19 @@ class Network:
         """Without what `mask` removes: masks intersect, the momentum of what remains is kept."""
         self._check(mask)
         both = mask if self.mask.is_full else self.mask & mask
-        return self if both == self.mask else self._edited("masked", both, trajectory=self.trajectory)
+        return self if both == self.mask else self._edited(Edit("masked", both.digest), both.tensors, both)
 
     def with_mask(self, mask: Mask) -> "Network":
         """With this mask in place of its own: what comes back is zero, the momentum is cleared."""
         self._check(mask)
-        return self._edited("with_mask", mask)
+        return self._edited(Edit("with_mask", mask.digest), mask.tensors, mask)
 
     def with_weights(self, tensors: Tensors) -> "Network":
         """With other values for the named parameters and buffers; the mask stays, the momentum is cleared."""
-        self.unchanged()
         known = {name: t.shape for name, t in {**self.params, **self.buffers}.items()}
         _same_shapes("with_weights", {name: t.shape for name, t in tensors.items()}, known)
         own = copies(tensors)
-        name = digest(own)
-        return Network(
-            self._owner,
-            self.lineage.edited(Edit("with_weights", name)),
-            self._mask,
-            self._standing,
-            content=self.content | {name: own},
-        )
+        return self._edited(Edit("with_weights", digest(own)), own, self._mask)
 
     def at(self, position: Position) -> "Network":
         """The same tensors at another position of the schedule (an epoch, or Steps(n)); the momentum is cleared."""
@@ -150,20 +143,10 @@ class Network:
     def _clock(self) -> Clock:
         return self.trajectory.clock if self.trajectory else self._owner.clock(self.model)
 
-    @property
-    def _standing(self) -> Position:
-        return Steps(self.step) if self.trajectory else self._position
-
-    def _edited(self, kind: Any, mask: Mask, trajectory: "Trajectory | None" = None) -> "Network":
+    def _edited(self, edit: Edit, tensors: Tensors, mask: Mask | None) -> "Network":
         self.unchanged()
-        return Network(
-            self._owner,
-            self.lineage.edited(Edit(kind, mask.digest)),
-            mask,
-            self._standing,
-            trajectory,
-            self.content | {mask.digest: mask.tensors},
-        )
+        content = self.content | {edit.digest: tensors}
+        return Network(self._owner, self.lineage.edited(edit), mask, self._position, self.trajectory, content)
 
     def _check(self, mask: Mask) -> None:
         shapes = {name: t.shape for name, t in mask.tensors.items()}
