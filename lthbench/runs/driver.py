@@ -1,0 +1,210 @@
+"""The driver: runs the methods of a suite on its cells and writes records.
+
+A thread for each live run, one of them active at a time; with the serial executor no thread at all. A killed suite goes on
+by running its methods again from the top: what is finished is answered from the store.
+"""
+
+import logging
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from lthbench.data import DataHome, Manifest
+from lthbench.errors import InputError
+from lthbench.pruning.tensors import mapped, packed
+from lthbench.runs.baton import Baton
+from lthbench.runs.broker import Broker, Counts
+from lthbench.runs.executors import Executor, LocalExecutor, Place, SerialExecutor
+from lthbench.runs.plan import Plan, PlannedRun
+from lthbench.runs.session import Session
+from lthbench.runs.setting import Setting
+from lthbench.runs.store import Store, append_line, write_whole
+from lthbench.scoring.records import Record, parse
+from lthbench.suite import Cell, Suite
+from lthbench.training import numerics
+
+log = logging.getLogger(__name__)
+
+Keep = Literal["masks", "finals", "all"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+LIVE = 4  # live runs for each worker
+
+
+@dataclass
+class Driver:
+    """A suite under way in the folder `out`: `records/` and `store/` lie there."""
+
+    suite: Suite
+    manifests: Mapping[str, Manifest]
+    plan: Plan
+    out: Path
+    home: DataHome
+    device: torch.device
+    executor: str = "local"
+    workers: int = 1
+    keep: Keep = "masks"
+    start: str = "spawn"  # how worker processes are started
+    records: list[Record] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.place = Place(self.out / "store", self.home.folder, str(self.device))
+        self.build = numerics.build(self.device)
+        self.baton = Baton()
+        self._users = self.plan.users
+        self._stops = self.plan.stops
+        self._real: dict[str, str] = {}  # state keys by planned ones
+        self._writing = threading.Lock()
+
+    def run(self, on_record: Callable[[Record], None] = lambda record: None) -> Broker:
+        """Do every planned run that has no record yet. Returns the broker, whose counts say what was computed.
+
+        KeyboardInterrupt ends the workers and passes on; everything that is finished is kept.
+        """
+        done = self._finished()
+        for name in done:
+            self._release(name)
+        todo = [run for run in self.plan.runs if run.name not in done]
+        self._check_room()
+        numerics.set_up(self.device)
+        with self._broker() as broker:
+            for record in self._sessions(broker, todo):
+                self.records.append(record)
+                on_record(record)
+        self._write_records()
+        if self.keep != "all":
+            shutil.rmtree(broker.store.root / "states", ignore_errors=True)
+        return broker
+
+    def _sessions(self, broker: Broker, todo: list[PlannedRun]) -> Iterator[Record]:
+        """The records of all runs, as they end."""
+        if self.executor == "serial":
+            yield from (self._session(broker, run) for run in todo)
+            return
+        pool = ThreadPoolExecutor(LIVE * self.workers)
+        left = {pool.submit(self._session, broker, run) for run in todo}
+        try:
+            while left:
+                ended, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in ended)
+        finally:
+            self.stopping = True
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _session(self, broker: Broker, planned: PlannedRun) -> Record:
+        manifest = self.manifests[planned.cell.workload.dataset]
+        setting = Setting(self.suite, planned.cell, manifest)
+        session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build)
+        record = session.record()
+        with self._writing:
+            append_line(self._file(record.result.method), record.line())
+            self._keep(broker, session, record)
+            self._real |= dict(zip((step.key for step in planned.steps), session.real, strict=False))
+            for key in self._release(planned.name):
+                broker.store.drop("states", key)
+        return record
+
+    def _release(self, name: tuple[str, Cell]) -> list[str]:
+        """States that no run needs any more now that this one has ended."""
+        free = []
+        for key, users in self._users.items():
+            users.discard(name)
+            if not users and key in self._real and self.keep != "all":
+                free.append(self._real.pop(key))
+        return free
+
+    def _keep(self, broker: Broker, session: Session, record: Record) -> None:
+        """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values with it."""
+        if self.keep == "all" or record.result.ticket is None or session.final is None:
+            return
+        state = broker.network(session.final.lineage, session.run.content)
+        broker.store.write_tensors(state.mask)
+        if self.keep == "finals":
+            values = {name: t[state.mask[name]] if name in state.mask else t for name, t in state.params.items()}
+            bits = mapped(packed, state.mask)
+            parts = {"values": values, "buffers": state.buffers, "mask": bits}
+            flat = {f"{part}/{name}": t for part, tensors in parts.items() for name, t in tensors.items()}
+            broker.store.write("finals", str(record.result.weights), flat, session.final.key)
+
+    @contextmanager
+    def _broker(self) -> Iterator[Broker]:
+        store = Store(self.place.store, numerics.build_key(self.device))
+        executor: Executor
+        if self.executor == "serial":
+            executor = SerialExecutor(self.place, self.start)
+        else:
+            executor = LocalExecutor(self.place, self.workers, self.start)
+        try:
+            yield Broker(store, executor, self.counts)
+        finally:
+            self.stopping = True
+            executor.close()
+
+    def _finished(self) -> dict[tuple[str, Cell], Record]:
+        """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""
+        planned = {(run.method.label, run.cell.workload.name, *_grid(run.cell)): run for run in self.plan.runs}
+        done: dict[tuple[str, Cell], Record] = {}
+        for record in self._read():
+            run = planned.get(record.name)
+            if run and self._is_same(record, run) and record.result.status != "failed":
+                done[run.name] = record
+        self.records = list(done.values())
+        return done
+
+    def _is_same(self, record: Record, run: PlannedRun) -> bool:
+        result, manifest = record.result, self.manifests[run.cell.workload.dataset]
+        return (
+            result.suite_hash == self.suite.hash
+            and (result.suite, result.suite_version) == (self.suite.name, self.suite.version)
+            and result.source == run.method.source
+            and result.parameters == run.method.defaults
+            and manifest.fingerprints.items() <= result.fingerprints.items()
+            and record.provenance.build == self.build
+        )
+
+    def _read(self) -> Iterator[Record]:
+        for path in sorted((self.out / "records").glob("*.jsonl")):
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                try:
+                    yield parse(line, f"{path}:{number}")
+                except InputError as error:
+                    log.warning("%s; its run is done again", error)
+
+    def _write_records(self) -> None:
+        """One file a method, its records in the order of the grid."""
+        by_method: dict[str, list[Record]] = {}
+        for record in sorted(self.records, key=lambda r: r.name):
+            by_method.setdefault(record.result.method, []).append(record)
+        for method, records in by_method.items():
+            write_whole(self._file(method), "".join(record.line() + "\n" for record in records).encode())
+
+    def _file(self, method: str) -> Path:
+        return self.out / "records" / (re.sub(r"[^\w\[\]=,.+-]", "_", method) + ".jsonl")
+
+    def _check_room(self) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        need, free = self.plan.peak(LIVE * self.workers), shutil.disk_usage(self.out).free
+        if need > free:
+            raise InputError(
+                f"{self.out} has room for {free / 1e9:.3g} GB, the states of this suite need up to {need / 1e9:.3g} GB; "
+                "choose another --out"
+            )
+
+
+def _grid(cell: Cell) -> tuple[Any, ...]:
+    return cell.learning_rate, cell.sparsity, cell.seed
+
+
+def default_workers(device: torch.device) -> int:
+    """One for each core on a CPU; one for each GPU."""
+    return torch.cuda.device_count() if device.type == "cuda" else max(1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,77 @@
+"""A job: a suite with the methods to run on it, its data ready and its plan made."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lthbench import registry
+from lthbench.data import DataHome, Manifest, default_folder
+from lthbench.errors import InputError
+from lthbench.registry import Method
+from lthbench.runs.driver import Driver
+from lthbench.runs.plan import Plan, plan
+from lthbench.runs.setting import settings
+from lthbench.runs.store import write_whole
+from lthbench.suite import Suite, in_folder
+from lthbench.training import numerics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that planning and running need."""
+
+    suite: Suite
+    methods: tuple[Method, ...]
+    manifests: Mapping[str, Manifest]
+    home: DataHome
+    device: torch.device
+
+    @classmethod
+    def make(
+        cls, suite: Suite, methods: Sequence[str] = (), data: Path | None = None, only: bool = False, device: str = ""
+    ) -> "Job":
+        """The suite's own methods and those named beside them, or `only` those. InputError for anything unknown."""
+        registry.load_all()
+        if only and not methods:
+            raise InputError("--only needs a --method to run")
+        names = [*methods] if only else [*suite.methods, *methods]
+        found = {m.label: m for m in map(registry.find, names)}
+        if data is not None and not data.is_dir():
+            raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
+        home = DataHome(data or default_folder())
+        where = torch.device(device) if device else numerics.default_device()
+        return cls(suite, tuple(found.values()), settings(suite, home), home, where)
+
+    @cached_property
+    def plan(self) -> Plan:
+        numerics.set_up(torch.device("cpu"))
+        return plan(self.suite, self.methods, self.manifests)
+
+    def driver(self, out: Path, **options: Any) -> Driver:
+        """A driver of this job in the folder `out`, which gets a copy of the suite.
+
+        Records of an older text of the suite are moved aside; those of another suite are an InputError.
+        """
+        _make_way(out, self.suite)
+        write_whole(out / "suite.json", self.suite.model_dump_json(indent=1).encode())
+        return Driver(self.suite, self.manifests, self.plan, out, self.home, self.device, **options)
+
+
+def _make_way(out: Path, suite: Suite) -> None:
+    """Nothing that lies in a run folder is written over by another suite."""
+    if not (out / "suite.json").is_file():
+        return
+    older = in_folder(out)
+    if older.name != suite.name:
+        raise InputError(f"{out} holds the runs of suite {older.name!r}, not {suite.name!r}; choose another --out")
+    if older.hash != suite.hash and (out / "records").is_dir():
+        aside = out / f"records.{older.version}.{older.hash[:8]}"
+        (out / "records").rename(aside)
+        log.warning("the suite has changed since; its earlier records are now in %s", aside)

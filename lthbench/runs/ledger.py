@@ -1,0 +1,96 @@
+"""The ledger of one run: what was charged, by phase, in training examples, and what may still be spent.
+
+The charge follows from what the method asked for alone, never from what the store holds: the union of the steps that it
+covered on each trajectory, and every distinct scoring or validation pass.
+"""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lthbench.errors import OverBudget
+from lthbench.training.recipe import Clock
+
+Interval = tuple[int, int]
+
+
+class Ledger:
+    """Accounts in examples. `size` examples are an epoch; scoring and validation have an allowance of one epoch of their
+    own, what exceeds it counts against `budget` (in epochs; None for no limit). Accounts apart are not limited."""
+
+    def __init__(self, budget: float | None, size: int):
+        self.size = size
+        self.limit = None if budget is None else round(budget * size)
+        self.charged: dict[str, int] = {"train": 0, "score": 0, "validate": 0}
+        self.apart: dict[str, int] = {}
+        self._account: str | None = None
+        self._covered: dict[tuple[str | None, str], list[Interval]] = defaultdict(list)
+        self._passes: set[tuple[str | None, str]] = set()
+
+    @property
+    def spent(self) -> int:
+        """Examples that count against the budget."""
+        return self.charged["train"] + max(0, self.charged["score"] + self.charged["validate"] - self.size)
+
+    @property
+    def total(self) -> int:
+        """Examples charged in all phases."""
+        return sum(self.charged.values())
+
+    @property
+    def left(self) -> float:
+        """Epochs that may still be trained; infinite without a budget."""
+        return float("inf") if self.limit is None else (self.limit - self.spent) / self.size
+
+    @contextlib.contextmanager
+    def account(self, name: str) -> Iterator[None]:
+        """Charge what happens inside to an account of its own."""
+        before, self._account = self._account, name
+        self.apart.setdefault(name, 0)
+        try:
+            yield
+        finally:
+            self._account = before
+
+    def train(self, trajectory: str, clock: Clock, start: int, stop: int) -> None:
+        """Charge the steps of a trajectory that are not charged yet. Raises OverBudget before anything is spent."""
+        covered = self._covered[self._account, trajectory]
+        new = _without((start, stop), covered)
+        count = sum(clock.examples(b) - clock.examples(a) for a, b in new)
+        self._charge("train", count, f"training from step {start} to {stop}")
+        covered.extend(new)
+
+    def end(self, trajectory: str, clock: Clock, ended: int, stop: int) -> None:
+        """Give back the steps of a training that its rule ended early."""
+        covered = self._covered[self._account, trajectory]
+        if ended < stop and (ended, stop) not in covered:
+            self._charge("train", clock.examples(ended) - clock.examples(stop), "")
+        covered.append((ended, stop))
+
+    def measure(self, phase: str, key: str, examples: int) -> None:
+        """Charge a pass over examples (phase score or validate), once for each distinct operation."""
+        if (self._account, key) not in self._passes:
+            self._charge(phase, examples, f"a {phase} pass over {examples} examples")
+            self._passes.add((self._account, key))
+
+    def _charge(self, phase: str, count: int, what: str) -> None:
+        if self._account is not None:
+            self.apart[self._account] += count
+            return
+        before = self.charged[phase]
+        self.charged[phase] += count
+        if count > 0 and self.limit is not None and self.spent > self.limit:
+            over = self.spent
+            self.charged[phase] = before
+            raise OverBudget(
+                f"over budget: {what} would bring the charge to {over / self.size:.6g} epochs, the budget is "
+                f"{self.limit / self.size:.6g}; train less, or stop at run.left"
+            )
+
+
+def _without(interval: Interval, covered: list[Interval]) -> list[Interval]:
+    """What of an interval is not covered."""
+    pieces = [interval]
+    for low, high in covered:
+        pieces = [p for a, b in pieces for p in ((a, min(b, low)), (max(a, high), b)) if p[0] < p[1]]
+    return pieces

@@ -1,0 +1,89 @@
+"""Operations: one unit of work in a worker each, as plain data with a key that is known before any work."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lthbench import keys
+from lthbench.pruning.lineage import Lineage
+from lthbench.training.identity import identity
+from lthbench.training.probes import Probe
+from lthbench.training.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training data of a workload: a packed data set, `validation` of whose training examples are held out."""
+
+    dataset: str
+    validation: int
+    fingerprint: str  # of the training examples that are left
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train along a trajectory from `begin` (its first step, or a stored state) and leave a state at every stop."""
+
+    trajectory: Trajectory
+    begin: int
+    stops: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        return self.trajectory.state(self.stops[-1]).key
+
+    @property
+    def source(self) -> Lineage:
+        """What it starts from."""
+        first = self.begin == self.trajectory.first
+        return self.trajectory.start if first else Lineage(self.trajectory.state(self.begin))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A probe on a network, on seeded training examples: `examples` of them, or so many `per_class`, or all."""
+
+    source: Lineage
+    probe: Probe
+    split: Split
+    precision: str
+    seed: int
+    stream: int
+    batch: int
+    examples: int | None = None
+    per_class: int | None = None
+
+    @cached_property
+    def key(self) -> str:
+        which: list[Any] = [self.split.fingerprint, self.seed, self.stream, self.batch, self.examples, self.per_class]
+        return keys.key("measure", 1, self.source.key, identity(self.probe), which, self.precision)
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Count the correct answers of a network on the held-out training examples."""
+
+    source: Lineage
+    split: Split
+    precision: str
+
+    @cached_property
+    def key(self) -> str:
+        return keys.key("validate", 1, self.source.key, self.split.fingerprint, self.precision)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Answers of a network on the test, validation and training split. Done by a process that runs no method code."""
+
+    source: Lineage
+    split: Split
+    precision: str
+    test: str  # fingerprint of the test split
+
+    @cached_property
+    def key(self) -> str:
+        return keys.key("evaluate", 1, self.source.key, self.split.fingerprint, self.test, self.precision)
+
+
+Operation = Train | Measure | Validate | Evaluate

@@ -1,0 +1,222 @@
+"""Planning: methods run on tensors that have a shape and a lineage but no values.
+
+The plan knows every operation, what is shared and what is charged, before any work. It equals the real run's, except for
+a method that looks at a value or validates: from there on it is "at most the budget".
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from lthbench import keys
+from lthbench.data import Manifest
+from lthbench.errors import LthbenchError, OverBudget, ValueLooked
+from lthbench.pruning.network import Network
+from lthbench.pruning.state import State
+from lthbench.pruning.tensors import Planned, Tensors
+from lthbench.registry import Method
+from lthbench.runs.operations import Measure, Validate
+from lthbench.runs.run import Run
+from lthbench.runs.setting import Setting
+from lthbench.suite import Cell, Suite
+from lthbench.training.rules import overrides
+from lthbench.training.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation that a run asks for: a key, and for a training its trajectory, from where to where."""
+
+    kind: str
+    key: str
+    trajectory: str = ""
+    start: int = 0
+    stop: int = 0
+    size: int = 0  # bytes of the state that it leaves
+
+
+@dataclass
+class PlannedRun:
+    """What one run will ask for. `complete`: it never looks at a value; `refused`: why it will not start."""
+
+    method: Method
+    cell: Cell
+    steps: list[Step] = field(default_factory=list)
+    charge: float = 0.0  # epochs
+    complete: bool = True
+    refused: str | None = None
+    most: float = math.inf  # epochs that it may spend, where the plan is not complete
+
+    @property
+    def name(self) -> tuple[str, Cell]:
+        return self.method.label, self.cell
+
+
+@dataclass
+class Plan:
+    """The planned runs of a suite, and what they share."""
+
+    runs: list[PlannedRun]
+    epoch: dict[str, int] = field(default_factory=dict)  # steps per epoch by trajectory
+
+    @property
+    def stops(self) -> dict[str, list[int]]:
+        """Where each trajectory is asked to leave a state."""
+        stops: dict[str, set[int]] = defaultdict(set)
+        for step in self._trainings():
+            stops[step.trajectory].add(step.stop)
+        return {trajectory: sorted(at) for trajectory, at in stops.items()}
+
+    @property
+    def users(self) -> dict[str, set[tuple[str, Cell]]]:
+        """Which runs need each state."""
+        users: dict[str, set[tuple[str, Cell]]] = defaultdict(set)
+        for run in self.runs:
+            for step in run.steps:
+                users[step.key].add(run.name)
+        return users
+
+    @property
+    def asked(self) -> int:
+        """Operations that runs ask for."""
+        return sum(len(run.steps) for run in self.runs)
+
+    @property
+    def operations(self) -> int:
+        """Distinct operations: what is computed."""
+        return len({step.key for run in self.runs for step in run.steps})
+
+    @property
+    def charged(self) -> float:
+        """Epochs charged to all runs."""
+        return sum(run.charge for run in self.runs)
+
+    @property
+    def computed(self) -> float:
+        """Epochs that are trained when nothing is in the store: the union of all steps on each trajectory."""
+        covered: dict[str, set[int]] = defaultdict(set)
+        for step in self._trainings():
+            covered[step.trajectory].update(range(step.start, step.stop))
+        return sum(len(steps) / self.epoch[trajectory] for trajectory, steps in covered.items())
+
+    def peak(self, live: int = 8) -> int:
+        """Bytes of the states that lie in the store at once when the runs go in their order, `live` of them at a time."""
+        last = {step.key: i + live for i, run in enumerate(self.runs) for step in run.steps}
+        held: dict[str, int] = {}
+        peak = 0
+        for i, run in enumerate(self.runs):
+            held |= {step.key: step.size for step in run.steps}
+            peak = max(peak, sum(held.values()))
+            held = {key: size for key, size in held.items() if last[key] > i}
+        return peak
+
+    def _trainings(self) -> Iterator[Step]:
+        return (step for run in self.runs for step in run.steps if step.kind == "train")
+
+
+class Planner:
+    """An engine that does nothing: it notes what is asked and hands out planned tensors."""
+
+    def __init__(self, plan: Plan, planned: PlannedRun):
+        self._plan, self._planned = plan, planned
+
+    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+        key = trajectory.state(stop).key
+        start = max((s.stop for s in self._planned.steps if s.trajectory == trajectory.key), default=trajectory.first)
+        size = 4 * sum(shape.numel() for shape in trajectory.model.shapes.values())
+        size *= 1 + (stop < trajectory.clock.total)
+        self._plan.epoch[trajectory.key] = trajectory.clock.steps_per_epoch
+        self._planned.steps.append(Step("train", key, trajectory.key, min(start, stop), stop, size))
+        if overrides(trajectory.rule, "done"):
+            raise ValueLooked("a rule that may end early")
+        return stop
+
+    def measure(self, run: Run, operation: Measure) -> Tensors:
+        self._planned.steps.append(Step("measure", operation.key))
+        return _Measured(operation.key, operation.source.model.shapes, operation.source.model.prunable_shapes)
+
+    def validate(self, run: Run, operation: Validate) -> float:
+        raise ValueLooked("validate")
+
+    def load(self, run: Run, net: Network) -> State:
+        key, model = net.key, net.model
+        buffers = {n: (b.shape, b.dtype) for n, b in model.module().named_buffers()}
+
+        def planned(part: str, shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:
+            return {n: Planned.of(shape, keys.key(key, part, n), dtype) for n, (shape, dtype) in shapes.items()}
+
+        params = planned("params", {n: (shape, torch.float32) for n, shape in model.shapes.items()})
+        mask = planned("mask", {n: (shape, torch.bool) for n, shape in model.prunable_shapes.items()})
+        return State(params, planned("buffers", buffers), mask, rule=_Unknown())
+
+
+class _Unknown(dict[str, Tensor]):
+    """Tensors of which not even the names are known."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        raise ValueLooked(name)
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueLooked("names")
+
+    def items(self) -> Iterable[tuple[str, Tensor]]:  # type: ignore[override]
+        raise ValueLooked("names")
+
+
+class _Measured(Mapping[str, Tensor]):
+    """What a probe will find: for the name of a parameter a tensor of its shape; other names are not known."""
+
+    def __init__(self, key: str, known: Mapping[str, torch.Size], listed: Mapping[str, torch.Size]):
+        self._key, self._known, self._listed = key, known, listed
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._known:
+            raise ValueLooked(name)
+        return Planned.of(self._known[name], keys.key(self._key, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+
+def plan(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> Plan:
+    """The plan of a suite's runs, in the order in which they start."""
+    plan = Plan([])
+    for method, cell in order(suite, methods):
+        plan.runs.append(_planned(plan, method, Setting(suite, cell, manifests[cell.workload.dataset])))
+    return plan
+
+
+def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cell]]:
+    """Methods x cells; the dense references once for each workload, rate and seed."""
+    for method in methods:
+        for cell in suite.cells(dense=method.track == "dense"):
+            yield method, cell
+
+
+def _planned(plan: Plan, method: Method, setting: Setting) -> PlannedRun:
+    planned = PlannedRun(method, setting.cell, most=math.inf if setting.budget is None else setting.budget)
+    run = Run(setting, Planner(plan, planned))
+    try:
+        final = run.finish(method.function(run, **method.parameters))
+        for net in (final, *run.kept.values()):
+            planned.steps.append(Step("evaluate", keys.key("evaluate", net.key)))
+    except ValueLooked:
+        planned.complete = False
+    except OverBudget as error:
+        planned.refused = str(error)
+    except LthbenchError as error:
+        planned.complete, planned.refused = False, None
+        planned.steps.append(Step("fails", keys.key(str(error), method.label, str(setting.cell))))
+    except Exception:  # it may do so only in thought; the real run says it with its reason
+        planned.complete = False
+    planned.charge = run.ledger.total / setting.size
+    if planned.refused:
+        planned.steps.clear()
+    return planned

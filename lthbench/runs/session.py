@@ -1,0 +1,224 @@
+"""A session: one run under way, from its method's first line to its record."""
+
+import logging
+import platform
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lthbench import __version__, keys
+from lthbench.errors import LthbenchError, MethodError
+from lthbench.pruning.network import Network
+from lthbench.pruning.state import State
+from lthbench.pruning.tensors import Tensors
+from lthbench.runs.baton import Baton
+from lthbench.runs.broker import Broker
+from lthbench.runs.operations import Evaluate, Measure, Validate
+from lthbench.runs.plan import PlannedRun
+from lthbench.runs.run import Run
+from lthbench.runs.setting import Setting
+from lthbench.runs.store import Trace
+from lthbench.scoring.records import Provenance, Record, Result
+from lthbench.training.rules import overrides
+from lthbench.training.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(BaseException):
+    """The suite was interrupted. Not an Exception, so that no method catches it."""
+
+
+@dataclass
+class Session:
+    """The engine of one run: does for real what the planner does in thought."""
+
+    planned: PlannedRun
+    setting: Setting
+    broker: Broker
+    baton: Baton
+    stops: dict[str, list[int]]  # of all runs, by planned trajectory
+    stopping: Callable[[], bool]
+    build: dict[str, str]
+    real: list[str] = field(default_factory=list)  # keys of what was asked for, in order
+    computed: float = 0.0  # epochs
+    final: Network | None = None  # what the method returned
+
+    def __post_init__(self) -> None:
+        self.run = Run(self.setting, self)
+        self.trace = Trace(self.broker.store, self._trace_name)
+        self._started = time.time()
+
+    def record(self) -> Record:
+        """Run the method, evaluate what it returns, and say what came out. Never raises but Stopped."""
+        if self.trace.outcome:
+            return self._record(self.trace.outcome)
+        self.baton.take()
+        try:
+            outcome = self._outcome()
+        except Exception as error:
+            if self.stopping():  # the executor was closed under it
+                raise Stopped from error
+            outcome = self._failed(error)
+        finally:
+            try:
+                self.baton.give()
+            except MethodError as error:
+                outcome = self._failed(error)
+        if outcome["status"] != "failed":
+            self.trace.end(outcome)
+        return self._record(outcome)
+
+    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+        root = trajectory.state(stop)
+        planned = self._ask("train", root.key)
+        stops = self.stops.get(planned, [])
+        with self._waiting():
+            self.computed += self.broker.state(trajectory, stop, run.content, stops, self._remainder)
+            return self.broker.ended(root) if overrides(trajectory.rule, "done") else stop
+
+    def measure(self, run: Run, operation: Measure) -> Tensors:
+        self._ask("measure", operation.key)
+        with self._waiting():
+            tensors, _, computed = self.broker.value(operation, run.content)
+        self.computed += computed
+        return tensors
+
+    def validate(self, run: Run, operation: Validate) -> float:
+        self._ask("validate", operation.key)
+        with self._waiting():
+            _, note, _ = self.broker.value(operation, run.content)
+        return note["right"] / note["count"]
+
+    def load(self, run: Run, net: Network) -> State:
+        with self._waiting():
+            return self.broker.network(net.lineage, run.content | net.content)
+
+    def _outcome(self) -> dict[str, Any]:
+        if self.planned.refused:
+            raise MethodError(self.planned.refused)
+        method = self.planned.method
+        final = self.run.finish(method.function(self.run, **method.parameters))
+        self.final = final
+        found = self._evaluate(final)
+        removed, prunable = self.run.check_count(found["layers"])
+        kept = {name: _kept(self._evaluate(net)) for name, net in self.run.kept.items()}
+        finite = found["finite"]
+        return self._result(
+            status="ok" if finite else "diverged",
+            reason=None if finite else f"weights are not finite after {self.run.story}",
+            **{part: _count(pair) for part, pair in found["right"].items()},
+            removed=removed,
+            prunable=prunable,
+            parameters_total=sum(shape.numel() for shape in final.model.shapes.values()),
+            kept=kept,
+            notes=self.run.notes,
+            **{name: found[name] for name in ("layers", "multiplications", "ticket", "weights")},
+        )
+
+    def _failed(self, error: Exception) -> dict[str, Any]:
+        return self._result(status="failed", reason=_reason(error, self.planned.method.function))
+
+    def _evaluate(self, net: Network) -> dict[str, Any]:
+        suite, manifest = self.setting.suite, self.setting.manifest
+        net.unchanged()
+        self.run.content |= net.content
+        operation = Evaluate(net.lineage, self.setting.split, suite.precision, manifest.fingerprints["test"])
+        self._ask("evaluate", operation.key)
+        with self._waiting():
+            return self.broker.value(operation, self.run.content)[1]
+
+    def _result(self, **found: Any) -> dict[str, Any]:
+        suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
+        ledger = self.run.ledger
+        return {
+            "suite": suite.name,
+            "suite_version": suite.version,
+            "suite_hash": suite.hash,
+            "workload": cell.workload.name,
+            "dataset": cell.workload.dataset,
+            "fingerprints": self.setting.manifest.fingerprints | {"training": self.setting.split.fingerprint},
+            "classes": self.setting.manifest.classes,
+            "tolerance": cell.workload.tolerance,
+            "learning_rate": cell.learning_rate,
+            "sparsity": cell.sparsity,
+            "seed": cell.seed,
+            "method": method.label,
+            "version": __version__,
+            "parameters": method.defaults,
+            "source": method.source,
+            "track": method.track,
+            "control_of": method.control_of,
+            "charged": ledger.charged,
+            "apart": ledger.apart,
+            "budget": ledger.limit,
+            "epoch": ledger.size,
+            "pipeline": str(self.run.story),
+            **found,
+        }
+
+    def _record(self, outcome: dict[str, Any]) -> Record:
+        charged = sum(outcome["charged"].values()) / outcome["epoch"]
+        provenance = Provenance(
+            epochs_computed=self.computed,
+            epochs_reused=max(0.0, charged - self.computed),
+            seconds=round(time.time() - self._started, 3),
+            started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
+            host=platform.node(),
+            build=self.build,
+        )
+        return Record(result=Result.model_validate(outcome, strict=False), provenance=provenance)
+
+    def _ask(self, kind: str, key: str) -> str:
+        """Note an operation. Returns the planned trajectory that it is on, or ''. Raises if a run asked otherwise before."""
+        if self.stopping():
+            raise Stopped
+        index = len(self.real)
+        self.real.append(key)
+        before = self.trace.ask(index, f"{kind} {key}")
+        if before is not None:
+            raise MethodError(
+                f"the method is not deterministic: operation {index + 1} was {before} when the same source ran before, "
+                f"and is {kind} {key} now; draw from run.generator(…) only"
+            )
+        steps = self.planned.steps
+        return steps[index].trajectory if index < len(steps) and steps[index].kind == kind else ""
+
+    def _waiting(self) -> Any:
+        return self.baton.released()
+
+    @property
+    def _remainder(self) -> float:
+        """Epochs that the run is planned to ask for after this one: the longest goes first."""
+        return self.planned.charge - self.run.ledger.total / self.setting.size
+
+    @property
+    def _trace_name(self) -> str:
+        suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
+        grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
+        data = [self.setting.manifest.fingerprints, self.setting.split.fingerprint]
+        names = [suite.name, suite.version, suite.hash]
+        return keys.key("trace", __version__, names, grid, data, method.label, method.source, method.defaults)
+
+
+def _count(pair: list[int]) -> dict[str, int]:
+    return {"right": pair[0], "of": pair[1]}
+
+
+def _kept(found: dict[str, Any]) -> dict[str, Any]:
+    removed = sum(gone for gone, _ in found["layers"].values())
+    return {"test": _count(found["right"]["test"]), "removed": removed, "ticket": found["ticket"]}
+
+
+def _reason(error: Exception, function: Callable[..., Any]) -> str:
+    """One line: what went wrong, and in which line of the method's file where it is the method's own error."""
+    if isinstance(error, LthbenchError):
+        return str(error)
+    file = function.__code__.co_filename
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f" ({Path(file).name}:{lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {error}{where}"

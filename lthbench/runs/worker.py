@@ -1,0 +1,203 @@
+"""What a worker does: one operation at a time, from the store and the data to the store. Every executor runs this."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lthbench.data import DataHome, Examples, holdout
+from lthbench.errors import MethodError
+from lthbench.models.cost import multiplications
+from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.state import State, module_of
+from lthbench.pruning.tensors import digest
+from lthbench.runs.operations import Evaluate, Measure, Operation, Split, Train, Validate
+from lthbench.runs.store import Store
+from lthbench.training.feed import Feed
+from lthbench.training.numerics import precision
+from lthbench.training.trainer import Trainer
+
+BATCH = 1024  # of an evaluation: part of what fixes its last bits
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an operation cost: epochs that were really computed, seconds; `ended` is the step where a training ended."""
+
+    epochs: float
+    seconds: float
+    ended: int = 0
+
+
+@dataclass
+class Worker:
+    """A store, the data that this process may read, and a device."""
+
+    store: Store
+    home: DataHome
+    device: torch.device
+    _feeds: dict[Any, Feed] = field(default_factory=dict)
+
+    def perform(self, operation: Operation) -> Reply:
+        """Do one operation. Its result goes to the store. MissingEntry where its source is not there (any more)."""
+        started = time.perf_counter()
+        with unchanged("an operation"):
+            reply = self._do(operation)
+        return Reply(reply.epochs, time.perf_counter() - started, reply.ended)
+
+    @singledispatchmethod
+    def _do(self, operation: Operation) -> Reply:
+        raise TypeError(f"no such operation: {operation!r}")
+
+    @_do.register
+    def _train(self, operation: Train) -> Reply:
+        trajectory = operation.trajectory
+        state, at = self._begin(operation)
+        feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+        trainer = Trainer(trajectory, state, at, feed)
+
+        def keep(stop: int, state: State) -> None:
+            self.store.write_state(trajectory.state(stop).key, state, trainer.live.step)
+
+        ended = trainer.run(operation.stops, keep)
+        return Reply((ended - at) / trajectory.clock.steps_per_epoch, 0.0, ended)
+
+    def _begin(self, operation: Train) -> tuple[State, int]:
+        """The state that a training goes on from, and its step."""
+        trajectory = operation.trajectory
+        if operation.begin > trajectory.first:
+            state, ended = self.store.read_state(trajectory.state(operation.begin).key)
+            return state.raw or state, ended
+        state = self.store.network(trajectory.start)
+        return (state if trajectory.momentum else State(state.params, state.buffers, state.mask)), trajectory.first
+
+    @_do.register
+    def _measure(self, operation: Measure) -> Reply:
+        feed = self.feed(operation.split, "train")
+        index = _chosen(feed, operation)
+        state = self.store.network(operation.source)
+        module = module_of(operation.source.model, state, self.device)
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            return (feed.batch(part) for part in index.split(operation.batch))
+
+        with precision(operation.precision, self.device):
+            found = operation.probe(module, {n: m.to(self.device) for n, m in state.mask.items()}, batches)
+        self.store.write("values", operation.key, found)
+        return Reply(operation.probe.passes * len(index) / len(feed), 0.0)
+
+    @_do.register
+    def _validate(self, operation: Validate) -> Reply:
+        feed = self.feed(operation.split, "validation")
+        answers = self._answers(self._module(operation.source), feed, operation.precision)
+        right = int((answers == feed.labels).sum())
+        self.store.write("values", operation.key, {}, {"right": right, "count": len(feed)})
+        return Reply(0.0, 0.0)
+
+    @_do.register
+    def _evaluate(self, operation: Evaluate) -> Reply:
+        state = self.store.network(operation.source)
+        module = module_of(operation.source.model, state, self.device).eval()
+        right: dict[str, list[int]] = {}
+        parts = ["test", "train"] + ["validation"] * bool(operation.split.validation)
+        for part in parts:
+            feed = self.feed(operation.split, part)
+            answers = self._answers(module, feed, operation.precision)
+            right[part] = [int((answers == feed.labels).sum()), len(feed)]
+            if part == "test":
+                predictions = answers.to(torch.int16).cpu()
+        note = {"right": right, "finite": _finite(state), "weights": digest(state.params | state.buffers)}
+        note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
+        note |= {"multiplications": multiplications(operation.source.model, state.mask)}
+        self.store.write("values", operation.key, {"predictions": predictions}, note)
+        return Reply(0.0, 0.0)
+
+    def feed(self, split: Split, part: str) -> Feed:
+        """The examples of one part of the data: train, validation or test."""
+        if (split, part) not in self._feeds:
+            examples = self.home.load(split.dataset, "test" if part == "test" else "train")
+            if part != "test":
+                examples = _part(examples, split.validation, part)
+            self._feeds[split, part] = Feed(examples, self.home.manifest(split.dataset), self.device)
+        return self._feeds[split, part]
+
+    def _module(self, source: Lineage) -> nn.Module:
+        return module_of(source.model, self.store.network(source), self.device).eval()
+
+    def _answers(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
+        """The class that the network says of every example."""
+        with torch.no_grad(), precision(name, self.device):
+            return torch.cat([module(images).argmax(1) for images in feed.images.split(BATCH)])
+
+
+def _part(examples: Examples, count: int, part: str) -> Examples:
+    kept, held = holdout(examples.labels, count)
+    return examples[kept if part == "train" else held]
+
+
+def _chosen(feed: Feed, operation: Measure) -> Tensor:
+    if operation.per_class is not None:
+        return feed.per_class(operation.per_class, operation.seed, operation.stream)
+    return feed.subset(operation.examples, operation.seed, operation.stream)
+
+
+def _finite(state: State) -> bool:
+    return all(bool(t.isfinite().all()) for t in (state.params | state.buffers).values())
+
+
+def generators() -> tuple[Any, ...]:
+    """The state of the global generators, comparable."""
+    numpy = np.random.get_state(legacy=False)
+    return (
+        torch.get_rng_state().numpy().tobytes(),
+        random.getstate(),
+        (numpy["state"]["pos"], numpy["state"]["key"].tobytes()),
+    )
+
+
+def restore(state: tuple[Any, ...]) -> None:
+    """Put the global generators back."""
+    torch.set_rng_state(torch.frombuffer(bytearray(state[0]), dtype=torch.uint8))
+    random.setstate(state[1])
+    numpy = np.random.get_state(legacy=False)
+    numpy["state"] = {"pos": state[2][0], "key": np.frombuffer(state[2][1], dtype=np.uint32)}
+    np.random.set_state(numpy)
+
+
+_FLAGS = {
+    "thread count": (torch.get_num_threads, torch.set_num_threads),
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "autocast mode": (
+        lambda: torch.is_autocast_enabled("cpu"),
+        lambda on: torch.set_autocast_enabled("cpu", on),
+    ),
+    "deterministic flag": (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+}
+
+
+@contextmanager
+def unchanged(what: str) -> Iterator[None]:
+    """Restores the process-wide state of torch afterwards; raises MethodError if something changed it."""
+    before, random_before = {name: get() for name, (get, _) in _FLAGS.items()}, generators()
+    try:
+        yield
+        changed = [name for name, (get, _) in _FLAGS.items() if get() != before[name]]
+        changed += ["global generator"] * (generators() != random_before)
+        if changed:
+            raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which others train in")
+    finally:
+        for name, (_, put) in _FLAGS.items():
+            put(before[name])  # type: ignore[operator]
+        restore(random_before)
