@@ -2,15 +2,24 @@
 
 import ast
 import io
+import threading
 import tokenize
+from functools import lru_cache
 from pathlib import Path
 
 from lthbench import keys
 
+_parsing = threading.Lock()  # ast.parse in two threads at once can fail in Python 3.11
+
 
 def digest(path: Path) -> str:
     """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
-    text = path.read_text()
+    with _parsing:
+        return _digest(path.read_text())
+
+
+@lru_cache(maxsize=1024)
+def _digest(text: str) -> str:
     try:
         return keys.key("source", [line for line in _code(text) if line])
     except (SyntaxError, tokenize.TokenError):

@@ -49,7 +49,10 @@ class Trainer:
         with precision(self.trajectory.precision, self.feed.device):
             while self.live.step < stops[-1] and not self._done():
                 self._epoch(stops, on_stop)
-        on_stop(stops[-1], self.snapshot())
+        state = self.snapshot()
+        for stop in stops:
+            if stop >= self.live.step:  # where the rule ended the training, that is the state at all later stops
+                on_stop(stop, state)
         return self.live.step
 
     def snapshot(self) -> State:
