@@ -24,7 +24,7 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
     """
     try:
         return _value(ast.parse(" ".join(_multiplied(formula)), mode="eval").body, names)
-    except (SyntaxError, ValueError, KeyError, ZeroDivisionError) as error:
+    except (SyntaxError, ValueError, KeyError, ArithmeticError) as error:
         known = ", ".join(names)
         raise InputError(f"{formula!r} is no formula in {known} ({error}); write 2T or (n+1)T, say") from None
 
@@ -55,7 +55,7 @@ def _ends_value(token: str) -> bool:
 
 def _value(node: ast.AST, names: Mapping[str, float]) -> float:
     match node:
-        case ast.Constant(value=int() | float() as value):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return float(value)
         case ast.Name(id=name):
             return float(names[name])

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lthbench import console, registry, suite
-from lthbench.data import default_folder
-from lthbench.data.sources import EMBEDDED
+from lthbench.data import default_folder, overview
 from lthbench.models import FAMILIES
 from lthbench.runs.job import Job
 from lthbench.runs.plan import PlannedRun, order
@@ -39,11 +38,21 @@ def models() -> Table:
     ]
 
 
-def data() -> Table:
-    folder = default_folder()
-    packed = {path.parent.name for path in folder.glob("[!.]*/manifest.json")}
-    rows = [(n, "ready" if n in packed else "packed when it is first used") for n in sorted({*EMBEDDED, *packed})]
-    return rows, ["data set", f"in {folder}"]
+def data(folder: Path | None = None) -> Table:
+    """Data sets: what is packed in a folder, and what to type for the rest."""
+    folder = folder or default_folder()
+    rows = [_data_row(entry) for entry in overview.entries(folder)]
+    return rows, ["data set", "state", "height x width x channels", "classes", "train", "test", "disk"]
+
+
+def _data_row(entry: overview.Entry) -> tuple[Any, ...]:
+    if entry.manifest is None:
+        return entry.name, entry.advice, "", "", "", "", console.size(entry.disk) if entry.disk else ""
+    channels, height, width = entry.manifest.shape
+    sizes = [entry.manifest.sizes.get(split, 0) for split in ("train", "test")]
+    state = f"ready, {entry.manifest.skipped} corrupt images left out" if entry.manifest.skipped else "ready"
+    shape = f"{height}x{width}x{channels}"
+    return entry.name, state, shape, entry.manifest.classes, *sizes, console.size(entry.disk)
 
 
 LISTS: dict[str, Callable[[], Table]] = {"methods": methods, "suites": suites, "models": models, "data": data}

@@ -1,15 +1,17 @@
 """Methods by name: those in `baselines/`, those of installed packages (entry points `lthbench.methods`), and those in
 files that the user names. All come through the same door: a file is loaded, `@method` enters its functions here."""
 
+import contextlib
 import hashlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from lthbench import source
 from lthbench.errors import InputError, unknown
@@ -22,6 +24,8 @@ _ROOT = Path(__file__).parent
 FOLDER = next(path for path in (_ROOT / "baselines", _ROOT.parent / "baselines") if path.is_dir())
 
 METHODS: dict[str, "Method"] = {}
+
+MODULES = "lthbench_method_"  # what the module of a method file is called, before its stem and a digest
 
 M = TypeVar("M", bound=Callable[..., "Network"])
 
@@ -41,6 +45,7 @@ class Method:
     cite: str
     control_of: str | None
     at_zero: str | None
+    source: str  # a digest of the code of its file, as it was loaded
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,11 +67,6 @@ class Method:
         text = self.function.__doc__ or (module and module.__doc__) or ""
         return text.strip().splitlines()[0] if text.strip() else ""
 
-    @property
-    def source(self) -> str:
-        """A digest of the code of the file that it stands in."""
-        return source.digest(Path(inspect.getfile(self.function)))
-
     def given(self, text: str) -> "Method":
         """With parameters as typed: `rewind=100,rate=0.2`. InputError for an unknown name or a value of another type."""
         values = dict(self.parameters)
@@ -74,8 +74,24 @@ class Method:
             name, _, value = item.partition("=")
             if name not in self.defaults:
                 raise InputError(f"method {self.name!r}: " + unknown("parameter", name, self.defaults))
-            values[name] = _parsed(self.name, name, value, self.defaults[name])
+            values[name] = self._parsed(name, value)
         return replace(self, parameters=values)
+
+    def _parsed(self, name: str, text: str) -> Any:
+        """A value as typed, of the parameter's declared type, else of its default's."""
+        default = self.defaults[name]
+        declared = get_type_hints(self.function).get(
+            name, type(default) if default is not inspect.Parameter.empty else str
+        )
+        kinds = [kind for kind in get_args(declared) or (declared,) if kind in _PLAIN]
+        for kind in sorted(kinds, key=_PLAIN.index):
+            with contextlib.suppress(ValueError, KeyError):
+                return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        wanted = " or ".join(kind.__name__ for kind in kinds) or "a plain type"
+        raise InputError(f"method {self.name!r}: {name} = {text!r} is not of type {wanted}")
+
+
+_PLAIN = [bool, int, float, str]
 
 
 def method(
@@ -92,10 +108,14 @@ def method(
     def enter(function: M) -> M:
         if track not in get_args(Track):
             raise InputError(unknown("track", track, get_args(Track)))
-        known = METHODS.get(name)
-        if known is not None and inspect.getfile(known.function) != inspect.getfile(function):
+        file, known = inspect.getfile(function), METHODS.get(name)
+        if known and (inspect.getfile(known.function) != file or known.function.__module__ == function.__module__):
             raise InputError(f"method {name!r} is in {inspect.getfile(known.function)} already; choose another name")
-        METHODS[name] = Method(name, function, cost, track, cite, control_of, at_zero)
+        entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(Path(file)))
+        for parameter, default in entered.defaults.items():
+            if default is not inspect.Parameter.empty and not isinstance(default, None | bool | int | float | str):
+                raise InputError(f"method {name!r}: {parameter} = {default!r} is not a number, a text or None")
+        METHODS[name] = entered
         return function
 
     return enter
@@ -104,7 +124,7 @@ def method(
 def load(path: Path) -> str:
     """Import a method file under a name made of its content. Returns the module's name."""
     try:
-        name = f"lthbench_methods.{path.stem}_{hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest()}"
+        name = f"{MODULES}{path.stem}_{hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest()}"
     except OSError as error:
         raise InputError(f"cannot read the method file {path}: {error.strerror}") from None
     if name not in sys.modules:
@@ -133,15 +153,18 @@ def load_all() -> dict[str, Method]:
     return METHODS
 
 
+_TYPED = re.compile(r"(?:(?P<file>.+\.py)(?::(?P<own>[^\[\]]*))?|(?P<name>[^\[\]]*))(?:\[(?P<parameters>[^\[\]]*)\])?")
+
+
 def find(text: str) -> Method:
     """A method as typed: NAME, FILE.py:NAME, or FILE.py where it holds one; parameters in brackets behind."""
-    name, _, parameters = text.removesuffix("]").partition("[")
-    file, colon, own = name.partition(".py")
-    if colon:
-        name = _from_file(Path(file + ".py"), own.removeprefix(":"))
+    typed = _TYPED.fullmatch(text)
+    if not typed:
+        raise InputError(f"{text!r} is no method; write NAME, FILE.py:NAME or NAME[parameter=value]")
+    name = _from_file(Path(typed["file"]), typed["own"] or "") if typed["file"] else typed["name"]
     if name not in METHODS:
         raise InputError(unknown("method", name, METHODS))
-    method = METHODS[name].given(parameters)
+    method = METHODS[name].given(typed["parameters"] or "")
     missing = [p for p, value in method.defaults.items() if value is inspect.Parameter.empty]
     if missing:
         raise InputError(f"method {name!r} needs {', '.join(missing)}; write {name}[{missing[0]}=…]")
@@ -156,14 +179,6 @@ def _from_file(path: Path, name: str) -> str:
     if name not in there:
         raise InputError(f"{path}: " + unknown("method", name, there))
     return name
-
-
-def _parsed(method: str, name: str, text: str, default: Any) -> Any:
-    kind = type(default) if default is not inspect.Parameter.empty else str
-    try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
-        raise InputError(f"method {method!r}: {name} = {text!r} is not of type {kind.__name__}") from None
 
 
 def file_of(module: str) -> Path:

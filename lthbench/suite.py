@@ -1,16 +1,17 @@
 """Suites: versioned grids read from TOML, validated on the way in, frozen from then on."""
 
+import json
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lthbench import budget, keys
 from lthbench.errors import InputError, unknown
-from lthbench.models import SCHEMES, Model
+from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model
 from lthbench.pruning.allocate import ALLOCATIONS
 from lthbench.training.numerics import PRECISIONS
 from lthbench.training.recipe import Recipe
@@ -38,16 +39,28 @@ class _Frozen(BaseModel):
 class Workload(_Frozen):
     """A model with its initialisation on a data set, which parameters are prunable, and what counts as similar there.
 
-    `tolerance` is in percentage points of test accuracy. `sufficient`: the recipe trains the dense network well.
+    `prunable`: a set by name ("all", "ma2021", …, which classifies every parameter), or patterns, whose counterpart is
+    `dense`. `stem`: "cifar" or "tiny-imagenet" for ImageNet models on small images. `tolerance` is in percentage points
+    of test accuracy. `sufficient`: the recipe trains the dense network well.
     """
 
     model: str
     dataset: str
-    init: Annotated[str, _one_of("initialisation", SCHEMES)] = "kaiming-normal"
-    prunable: tuple[str, ...] = ("*.weight",)
+    init: Annotated[str, _one_of("initialisation", INITIALISATIONS)] = "kaiming-normal"
+    prunable: str | tuple[str, ...] = ("*.weight",)
     dense: tuple[str, ...] = ("*.bias",)
     tolerance: float = Field(0.5, gt=0)
     sufficient: bool = True
+    stem: Annotated[str, _one_of("stem", ("", *STEMS))] = ""
+
+    @model_validator(mode="after")
+    def _a_set_or_patterns(self) -> Self:
+        if isinstance(self.prunable, str):
+            if self.prunable not in PRUNABLE:
+                raise ValueError("prunable: " + unknown("prunable set", self.prunable, PRUNABLE))
+            if "dense" in self.model_fields_set:
+                raise ValueError(f"prunable = {self.prunable!r} classifies every parameter; leave dense out")
+        return self
 
     @property
     def name(self) -> str:
@@ -55,9 +68,10 @@ class Workload(_Frozen):
 
     def build(self, shape: tuple[int, int, int], classes: int) -> Model:
         """The model for images of this shape. Raises InputError if a parameter is not classified."""
-        model = Model(self.model, shape, classes, self.prunable, self.dense)
+        dense = () if isinstance(self.prunable, str) else self.dense
+        model = Model(self.model, shape, classes, self.prunable, dense, stem=self.stem)
         if not model.prunable_count:
-            raise InputError(f"workload {self.name}: prunable = {list(self.prunable)} matches no parameter")
+            raise InputError(f"workload {self.name}: prunable = {self.prunable!r} matches no parameter")
         return model
 
 
@@ -88,7 +102,7 @@ class Suite(_Frozen):
     workload: tuple[Workload, ...] = Field(min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     sparsities: tuple[Fraction, ...] = Field(min_length=1)
-    seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...]
+    seeds: Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     budget: str
     allocation: Annotated[str, _one_of("allocation", ALLOCATIONS)] = "global"
     precision: Annotated[str, _one_of("precision", PRECISIONS)] = "fp32"
@@ -97,13 +111,36 @@ class Suite(_Frozen):
     duels: tuple[tuple[str, str], ...] = (("lottery-ticket", "prune-finetune"),)
     tickets: tuple[str, ...] = ("lottery-ticket",)
 
+    @field_validator("methods", "learning_rates", "sparsities", "workload", "seeds")
+    @classmethod
+    def _each_once(cls, values: Any) -> Any:
+        if isinstance(values, tuple) and len(set(values)) < len(values):
+            raise ValueError("names something twice")
+        return values
+
+    @field_validator("seeds")
+    @classmethod
+    def _rising(cls, seeds: Any) -> Any:
+        if isinstance(seeds, tuple) and list(seeds) != sorted(seeds):
+            raise ValueError("the declared looks must rise")
+        return seeds
+
+    @field_validator("budget")
+    @classmethod
+    def _a_formula(cls, formula: str) -> str:
+        if formula != "none":
+            try:
+                budget.evaluate(formula, {"T": 1.0, "n": 1.0})
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return formula
+
     @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.budget_epochs(self.sparsities[0])
-        for name in ("methods", "learning_rates", "sparsities"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} = {list(values)} names something twice")
+    def _pairs_are_there(self) -> Self:
+        asked = {name: "duels" for pair in self.duels for name in pair} | dict.fromkeys(self.tickets, "tickets")
+        for name, key in asked.items():
+            if key in self.model_fields_set and name not in self.methods:
+                raise ValueError(f"{key}: " + unknown("method of this suite", name, self.methods))
         return self
 
     @classmethod
@@ -112,9 +149,11 @@ class Suite(_Frozen):
         file = _find(str(path))
         try:
             content = tomllib.loads(file.read_text())
-            rates = content.get("learning_rates") or [0.1]
-            content["recipe"] = {"lr": rates[0], **content["recipe"]} if "recipe" in content else None
-            return cls(**content)
+            if "lr" in content.get("recipe", ()):
+                raise InputError("recipe.lr is not a key of a suite: the rates are learning_rates")
+            if isinstance(content.get("recipe"), dict):
+                content["recipe"] |= {"lr": 1.0}  # of no account: every cell has its own
+            return cls.model_validate_json(json.dumps(content, default=str), strict=True)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{file}: {error}") from None
         except ValidationError as error:
@@ -179,17 +218,19 @@ def _find(path: str) -> Path:
 
 
 def _problem(file: Path, error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "suite"
-    if error["type"] in ("missing", "extra_forbidden"):
-        what = "is missing" if error["type"] == "missing" else "is not a key of a suite"
-        return f"{file}: {where} {what}" + _known(error["loc"])
-    return f"{file}: {where} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    where = ".".join(str(part) for part in error["loc"] if part not in ("int", "constrained-int")) or "suite"
+    if error["type"] in ("missing", "missing_argument"):
+        return f"{file}: {where} is missing"
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{file}: {where} is not a key of a suite; " + unknown("key", str(error["loc"][-1]), _keys(error["loc"]))
+    value = "" if where == "suite" else f" = {error['input']!r}"
+    return f"{file}: {where}{value}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _known(location: tuple[Any, ...]) -> str:
-    tables: dict[Any, Any] = {"recipe": Recipe.__dataclass_fields__, "workload": Workload.model_fields}
-    fields = tables.get(location[0]) if len(location) > 1 else Suite.model_fields
-    return "; " + unknown("key", str(location[-1]), fields or ()).split(".", 1)[1].strip()
+def _keys(location: tuple[Any, ...]) -> Any:
+    """The keys that there are in the table of a location."""
+    tables: dict[Any, Any] = {"recipe": Recipe.__dataclass_fields__.keys() - {"lr"}, "workload": Workload.model_fields}
+    return tables.get(location[0], ()) if len(location) > 1 else Suite.model_fields
 
 
 Track = Literal["one-shot", "iterative", "dense"]

@@ -1,16 +1,24 @@
-"""`python -m lthbench.data NAME FOLDER`: pack an embedded data set in a process of its own (see home.prepare)."""
+"""`python -m lthbench.data NAME FOLDER`: pack a data set in a process of its own (see home.prepare)."""
 
 import sys
 from pathlib import Path
 
+from lthbench.data import names
 from lthbench.data.packed import pack
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError
 
 
 def main(name: str, folder: str) -> None:
-    splits, classes = EMBEDDED[name]()
-    pack(Path(folder) / name, name, splits, classes)
+    """Pack what ships with a library, or `imagefolder:PATH`."""
+    if name.startswith(names.PREFIX):
+        from lthbench.data.add import pack_folder
+
+        images = names.images_of(name)
+        pack_folder(Path(folder) / names.folder_name(images), images)
+    else:
+        splits, classes = EMBEDDED[name]()
+        pack(Path(folder) / name, name, splits, classes)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ A folder without a manifest is no data set. The folder is filled under another n
 packing leaves nothing that a later start takes for whole.
 """
 
-import json
-import os
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lthbench import keys
+from lthbench.data import arrays, packing
+from lthbench.data.manifest import FORMAT, Manifest
 from lthbench.errors import InputError
 
-FORMAT = 1
+__all__ = ["FORMAT", "Examples", "Manifest", "OnDisk", "pack", "unpack"]
+
+LARGE = 8_000_000_000  # bytes of images: beyond that, reading all of them at every start takes longer than a user waits
 
 
 @dataclass(frozen=True)
@@ -38,97 +40,75 @@ class Examples:
     @property
     def fingerprint(self) -> str:
         """A key of the bytes of all images and labels, in order."""
-        images, labels = self.images.contiguous().numpy(), self.labels.contiguous().numpy()
-        return keys.key("examples", list(images.shape), images.tobytes(), labels.tobytes())
+        return arrays.fingerprint(self.images.contiguous().numpy(), self.labels.contiguous().numpy())
+
+
+def pack(target: Path, name: str, splits: Mapping[str, Examples], classes: int, names: Sequence[str] = ()) -> Manifest:
+    """Write a data set to the folder `target`, whole or not at all. Mean and deviation are the training split's."""
+
+    def write(folder: Path) -> None:
+        for split, examples in splits.items():
+            np.save(folder / f"{split}.images.npy", examples.images.numpy())
+            np.save(folder / f"{split}.labels.npy", examples.labels.numpy())
+        packing.describe(folder, name, tuple(splits), classes, names).write(folder)
+
+    return packing.fill(target, name, write)
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What a packed data set is, readable without touching its images.
+class OnDisk:
+    """One split of a packed data set, opened where it is looked at: what travels to another process is its path."""
 
-    `shape` is (channels, height, width); `mean` and `std` are those of the training images, by channel, in 0…255;
-    `sizes` and `fingerprints` are by split.
-    """
+    folder: Path
+    split: str
 
-    name: str
-    classes: int
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    sizes: dict[str, int]
-    fingerprints: dict[str, str]
-    format: int = FORMAT
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest.read(self.folder)
 
-    @classmethod
-    def read(cls, folder: Path) -> "Manifest":
-        """The manifest in a folder; InputError where there is none or it is of another format."""
-        try:
-            fields: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-            fields |= {name: tuple(fields[name]) for name in ("shape", "mean", "std")}
-            manifest = cls(**fields)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                f"{folder} holds no packed data set ({error}); remove the folder to pack it anew."
-            ) from None
-        if manifest.format != FORMAT:
-            raise InputError(f"{folder} is packed in format {manifest.format}, this is {FORMAT}; remove the folder.")
-        return manifest
+    @cached_property
+    def arrays(self) -> tuple[arrays.Array, arrays.Array]:
+        """Images uint8 [N, H, W, C], mapped into memory and not writable, and labels int64 [N]."""
+        with _damage_named(self.folder):
+            return packing.arrays(self.folder, self.split)
 
-
-def pack(target: Path, name: str, splits: Mapping[str, Examples], classes: int) -> Manifest:
-    """Write a data set to the folder `target`, whole or not at all. Mean and deviation are the training split's."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        manifest = _manifest(name, splits, classes)
-        for split, examples in splits.items():
-            np.save(temporary / f"{split}.images.npy", examples.images.numpy())
-            np.save(temporary / f"{split}.labels.npy", examples.labels.numpy())
-        (temporary / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1))
-        _sync(temporary)
-        if not target.exists():
-            temporary.rename(target)
-    except OSError as error:
-        if not (target / "manifest.json").exists():
-            raise InputError(f"cannot pack {name!r} into {target.parent}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Manifest.read(target)
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "split": self.split}
 
 
 def unpack(folder: Path, split: str) -> Examples:
-    """One split of a packed data set, checked against its fingerprint."""
+    """One split of a packed data set, checked against its fingerprint (its sizes alone where images exceed LARGE).
+
+    Images are mapped, so that processes share them and only what is looked at is read; a change to them stays private.
+    """
     manifest = Manifest.read(folder)
-    try:
-        images = torch.from_numpy(np.load(folder / f"{split}.images.npy"))
-        labels = torch.from_numpy(np.load(folder / f"{split}.labels.npy"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} is damaged ({error}); remove the folder to pack it anew.") from None
-    examples = Examples(images, labels)
-    if examples.fingerprint != manifest.fingerprints[split]:
+    with _damage_named(folder):
+        images, labels = packing.arrays(folder, split)
+        whole = _whole(images, labels, manifest, split)
+    if not whole:
         raise InputError(
             f"{folder}: the {split} images are not those of its manifest; remove the folder to pack it anew."
         )
-    return examples
+    return Examples(_mapped(folder / f"{split}.images.npy"), torch.from_numpy(labels))
 
 
-def _manifest(name: str, splits: Mapping[str, Examples], classes: int) -> Manifest:
-    pixels = splits["train"].images.to(torch.float64)
-    height, width, channels = pixels.shape[1:]
-    return Manifest(
-        name=name,
-        classes=classes,
-        shape=(channels, height, width),
-        mean=tuple(pixels.mean((0, 1, 2)).tolist()),
-        std=tuple(pixels.std((0, 1, 2), correction=0).tolist()),
-        sizes={split: len(examples) for split, examples in splits.items()},
-        fingerprints={split: examples.fingerprint for split, examples in splits.items()},
-    )
+@contextmanager
+def _damage_named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{folder} is damaged ({error}); remove the folder to pack it anew.") from None
 
 
-def _sync(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+def _mapped(path: Path) -> Tensor:
+    try:
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be mapped into memory: {error.strerror or error}") from None
+
+
+def _whole(images: arrays.Array, labels: arrays.Array, manifest: Manifest, split: str) -> bool:
+    channels, height, width = manifest.shape
+    if images.shape != (manifest.sizes[split], height, width, channels) or len(labels) != len(images):
+        return False
+    return images.nbytes > LARGE or arrays.fingerprint(images, labels) == manifest.fingerprints[split]

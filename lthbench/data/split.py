@@ -2,7 +2,10 @@
 
 import hashlib
 
+import torch
 from torch import Tensor, tensor
+
+from lthbench.errors import InputError
 
 
 def holdout(labels: Tensor, count: int, salt: str = "validation") -> tuple[Tensor, Tensor]:
@@ -10,6 +13,8 @@ def holdout(labels: Tensor, count: int, salt: str = "validation") -> tuple[Tenso
 
     Within a class the examples go in the order of a hash of (salt, index), which no library version can change.
     """
+    if count > len(labels):
+        raise InputError(f"{count} examples are to be held out, but there are {len(labels)}; hold out fewer")
     members: dict[int, list[int]] = {}
     for index, label in enumerate(labels.tolist()):
         members.setdefault(label, []).append(index)
@@ -18,7 +23,7 @@ def holdout(labels: Tensor, count: int, salt: str = "validation") -> tuple[Tenso
         held += sorted(members[label], key=lambda i: hashlib.blake2b(f"{salt}/{i}".encode()).digest())[:share]
     out = set(held)
     kept = [i for i in range(len(labels)) if i not in out]
-    return tensor(kept), tensor(sorted(held), dtype=labels.dtype)
+    return tensor(kept, dtype=torch.int64), tensor(sorted(held), dtype=torch.int64)
 
 
 def _shares(sizes: dict[int, int], count: int) -> dict[int, int]:

@@ -1,6 +1,8 @@
 """Architectures by name, their initialisations, and what they cost to run."""
 
-from lthbench.models.init import SCHEMES, initial_tensors
+from lthbench.models.init import INITIALISATIONS, SCHEMES, initial_tensors
 from lthbench.models.model import FAMILIES, Model
+from lthbench.models.prunable import PRUNABLE
+from lthbench.models.stem import STEMS
 
-__all__ = ["FAMILIES", "SCHEMES", "Model", "initial_tensors"]
+__all__ = ["FAMILIES", "INITIALISATIONS", "PRUNABLE", "SCHEMES", "STEMS", "Model", "initial_tensors"]

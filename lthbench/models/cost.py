@@ -1,16 +1,24 @@
 """What a forward pass costs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from lthbench.models.layers import LAYERS
 from lthbench.models.model import Model
 
 
 def multiplications(model: Model, mask: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Multiply-adds of one image through the linear and convolution layers: (those with a remaining weight, all)."""
+    """Multiply-adds of one image through the linear and convolution layers: (those with a remaining weight, all).
+
+    A weight counts once for every output position that it is multiplied for: pixels, tokens, windows. Products of
+    activations with each other (attention) and elementwise ones are not counted.
+    """
     uses = _uses(model)
     dense = sum(model.shapes[name].numel() * count for name, count in uses.items())
     removed = sum(int((~mask[name]).sum()) * count for name, count in uses.items() if name in mask)
@@ -18,18 +26,50 @@ def multiplications(model: Model, mask: Mapping[str, Tensor]) -> tuple[int, int]
 
 
 @lru_cache(maxsize=256)
-def _uses(model: Model) -> dict[str, int]:
-    """How often each weight is multiplied in one forward pass: once, or at every position of a convolution's output."""
-    module, uses = model.module().eval(), {}
+def _uses(model: Model) -> Counter[str]:
+    """How often each weight is multiplied in one forward pass."""
+    module = model.module().eval()
+    counted = _Linears({id(parameter): name for name, parameter in module.named_parameters()})
+    for name, layer in module.named_modules():
+        if isinstance(layer, LAYERS) and not isinstance(layer, nn.Linear):
+            layer.register_forward_hook(_convolution(f"{name}.weight", counted.uses))
+        if isinstance(layer, nn.MultiheadAttention):
+            layer.register_forward_hook(_attention(name, counted.uses))
+    with counted:
+        module(torch.empty(1, *model.shape, device="meta"))
+    return Counter({name: count for name, count in counted.uses.items() if name in model.shapes})
 
-    def count(name: str) -> None:
-        def hook(layer: nn.Module, _: object, out: Tensor) -> None:
-            uses[f"{name}.weight"] = out.shape[2:].numel()
 
-        layers[name].register_forward_hook(hook)
+class _Linears(TorchFunctionMode):
+    """Counts matrix products with a parameter, in whichever module they happen: some layers use another one's weight."""
 
-    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)}
-    for name in layers:
-        count(name)
-    module(torch.empty(1, *model.shape, device="meta"))
-    return uses
+    def __init__(self, names: Mapping[int, str]):
+        super().__init__()
+        self.names, self.uses = names, Counter[str]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func is torch.nn.functional.linear:
+            weight = args[1] if len(args) > 1 else kwargs["weight"]
+            if id(weight) in self.names:
+                self.uses[self.names[id(weight)]] += out.shape[:-1].numel()
+        return out
+
+
+def _convolution(name: str, uses: Counter[str]) -> Any:
+    """A weight is used at every position of its channel's output. A hook, as some layers standardise their weights."""
+
+    def hook(layer: nn.Module, _: object, out: Tensor) -> None:
+        uses[name] += out.numel() // len(layer.weight)  # type: ignore[arg-type]
+
+    return hook
+
+
+def _attention(name: str, uses: Counter[str]) -> Any:
+    """torch's self-attention: its projections are no layers that are called."""
+
+    def hook(layer: nn.Module, _: object, out: tuple[Tensor, ...]) -> None:
+        for weight in ("in_proj_weight", "out_proj.weight"):
+            uses[f"{name}.{weight}"] += out[0].shape[:-1].numel()
+
+    return hook

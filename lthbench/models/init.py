@@ -1,17 +1,19 @@
 """Initial weights by a named scheme: a function of (model, scheme, seed, stream), the same bits on every machine.
 
-Drawn on the CPU in float64, where the result does not depend on the processor's vector width, from a generator of its
-own for every parameter name, and rounded to float32.
+Drawn on the CPU in float64, where the result does not depend on the processor's vector width, and rounded to float32.
+The schemes that are functions draw from a generator of its own for every parameter name.
 """
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Generator, Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import InputError, unknown
+from lthbench.models.layers import LAYERS, NORMS
 from lthbench.models.model import Model
 
 Scheme = Callable[[torch.Size, Generator], Tensor]
@@ -42,32 +44,61 @@ SCHEMES: dict[str, Scheme] = {
     "kaiming-uniform": kaiming_uniform,
     "signed-constant": signed_constant,
 }
+LIBRARY = "library"  # as the family or its library initialises the whole model
+INITIALISATIONS = (*SCHEMES, LIBRARY)
 
 
 def initial_tensors(model: Model, scheme: str, seed: int, stream: int) -> dict[str, Tensor]:
     """All parameters and buffers at initialisation, float32 (buffers in their own type), by name.
 
     Weights of linear and convolution layers follow the scheme; biases are 0; normalisation layers start as the identity.
+    What a scheme does not know (class tokens, position embeddings, …) is as the scheme "library" has it.
     """
-    if scheme not in SCHEMES:
-        raise InputError(unknown("initialisation", scheme, SCHEMES))
-    tensors: dict[str, Tensor] = {}
-    for prefix, layer in model.module().named_modules():
+    if scheme not in INITIALISATIONS:
+        raise InputError(unknown("initialisation", scheme, INITIALISATIONS))
+    module = model.module()
+    known = _drawn(module, SCHEMES[scheme], seed, stream) if scheme != LIBRARY else {}
+    wanted = dict(module.named_parameters()) | dict(module.named_buffers())
+    others = {} if known.keys() >= wanted.keys() else _library(model, seed, stream)
+    return {name: known[name] if name in known else others[name].to(t.dtype) for name, t in wanted.items()}
+
+
+def _drawn(module: nn.Module, scheme: Scheme, seed: int, stream: int) -> dict[str, Tensor]:
+    """The tensors that a scheme knows."""
+    tensors: dict[str, Tensor | None] = {}
+    for prefix, layer in module.named_modules():
         for name, parameter in layer.named_parameters(prefix, recurse=False):
             generator = Generator().manual_seed(keys.seed("init", name, seed, stream))
-            tensors[name] = _initial(layer, name, parameter.shape, SCHEMES[scheme], generator)
-        for name, buffer in layer.named_buffers(prefix, recurse=False):
-            tensors[name] = (torch.ones if name.endswith("running_var") else torch.zeros)(
-                buffer.shape, dtype=buffer.dtype
-            )
-    return tensors
+            tensors[name] = _initial(layer, name, parameter.shape, scheme, generator)
+        if isinstance(layer, NORMS):
+            for name, buffer in layer.named_buffers(prefix, recurse=False):
+                fill = torch.ones if name.endswith("running_var") else torch.zeros
+                tensors[name] = fill(buffer.shape, dtype=buffer.dtype)
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
-def _initial(layer: nn.Module, name: str, shape: torch.Size, scheme: Scheme, generator: Generator) -> Tensor:
-    if name.endswith("bias"):
+def _initial(layer: nn.Module, name: str, shape: torch.Size, scheme: Scheme, generator: Generator) -> Tensor | None:
+    kind = name.rpartition(".")[2]
+    if kind == "bias" and isinstance(layer, LAYERS + NORMS):
         return torch.zeros(shape)
-    if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+    if kind == "weight" and isinstance(layer, LAYERS):
         return scheme(shape, generator).to(torch.float32)
-    if isinstance(layer, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm):
-        return torch.ones(shape)
-    raise InputError(f"no initialisation is known for {name} of a {type(layer).__name__}")
+    return torch.ones(shape) if kind == "weight" and isinstance(layer, NORMS) else None
+
+
+def _library(model: Model, seed: int, stream: int) -> dict[str, Tensor]:
+    """A model's own initialisation in float64, drawn from the CPU's global generator, which is put back."""
+    with torch.random.fork_rng(devices=[]), _default_dtype(torch.float64):
+        torch.default_generator.manual_seed(keys.seed("library", seed, stream))
+        module = model.build("cpu")
+    return {n: t.detach() for n, t in (*module.named_parameters(), *module.named_buffers())}
+
+
+@contextlib.contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -1,7 +1,7 @@
 """A model: a name with its arguments, and which of its parameters are prunable."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -11,49 +11,91 @@ import torch
 from torch import nn
 
 from lthbench.errors import InputError, unknown
-from lthbench.models import mlp
+from lthbench.models import conv, imagenet_resnet, lenet, library, mlp, mobilenet, resnet, vgg
+from lthbench.models.layers import NORMS
+from lthbench.models.prunable import prunable_names
+from lthbench.models.stem import with_stem
 
-Build = Callable[[str, tuple[int, int, int], int, float], nn.Module]
+Build = Callable[[str, tuple[int, int, int], int, float], nn.Module]  # of name, shape, classes, width
 
 FAMILIES: dict[str, tuple[str, Build]] = {  # family: (pattern of its names, how to build one)
     "mlp-W1-W2-…": (r"mlp(-[1-9]\d*)+", mlp.build),
+    "lenet5": (r"lenet5", lenet.build),
+    **{f"conv{depth}": (rf"conv{depth}", conv.build) for depth in (2, 4, 6, 8)},
+    **{f"resnet{depth}": (rf"resnet{depth}", resnet.build) for depth in resnet.DEPTHS},
+    **{f"resnet{depth}": (rf"resnet{depth}", imagenet_resnet.build) for depth in imagenet_resnet.BLOCKS},
+    **{f"vgg{depth}": (rf"vgg{depth}", vgg.build) for depth in vgg.STAGES},
+    **{f"mobilenet-{version}": (rf"mobilenet-{version}", mobilenet.build) for version in ("v1", "v2")},
+    "timm:NAME": (r"timm:.+", library.timm),
+    "torchvision:NAME": (r"torchvision:.+", library.torchvision),
 }
+
+_WIDTH = re.compile(r"(?P<base>.+)-w(?P<factor>[1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)")
+
+_REFUSALS = (AssertionError, ArithmeticError, LookupError, TypeError, ValueError)  # how libraries say no to a size
 
 
 @dataclass(frozen=True)
 class Model:
     """An architecture for images of `shape` (channels, height, width) and so many classes.
 
-    Every parameter name matches exactly one of the patterns in `prunable` and `dense` (as in fnmatch), or building it
-    raises. `width` multiplies the number of channels or neurons.
+    `width` multiplies the number of channels or neurons, and so does a name's ending: `resnet32-w2` is twice as wide.
+    `prunable` is a set by name (lthbench.models.prunable), or patterns as in fnmatch: then every parameter name matches
+    exactly one of those in `prunable` and `dense`, or asking for the shapes raises InputError, as it does for images that
+    the architecture cannot take. `stem` replaces the first layers of ImageNet models ("cifar" or "tiny-imagenet").
     """
 
     name: str
     shape: tuple[int, int, int]
     classes: int
-    prunable: tuple[str, ...]
-    dense: tuple[str, ...]
+    prunable: tuple[str, ...] | str
+    dense: tuple[str, ...] = ()
     width: float = 1.0
+    stem: str = ""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What enters a key: the tensors, not the patterns."""
-        return {"name": self.name, "shape": self.shape, "classes": self.classes, "width": float(self.width)}
+        """What enters a key: the tensors, not the patterns, nor how a width is written."""
+        base, width = self._base
+        stem = {"stem": self.stem} if self.stem else {}
+        return {"name": base, "shape": self.shape, "classes": self.classes, "width": width, **stem}
 
     def module(self) -> nn.Module:
         """A module of its own on the meta device: shapes without values, and no random number drawn."""
-        with torch.device("meta"):
-            return _builder(self.name)(self.name, self.shape, self.classes, self.width)
+        try:
+            return self.build("meta")
+        except RuntimeError:  # a library model that looks at values while it is built
+            return self.build("cpu").to("meta")
+
+    def build(self, device: str) -> nn.Module:
+        """A module as its family initialises it, from the global generator, which is left where it stood.
+
+        Raises InputError where there is no such model, or none for these images; on the meta device RuntimeError where
+        the model cannot be built without values.
+        """
+        base, width = self._base
+        build = _builder(base)
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device(device):
+                module = build(base, self.shape, self.classes, width)
+                return with_stem(module, self.stem) if self.stem else module
+        except InputError as error:
+            raise InputError(f"model {self.name}: {error}") from None
+        except (RuntimeError, *_REFUSALS) as error:
+            if device == "meta" and isinstance(error, RuntimeError):
+                raise
+            raise _unfit(self, error) from error
 
     @property
     def shapes(self) -> dict[str, torch.Size]:
         """Parameter shapes by name, in the module's order."""
-        return _shapes(self)
+        return _described(self)[0]
 
     @property
     def prunable_shapes(self) -> dict[str, torch.Size]:
         """The shapes of the parameters that pruning may touch."""
-        return {name: shape for name, shape in self.shapes.items() if _prunable(self, name)}
+        shapes, prunable = _described(self)
+        return {name: shape for name, shape in shapes.items() if name in prunable}
 
     @property
     def prunable_count(self) -> int:
@@ -63,20 +105,26 @@ class Model:
     def narrowed(self, density: float) -> "Model":
         """The same depth, the widest that has at most density x prunable weights of this one.
 
-        Raises InputError where even the narrowest has more.
+        Raises InputError where even the narrowest has more, and for library models, which have no width.
         """
         allowed = round(density * self.prunable_count)
+        if self.prunable_count <= allowed:
+            return self
         low, high = 0.0, self.width
         if replace(self, width=low).prunable_count > allowed:
             raise InputError(
                 f"no {self.name} is narrow enough for {allowed} prunable weights; ask for a lower sparsity"
             )
-        if self.prunable_count <= allowed:
-            return self
         while high - low > 1e-6:
             middle = (low + high) / 2
             low, high = (middle, high) if replace(self, width=middle).prunable_count <= allowed else (low, middle)
         return replace(self, width=low)
+
+    @property
+    def _base(self) -> tuple[str, float]:
+        """The name without its width, and the width with it."""
+        found = _WIDTH.fullmatch(self.name)
+        return (found["base"], float(self.width * float(found["factor"]))) if found else (self.name, float(self.width))
 
 
 def _builder(name: str) -> Build:
@@ -87,20 +135,54 @@ def _builder(name: str) -> Build:
 
 
 @lru_cache(maxsize=4096)
-def _shapes(model: Model) -> dict[str, torch.Size]:
-    shapes = {name: parameter.shape for name, parameter in model.module().named_parameters()}
-    unclear = [name for name in shapes if _prunable(model, name) == _matches(name, model.dense)]
+def _described(model: Model) -> tuple[dict[str, torch.Size], frozenset[str]]:
+    """The shapes of all parameters, and which of them are prunable."""
+    _check_fit(replace(model, width=1.0, prunable="all", dense=()))
+    module = model.module()
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    if isinstance(model.prunable, tuple):
+        return shapes, _matching(model, module, list(shapes))
+    if model.dense:
+        raise InputError(f"{model.name}: prunable = {model.prunable!r} classifies every parameter; leave dense out")
+    return shapes, prunable_names(model.prunable, module, resnet="resnet" in model.name)
+
+
+def _matching(model: Model, module: nn.Module, names: list[str]) -> frozenset[str]:
+    """The names that match the patterns in `prunable`; every other one must match those in `dense`."""
+    prunable = frozenset(name for name in names if _matches(name, model.prunable))
+    unclear = [name for name in names if (name in prunable) == _matches(name, model.dense)]
     if unclear:
         raise InputError(
             f"{model.name}: {', '.join(unclear)} must match either prunable = {list(model.prunable)} or "
             f"dense = {list(model.dense)}, and not both"
         )
-    return shapes
+    norms = {name for name, layer in module.named_modules() if isinstance(layer, NORMS)}
+    wrong = [name for name in names if name in prunable and name.rpartition(".")[0] in norms]
+    if wrong:
+        raise InputError(
+            f"{model.name}: prunable = {list(model.prunable)} takes in {wrong[0]}, which belongs to a normalisation; "
+            f'list it in dense, or write prunable = "all" for the convolutions and linear layers'
+        )
+    return prunable
 
 
-def _prunable(model: Model, name: str) -> bool:
-    return _matches(name, model.prunable)
-
-
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+@lru_cache(maxsize=4096)
+def _check_fit(model: Model) -> None:
+    """Raises InputError unless two images go in and two rows of logits come out, in training mode."""
+    module = model.module().train()
+    try:
+        logits = module(torch.empty(2, *model.shape, device="meta"))
+    except (RuntimeError, *_REFUSALS) as error:
+        raise _unfit(model, error) from error
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, model.classes):
+        raise _unfit(model, ValueError(f"it gives no {model.classes} logits an image"))
+
+
+def _unfit(model: Model, error: Exception) -> InputError:
+    why = next(iter(str(error).splitlines()), "") or type(error).__name__
+    size, stem = "x".join(map(str, model.shape)), f" with stem {model.stem!r}" if model.stem else ""
+    return InputError(f"model {model.name}{stem} cannot take images of {size}: {why}")

@@ -87,12 +87,26 @@ def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str
 
 
 def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]) -> dict[str, Tensor]:
+    removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
+    _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)
     exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
-    counts = {n: math.floor(x) for n, x in exact.items()}
-    missing = removed_count(sum(t.numel() for t in scores.values()), sparsity) - sum(counts.values())
-    for name in sorted(exact, key=lambda n: (counts[n] - exact[n], n))[:missing]:
-        counts[name] += 1
+    counts = _shared(removed, exact, {n: int((t == -math.inf).sum()) for n, t in scores.items()})
     return {n: _keep({n: t}, counts[n])[n] for n, t in scores.items()}
+
+
+def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) -> dict[str, int]:
+    """Whole numbers near `exact` that add up to `removed`, by largest remainder, none under `least` (what is pruned already:
+    the share of a layer may fall by one as the whole rises)."""
+    counts = {n: max(math.floor(x), least[n]) for n, x in exact.items()}
+    by_remainder = sorted(exact, key=lambda n: (counts[n] - exact[n], n))
+    missing = removed - sum(counts.values())
+    for name in by_remainder[: max(0, missing)]:
+        counts[name] += 1
+    for name in by_remainder[::-1]:
+        given = min(max(0, -missing), counts[name] - least[name])
+        counts[name] -= given
+        missing += given
+    return counts
 
 
 def _keep(scores: Scores, removed: int) -> dict[str, Tensor]:

@@ -76,6 +76,8 @@ class Mask:
 
     def shuffled(self, g: Generator, within: Literal["layer", "all"] = "layer") -> "Mask":
         """The same counts at random places: by layer, or over all layers together."""
+        if within not in ("layer", "all"):
+            raise MethodError(f"shuffled(within={within!r}): within is 'layer' or 'all'")
         if is_planned(self._tensors):
             state = g.get_state().numpy().tobytes()
             lineage = keys.key("shuffled", self.digest, within, state)

@@ -1,6 +1,7 @@
 """An immutable handle on a network: what a method is given, and what it returns."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Size, Tensor, nn
@@ -11,7 +12,7 @@ from lthbench.pruning.lineage import Edit, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Planned, Tensors, copies, digest
-from lthbench.training.recipe import Clock, Position
+from lthbench.training.recipe import Clock, Position, check_position
 
 if TYPE_CHECKING:
     from lthbench.training.trajectory import Trajectory
@@ -118,8 +119,7 @@ class Network:
     def at(self, position: Position) -> "Network":
         """The same tensors at another position of the schedule (an epoch, or Steps(n)); the momentum is cleared."""
         self.unchanged()
-        if position < 0:
-            raise MethodError(f"at({position}): a position is not before the start; write at(0)")
+        check_position("at", position)
         return Network(self._owner, self.lineage, self._mask, position, content=self.content)
 
     def module(self) -> nn.Module:
@@ -163,9 +163,10 @@ class Network:
         return self._state
 
     def _hand(self, part: str, select: Any) -> Tensors:
+        self.unchanged()
         if part not in self._handed:
             self._handed[part] = copies(select(self._load()))
-        return self._handed[part]
+        return MappingProxyType(self._handed[part])
 
     def __repr__(self) -> str:
         return f"Network({self.model.name}, epoch {self.epoch:g}, key {self.key})"

@@ -25,6 +25,11 @@ class State:
     rule: dict[str, Tensor] = field(default_factory=dict)
     raw: "State | None" = None
 
+    @property
+    def finite(self) -> bool:
+        """Whether no parameter and no buffer holds NaN or infinity."""
+        return all(bool(t.isfinite().all()) for t in (*self.params.values(), *self.buffers.values()))
+
     def copy(self) -> "State":
         """The same values in memory of their own."""
         parts = map(copies, (self.params, self.buffers, self.mask, self.momentum, self.rule))

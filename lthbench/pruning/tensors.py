@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from lthbench import keys
 from lthbench.errors import ValueLooked
@@ -24,13 +24,14 @@ class Planned(torch.Tensor):
 
     shadow: Tensor
     lineage: str
+    aliased: bool  # shares memory with another one: a change in place would go unseen
 
     @staticmethod
     def __new__(cls, shadow: Tensor, lineage: str) -> "Planned":
         self = torch.Tensor._make_wrapper_subclass(
             cls, shadow.shape, strides=shadow.stride(), dtype=shadow.dtype, device=torch.device("cpu")
         )
-        self.shadow, self.lineage = shadow, lineage
+        self.shadow, self.lineage, self.aliased = shadow, lineage, False
         return self
 
     @classmethod
@@ -45,19 +46,19 @@ class Planned(torch.Tensor):
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        lineage = keys.key("planned", str(func), [_plain(leaf) for leaf in tree_flatten((args, kwargs))[0]])
-        try:
-            meta_args, meta_kwargs = tree_map_only(Tensor, _shadow, (args, {**kwargs, "device": "meta"}))
-            if "device" not in kwargs:
-                meta_kwargs.pop("device")
-            out = func(*meta_args, **meta_kwargs)
-        except Exception as error:  # values decide the result: a nonzero, an item, a boolean index
-            raise ValueLooked(f"{func} needs the values of a tensor") from error
-        if func._schema.is_mutable and isinstance(args[0], Planned):
+        lineage = keys.key("planned", str(func), _plain(args), _plain(kwargs))
+        mutable = func._schema.is_mutable
+        if mutable and not (isinstance(args[0], Planned) and not args[0].aliased):
+            raise ValueLooked(f"{func} changes a tensor through a view, a list, or by planned values")
+        out = _on_meta(func, args, kwargs)
+        if mutable:
             args[0].lineage = lineage
             return args[0]
         wrapped = iter(range(1 << 30))
-        return tree_map_only(Tensor, lambda t: cls(t, keys.key(lineage, next(wrapped))), out)
+        result = tree_map_only(Tensor, lambda t: cls(t, keys.key(lineage, next(wrapped))), out)
+        if any(argument.alias_info for argument in func._schema.arguments):
+            tree_map_only(Planned, _alias, (args, kwargs, result))
+        return result
 
     def tolist(self) -> NoReturn:
         raise ValueLooked("tolist() needs the values of a tensor")
@@ -66,14 +67,42 @@ class Planned(torch.Tensor):
         raise ValueLooked("numpy() needs the values of a tensor")
 
 
+def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    meta_args, meta_kwargs = tree_map_only(Tensor, _shadow, (args, kwargs))
+    if "device" in kwargs:
+        meta_kwargs["device"] = "meta"
+    meta_kwargs.pop("generator", None)
+    try:
+        return func(*meta_args, **meta_kwargs)
+    except Exception as error:  # values decide the result: a nonzero, an item, a boolean index
+        raise ValueLooked(f"{func} needs the values of a tensor") from error
+
+
 def _shadow(tensor: Tensor) -> Tensor:
     return tensor.shadow if isinstance(tensor, Planned) else torch.empty_like(tensor, device="meta")
 
 
-def _plain(leaf: Any) -> Any:
-    if isinstance(leaf, Tensor):
-        return digest({"": leaf})
-    return leaf if isinstance(leaf, None | bool | int | float | str) else str(leaf)
+def _alias(tensor: Planned) -> Planned:
+    tensor.aliased = True
+    return tensor
+
+
+def _plain(value: Any) -> Any:
+    """An argument as plain values, for a key."""
+    match value:
+        case Tensor():
+            return digest({"": value})
+        case torch.Generator():
+            state = value.get_state().numpy().tobytes()
+            torch.rand(1, generator=value)  # the next thing that is drawn from it is another one
+            return state
+        case dict():
+            return {str(name): _plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+    return str(value)
 
 
 def is_planned(tensors: Tensors) -> bool:
@@ -88,13 +117,16 @@ def digest(tensors: Tensors) -> str:
 def _content(tensor: Tensor) -> list[Any]:
     if isinstance(tensor, Planned):
         return [tensor.lineage]
-    plain = tensor.detach().cpu().contiguous()
-    return [str(plain.dtype), list(plain.shape), plain.reshape(-1).view(torch.uint8).numpy().tobytes()]
+    plain = tensor.detach().cpu().clone(memory_format=torch.contiguous_format).reshape(-1)
+    return [str(plain.dtype), list(tensor.shape), plain.view(torch.uint8).numpy().tobytes()]
 
 
 def copies(tensors: Tensors) -> dict[str, Tensor]:
     """Tensors that share no memory with the given ones."""
-    return {name: t if isinstance(t, Planned) else t.detach().clone() for name, t in tensors.items()}
+    return {
+        name: Planned(t.shadow, t.lineage) if isinstance(t, Planned) else t.detach().clone()
+        for name, t in tensors.items()
+    }
 
 
 def mapped(function: Callable[[Tensor], Tensor], tensors: Tensors) -> dict[str, Tensor]:

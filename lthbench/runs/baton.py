@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lthbench.errors import MethodError
-from lthbench.runs.worker import generators, restore
+from lthbench.runs.guard import generators, restore
 
 
 class Baton:

@@ -88,9 +88,14 @@ class Broker:
                 self._ensure(lineage, content)
         raise LthbenchError(f"network {lineage.key} could not be read in {TRIES} tries")
 
-    def ended(self, root: Trained) -> int:
-        """The step at which a training ended that its rule may have ended early."""
-        return self.store.read_state(root.key)[1]
+    def ended(self, trajectory: Trajectory, stop: int, content: Content) -> int:
+        """The step at which a training ended that its rule may have ended before this stop."""
+        for _ in range(TRIES):
+            try:
+                return self.store.read_state(trajectory.state(stop).key)[1]
+            except MissingEntry:
+                self.state(trajectory, stop, content)
+        raise LthbenchError(f"state {trajectory.state(stop).key} could not be read in {TRIES} tries")
 
     def _root(self, root: Init | Trained) -> State:
         return initial_state(root) if isinstance(root, Init) else self.store.read_state(root.key)[0]

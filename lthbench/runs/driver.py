@@ -28,7 +28,7 @@ from lthbench.runs.plan import Plan, PlannedRun
 from lthbench.runs.session import Session
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Store, append_line, write_whole
-from lthbench.scoring.records import Record, parse
+from lthbench.scoring.records import Record, lines_of, parse
 from lthbench.suite import Cell, Suite
 from lthbench.training import numerics
 
@@ -105,10 +105,11 @@ class Driver:
         manifest = self.manifests[planned.cell.workload.dataset]
         setting = Setting(self.suite, planned.cell, manifest)
         session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build)
-        record = session.record()
+        outcome = session.outcome()
+        self._keep(broker, session, outcome)
+        record = session.record(outcome)
         with self._writing:
             append_line(self._file(record.result.method), record.line())
-            self._keep(broker, session, record)
             self._real |= dict(zip((step.key for step in planned.steps), session.real, strict=False))
             for key in self._release(planned.name):
                 broker.store.drop("states", key)
@@ -123,9 +124,9 @@ class Driver:
                 free.append(self._real.pop(key))
         return free
 
-    def _keep(self, broker: Broker, session: Session, record: Record) -> None:
+    def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
         """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values with it."""
-        if self.keep == "all" or record.result.ticket is None or session.final is None:
+        if self.keep == "all" or session.final is None or outcome["status"] == "failed":
             return
         state = broker.network(session.final.lineage, session.run.content)
         broker.store.write_tensors(state.mask)
@@ -134,7 +135,7 @@ class Driver:
             bits = mapped(packed, state.mask)
             parts = {"values": values, "buffers": state.buffers, "mask": bits}
             flat = {f"{part}/{name}": t for part, tensors in parts.items() for name, t in tensors.items()}
-            broker.store.write("finals", str(record.result.weights), flat, session.final.key)
+            broker.store.write("finals", outcome["weights"], flat, session.final.key)
 
     @contextmanager
     def _broker(self) -> Iterator[Broker]:
@@ -174,7 +175,7 @@ class Driver:
 
     def _read(self) -> Iterator[Record]:
         for path in sorted((self.out / "records").glob("*.jsonl")):
-            for number, line in enumerate(path.read_text().splitlines(), 1):
+            for number, line in enumerate(lines_of(path), 1):
                 try:
                     yield parse(line, f"{path}:{number}")
                 except InputError as error:

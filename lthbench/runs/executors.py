@@ -165,7 +165,7 @@ class SerialExecutor:
         future: Future[Reply] = Future()
         self._worker = self._worker or self.place.worker(frozenset({"train"}))
         try:
-            future.set_result(self._worker.perform(operation))
+            future.set_result(self._worker.perform(unpickled(pickled(operation))))
         except Exception as error:
             future.set_exception(error if isinstance(error, LthbenchError) else _foreign(error))
         return future
@@ -195,12 +195,15 @@ Executor = SerialExecutor | LocalExecutor
 
 
 def pickled(operation: Operation) -> bytes:
-    """An operation, with the method files that its rule or probe comes from."""
+    """An operation, with the method files that its rule or probe comes from. MethodError for one that cannot be sent."""
     trajectory = getattr(operation, "trajectory", None)
     thing = trajectory.rule if trajectory else getattr(operation, "probe", None)
-    bases = [kind.__module__ for kind in type(thing).__mro__ if kind.__module__.startswith("lthbench_methods.")]
-    files = [str(registry.file_of(module)) for module in dict.fromkeys(reversed(bases))]
-    return pickle.dumps((files, pickle.dumps(operation)))
+    modules = [kind.__module__ for kind in type(thing).__mro__ if kind.__module__.startswith(registry.MODULES)]
+    files = [str(registry.file_of(module)) for module in dict.fromkeys(reversed(modules))]
+    try:
+        return pickle.dumps((files, pickle.dumps(operation)))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise MethodError(f"{type(thing).__name__} cannot be sent to a worker ({error}); define it in a file") from None
 
 
 def unpickled(message: bytes) -> Operation:

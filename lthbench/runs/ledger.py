@@ -25,6 +25,7 @@ class Ledger:
         self.apart: dict[str, int] = {}
         self._account: str | None = None
         self._covered: dict[tuple[str | None, str], list[Interval]] = defaultdict(list)
+        self._ended: dict[str, int] = {}
         self._passes: set[tuple[str | None, str]] = set()
 
     @property
@@ -55,17 +56,20 @@ class Ledger:
     def train(self, trajectory: str, clock: Clock, start: int, stop: int) -> None:
         """Charge the steps of a trajectory that are not charged yet. Raises OverBudget before anything is spent."""
         covered = self._covered[self._account, trajectory]
-        new = _without((start, stop), covered)
+        new = _without((start, min(stop, self._ended.get(trajectory, stop))), covered)
         count = sum(clock.examples(b) - clock.examples(a) for a, b in new)
         self._charge("train", count, f"training from step {start} to {stop}")
         covered.extend(new)
 
     def end(self, trajectory: str, clock: Clock, ended: int, stop: int) -> None:
-        """Give back the steps of a training that its rule ended early."""
+        """Give back what was charged beyond the step where the rule of a training ended it."""
+        if ended >= stop:
+            return
+        self._ended[trajectory] = ended
         covered = self._covered[self._account, trajectory]
-        if ended < stop and (ended, stop) not in covered:
-            self._charge("train", clock.examples(ended) - clock.examples(stop), "")
-        covered.append((ended, stop))
+        beyond = sum(clock.examples(b) - clock.examples(max(a, ended)) for a, b in covered if b > ended)
+        covered[:] = [(a, min(b, ended)) for a, b in covered if a < ended]
+        self._charge("train", -beyond, "")
 
     def measure(self, phase: str, key: str, examples: int) -> None:
         """Charge a pass over examples (phase score or validate), once for each distinct operation."""
@@ -90,7 +94,7 @@ class Ledger:
 
 def _without(interval: Interval, covered: list[Interval]) -> list[Interval]:
     """What of an interval is not covered."""
-    pieces = [interval]
+    pieces = [interval] if interval[0] < interval[1] else []
     for low, high in covered:
         pieces = [p for a, b in pieces for p in ((a, min(b, low)), (max(a, high), b)) if p[0] < p[1]]
     return pieces

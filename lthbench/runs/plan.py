@@ -19,6 +19,7 @@ from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Planned, Tensors
 from lthbench.registry import Method
+from lthbench.runs.guard import generators, restore
 from lthbench.runs.operations import Measure, Validate
 from lthbench.runs.run import Run
 from lthbench.runs.setting import Setting
@@ -87,8 +88,8 @@ class Plan:
 
     @property
     def operations(self) -> int:
-        """Distinct operations: what is computed."""
-        return len({step.key for run in self.runs for step in run.steps})
+        """Distinct operations: what workers do when nothing is in the store. A trajectory is one, with all its stops."""
+        return len({step.trajectory or step.key for run in self.runs for step in run.steps})
 
     @property
     def charged(self) -> float:
@@ -127,8 +128,7 @@ class Planner:
     def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
         key = trajectory.state(stop).key
         start = max((s.stop for s in self._planned.steps if s.trajectory == trajectory.key), default=trajectory.first)
-        size = 4 * sum(shape.numel() for shape in trajectory.model.shapes.values())
-        size *= 1 + (stop < trajectory.clock.total)
+        size = _state_size(trajectory, stop)
         self._plan.epoch[trajectory.key] = trajectory.clock.steps_per_epoch
         self._planned.steps.append(Step("train", key, trajectory.key, min(start, stop), stop, size))
         if overrides(trajectory.rule, "done"):
@@ -152,6 +152,17 @@ class Planner:
         params = planned("params", {n: (shape, torch.float32) for n, shape in model.shapes.items()})
         mask = planned("mask", {n: (shape, torch.bool) for n, shape in model.prunable_shapes.items()})
         return State(params, planned("buffers", buffers), mask, rule=_Unknown())
+
+
+def _state_size(trajectory: Trajectory, stop: int) -> int:
+    """Bytes of a state, generously: a rule is taken to keep two numbers for each prunable weight."""
+    model, rule = trajectory.model, trajectory.rule
+    weights = 4 * sum(shape.numel() for shape in model.shapes.values())
+    buffers = sum(b.numel() * b.element_size() for b in model.module().buffers())
+    momentum = weights * (stop < trajectory.clock.total)
+    kept = 8 * model.prunable_count * overrides(rule, "start")
+    once = weights + buffers + momentum + kept + model.prunable_count + 1000 * len(model.shapes)
+    return once * (1 + overrides(rule, "finish"))
 
 
 class _Unknown(dict[str, Tensor]):
@@ -203,6 +214,7 @@ def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cel
 def _planned(plan: Plan, method: Method, setting: Setting) -> PlannedRun:
     planned = PlannedRun(method, setting.cell, most=math.inf if setting.budget is None else setting.budget)
     run = Run(setting, Planner(plan, planned))
+    before = generators()
     try:
         final = run.finish(method.function(run, **method.parameters))
         for net in (final, *run.kept.values()):
@@ -216,7 +228,10 @@ def _planned(plan: Plan, method: Method, setting: Setting) -> PlannedRun:
         planned.steps.append(Step("fails", keys.key(str(error), method.label, str(setting.cell))))
     except Exception:  # it may do so only in thought; the real run says it with its reason
         planned.complete = False
+    finally:
+        restore(before)
     planned.charge = run.ledger.total / setting.size
     if planned.refused:
         planned.steps.clear()
+        planned.charge = 0.0
     return planned

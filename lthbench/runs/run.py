@@ -16,13 +16,13 @@ from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
-from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.tensors import Tensors, is_planned
 from lthbench.runs.ledger import Ledger
 from lthbench.runs.operations import Measure, Validate
 from lthbench.runs.setting import Setting
 from lthbench.runs.story import Story
 from lthbench.training.probes import Probe
-from lthbench.training.recipe import Clock, Position, Recipe, Steps
+from lthbench.training.recipe import Clock, Position, Recipe, Steps, check_position
 from lthbench.training.rules import Rule, overrides
 from lthbench.training.trajectory import Trajectory
 
@@ -46,6 +46,7 @@ class Run:
         self.kept: dict[str, Network] = {}
         self.notes: dict[str, float | list[float]] = {}
         self.content: dict[str, Tensors] = {}  # of edits, by digest: what workers may ask for
+        self.diverged = False  # whether a network that was looked at holds NaN or infinity
         self._engine = engine
         self._generators: dict[str, Generator] = {}
 
@@ -122,6 +123,8 @@ class Run:
         recipe = recipe or self.recipe
         clock = recipe.clock(self.setting.size)
         start = self._standing(net, recipe, clock)
+        if until is not None:
+            check_position("until", until)
         stop = clock.total if until is None else clock.step(until)
         if stop == start and until is not None:
             return net
@@ -245,7 +248,9 @@ class Run:
 
     def load(self, net: Network) -> State:
         """The tensors of a network."""
-        return self._engine.load(self, net)
+        state = self._engine.load(self, net)
+        self.diverged |= not is_planned(state.params) and not state.finite
+        return state
 
     def clock(self, model: Model) -> Clock:
         """The clock of the suite's recipe."""

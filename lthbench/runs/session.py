@@ -53,14 +53,14 @@ class Session:
         self.trace = Trace(self.broker.store, self._trace_name)
         self._started = time.time()
 
-    def record(self) -> Record:
-        """Run the method, evaluate what it returns, and say what came out. Never raises but Stopped."""
+    def outcome(self) -> dict[str, Any]:
+        """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
         if self.trace.outcome:
-            return self._record(self.trace.outcome)
+            return self.trace.outcome
         self.baton.take()
         try:
             outcome = self._outcome()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self.stopping():  # the executor was closed under it
                 raise Stopped from error
             outcome = self._failed(error)
@@ -69,7 +69,11 @@ class Session:
                 self.baton.give()
             except MethodError as error:
                 outcome = self._failed(error)
-        if outcome["status"] != "failed":
+        return outcome
+
+    def record(self, outcome: dict[str, Any]) -> Record:
+        """The record of an outcome, which is noted in the trace: from then on it stands, unless it is a failure."""
+        if outcome["status"] != "failed" and not self.trace.outcome:
             self.trace.end(outcome)
         return self._record(outcome)
 
@@ -79,7 +83,7 @@ class Session:
         stops = self.stops.get(planned, [])
         with self._waiting():
             self.computed += self.broker.state(trajectory, stop, run.content, stops, self._remainder)
-            return self.broker.ended(root) if overrides(trajectory.rule, "done") else stop
+            return self.broker.ended(trajectory, stop, run.content) if overrides(trajectory.rule, "done") else stop
 
     def measure(self, run: Run, operation: Measure) -> Tensors:
         self._ask("measure", operation.key)
@@ -120,8 +124,13 @@ class Session:
             **{name: found[name] for name in ("layers", "multiplications", "ticket", "weights")},
         )
 
-    def _failed(self, error: Exception) -> dict[str, Any]:
-        return self._result(status="failed", reason=_reason(error, self.planned.method.function))
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        reason = _reason(error, self.planned.method.function)
+        if self.run.diverged:
+            return self._result(
+                status="diverged", reason=f"weights are not finite after {self.run.story}; then: {reason}"
+            )
+        return self._result(status="failed", reason=reason)
 
     def _evaluate(self, net: Network) -> dict[str, Any]:
         suite, manifest = self.setting.suite, self.setting.manifest
@@ -214,11 +223,12 @@ def _kept(found: dict[str, Any]) -> dict[str, Any]:
     return {"test": _count(found["right"]["test"]), "removed": removed, "ticket": found["ticket"]}
 
 
-def _reason(error: Exception, function: Callable[..., Any]) -> str:
+def _reason(error: BaseException, function: Callable[..., Any]) -> str:
     """One line: what went wrong, and in which line of the method's file where it is the method's own error."""
+    said = " ".join(str(error).split())
     if isinstance(error, LthbenchError):
-        return str(error)
+        return said
     file = function.__code__.co_filename
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     where = f" ({Path(file).name}:{lines[-1]})" if lines else ""
-    return f"{type(error).__name__}: {error}{where}"
+    return f"{type(error).__name__}: {said}{where}"

@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from lthbench import keys
 from lthbench.errors import InputError, MissingEntry
 from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.state import State, edited, initial_state
@@ -53,7 +55,8 @@ class Store:
     def write(self, kind: str, key: str, tensors: Mapping[str, Tensor], note: Any = None) -> None:
         """Write an entry, whole or not at all. An entry that is there already is replaced by the same content."""
         tensors = mapped(lambda t: t.detach().cpu().contiguous(), tensors)
-        header = {"digest": digest(tensors), "note": json.dumps(note)}
+        text = json.dumps(note)
+        header = {"digest": keys.key(digest(tensors), text), "note": text}
         write_whole(self.path(kind, key), save(tensors, metadata=header))
 
     def read(self, kind: str, key: str) -> tuple[dict[str, Tensor], Any]:
@@ -63,7 +66,7 @@ class Store:
             with safe_open(path, framework="pt") as entry:
                 header = entry.metadata()
                 tensors = {name: entry.get_tensor(name).clone() for name in entry.keys()}  # noqa: SIM118
-            if digest(tensors) != header["digest"]:
+            if keys.key(digest(tensors), header["note"]) != header["digest"]:
                 raise ValueError("its content does not match its digest")
             return tensors, json.loads(header["note"])
         except FileNotFoundError:
@@ -117,7 +120,7 @@ class Trace:
         self.asked: list[str] = []
         self.outcome: dict[str, Any] | None = None
         self._lock = threading.Lock()
-        for line in self.path.read_text().splitlines() if self.path.exists() else []:
+        for line in self.path.read_text().split("\n") if self.path.exists() else []:
             try:
                 entry = json.loads(line)
             except ValueError:
@@ -151,16 +154,17 @@ class Trace:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, sync it and rename it, so that its name never stands for half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise InputError(
             f"cannot write {path}: {error.strerror or error}; make room or choose another --out"
         ) from error
@@ -168,8 +172,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append one line, ending the half line that a killed process may have left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)

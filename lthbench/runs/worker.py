@@ -1,24 +1,21 @@
 """What a worker does: one operation at a time, from the store and the data to the store. Every executor runs this."""
 
-import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lthbench.data import DataHome, Examples, holdout
-from lthbench.errors import MethodError
 from lthbench.models.cost import multiplications
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import digest
+from lthbench.runs.guard import unchanged
 from lthbench.runs.operations import Evaluate, Measure, Operation, Split, Train, Validate
 from lthbench.runs.store import Store
 from lthbench.training.feed import Feed
@@ -114,7 +111,7 @@ class Worker:
             right[part] = [int((answers == feed.labels).sum()), len(feed)]
             if part == "test":
                 predictions = answers.to(torch.int16).cpu()
-        note = {"right": right, "finite": _finite(state), "weights": digest(state.params | state.buffers)}
+        note = {"right": right, "finite": state.finite, "weights": digest(state.params | state.buffers)}
         note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
         note |= {"multiplications": multiplications(operation.source.model, state.mask)}
         self.store.write("values", operation.key, {"predictions": predictions}, note)
@@ -147,57 +144,3 @@ def _chosen(feed: Feed, operation: Measure) -> Tensor:
     if operation.per_class is not None:
         return feed.per_class(operation.per_class, operation.seed, operation.stream)
     return feed.subset(operation.examples, operation.seed, operation.stream)
-
-
-def _finite(state: State) -> bool:
-    return all(bool(t.isfinite().all()) for t in (state.params | state.buffers).values())
-
-
-def generators() -> tuple[Any, ...]:
-    """The state of the global generators, comparable."""
-    numpy = np.random.get_state(legacy=False)
-    return (
-        torch.get_rng_state().numpy().tobytes(),
-        random.getstate(),
-        (numpy["state"]["pos"], numpy["state"]["key"].tobytes()),
-    )
-
-
-def restore(state: tuple[Any, ...]) -> None:
-    """Put the global generators back."""
-    torch.set_rng_state(torch.frombuffer(bytearray(state[0]), dtype=torch.uint8))
-    random.setstate(state[1])
-    numpy = np.random.get_state(legacy=False)
-    numpy["state"] = {"pos": state[2][0], "key": np.frombuffer(state[2][1], dtype=np.uint32)}
-    np.random.set_state(numpy)
-
-
-_FLAGS = {
-    "thread count": (torch.get_num_threads, torch.set_num_threads),
-    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
-    "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
-    "autocast mode": (
-        lambda: torch.is_autocast_enabled("cpu"),
-        lambda on: torch.set_autocast_enabled("cpu", on),
-    ),
-    "deterministic flag": (
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-    ),
-}
-
-
-@contextmanager
-def unchanged(what: str) -> Iterator[None]:
-    """Restores the process-wide state of torch afterwards; raises MethodError if something changed it."""
-    before, random_before = {name: get() for name, (get, _) in _FLAGS.items()}, generators()
-    try:
-        yield
-        changed = [name for name, (get, _) in _FLAGS.items() if get() != before[name]]
-        changed += ["global generator"] * (generators() != random_before)
-        if changed:
-            raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which others train in")
-    finally:
-        for name, (_, put) in _FLAGS.items():
-            put(before[name])  # type: ignore[operator]
-        restore(random_before)

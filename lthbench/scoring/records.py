@@ -113,6 +113,11 @@ class Record(_Strict):
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a JSON-lines file; only a newline ends one."""
+    return [line for line in path.read_text().split("\n") if line]
+
+
 def parse(line: str, where: str) -> Record:
     """One record. InputError names file and line, and what is wrong."""
     try:
@@ -128,7 +133,7 @@ def read(paths: Iterable[Path]) -> list[Record]:
     records: list[Record] = []
     seen: dict[Any, str] = {}
     for path in paths:
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        for number, line in enumerate(lines_of(path), 1):
             where = f"{path}:{number}"
             record = parse(line, where)
             name = (record.result.suite, record.result.suite_version, *record.name)

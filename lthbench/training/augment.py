@@ -1,10 +1,19 @@
-"""Augmentations on the device, each a function of a batch and a generator that the step seeds."""
+"""Augmentations on the device, each a function of a batch and a generator that the step seeds.
 
+`images` are [B, C, H, W], normalised, so that 0 is the mean colour. Every draw is made where the generator lives, so that
+a CPU generator gives the same crops, flips and holes on every device.
+"""
+
+import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+
+Augmentation = Callable[[Tensor, Generator], Tensor]
+
+TRIES = 10  # rectangles drawn for each random resized crop, as in torchvision
 
 
 def none(images: Tensor, g: Generator) -> Tensor:
@@ -29,4 +38,92 @@ def crop_flip(images: Tensor, g: Generator) -> Tensor:
     return padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-AUGMENTATIONS: dict[str, Callable[[Tensor, Generator], Tensor]] = {"none": none, "crop-flip": crop_flip}
+def random_resized_crop(images: Tensor, g: Generator) -> Tensor:
+    """A rectangle of 8 to 100 % of the area at a ratio of 3/4 to 4/3, enlarged to the size of the image, bilinear.
+
+    `images` [B, C, H, W]. Szegedy et al., CVPR 2015, arXiv:1409.4842, with the draws of torchvision's RandomResizedCrop:
+    the area uniform, the ratio uniform in its logarithm, the first of ten rectangles that fits, else the whole image.
+    """
+    count, _, height, width = images.shape
+    return resized_crop(images, *(part.to(images.device) for part in rectangles(count, height, width, g)))
+
+
+def rectangles(count: int, height: int, width: int, g: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Top, left, height and width of random rectangles, int64 [count] each, on the generator's device."""
+    area = height * width * _uniform((count, TRIES), 0.08, 1.0, g)
+    ratio = _uniform((count, TRIES), math.log(3 / 4), math.log(4 / 3), g).exp()
+    w, h = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+    fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    first = fits.long().argmax(1, keepdim=True)
+    some = fits.any(1)
+    w = torch.where(some, w.gather(1, first).squeeze(1), width)
+    h = torch.where(some, h.gather(1, first).squeeze(1), height)
+    top, left = (_below(room, g) for room in (height - h + 1, width - w + 1))
+    return top, left, h, w
+
+
+def resized_crop(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
+    """A rectangle of each image, enlarged to the size of the image: bilinear, and blind to what lies outside of it."""
+    above, below, down = _between(top, height, images.shape[2], images.dtype)
+    before, behind, right = _between(left, width, images.shape[3], images.dtype)
+    batch = torch.arange(len(images), device=images.device)[:, None]
+    last = images.permute(0, 2, 3, 1)
+    rows = torch.lerp(last[batch, above], last[batch, below], down[:, :, None, None])
+    where = batch[..., None], torch.arange(images.shape[2], device=images.device)[:, None]
+    one, other = rows[(*where, before[:, None])], rows[(*where, behind[:, None])]
+    return torch.lerp(one, other, right[:, None, :, None]).permute(0, 3, 1, 2)
+
+
+def cutout(images: Tensor, g: Generator) -> Tensor:
+    """A square hole of half the side (16 at 32 pixels), filled with the mean colour; it may stick out of the image.
+
+    `images` [B, C, H, W] normalised. The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552,
+    whose holes on CIFAR-10 are 16 pixels wide (8 on CIFAR-100, 20 on SVHN).
+    """
+    count, _, height, width = images.shape
+    half = max(1, height // 4)
+    row, column = (
+        torch.randint(0, n, (count,), generator=g, device=g.device).to(images.device) for n in (height, width)
+    )
+    rows, columns = (torch.arange(n, device=images.device) for n in (height, width))
+    down = (rows >= row[:, None] - half) & (rows < row[:, None] + half)
+    across = (columns >= column[:, None] - half) & (columns < column[:, None] + half)
+    return images.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)
+
+
+def mirror(images: Tensor, g: Generator) -> Tensor:
+    """Half of the images, left to right."""
+    chosen = torch.randint(0, 2, (len(images),), generator=g, device=g.device).bool().to(images.device)
+    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, g: Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=g, device=g.device, dtype=torch.float64)
+
+
+def _below(bound: Tensor, g: Generator) -> Tensor:
+    """Integers from 0 to below each bound."""
+    return (torch.rand(bound.shape, generator=g, device=g.device, dtype=torch.float64) * bound).long()
+
+
+def _between(start: Tensor, length: Tensor, side: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """For each of `side` places along a stretch: the two pixels it lies between, and how far from the first. [B, side]."""
+    places = (torch.arange(side, device=start.device, dtype=torch.float64) + 0.5) * (length[:, None] / side) - 0.5
+    places = places.clamp(min=0).minimum((length[:, None] - 1).double())
+    low = places.floor().long()
+    high = (low + 1).minimum(length[:, None] - 1)
+    return start[:, None] + low, start[:, None] + high, (places - low).to(dtype)
+
+
+def _then(first: Augmentation, second: Augmentation) -> Augmentation:
+    return lambda images, g: second(first(images, g), g)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "none": none,
+    "crop-flip": crop_flip,
+    "random-resized-crop": random_resized_crop,
+    "random-resized-crop-flip": _then(random_resized_crop, mirror),
+    "cutout": cutout,
+    "crop-flip-cutout": _then(crop_flip, cutout),
+}

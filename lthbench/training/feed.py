@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from lthbench import keys
 from lthbench.data import Examples, Manifest
+from lthbench.errors import MethodError
 from lthbench.training.recipe import Clock, Recipe
 
 
@@ -38,7 +39,12 @@ class Feed:
         """Indices of `count` seeded examples of every class."""
         shuffled = torch.randperm(len(self), generator=_generator("per class", seed, stream)).to(self.device)
         labels = self.labels[shuffled]
-        return torch.cat([shuffled[labels == c][:count] for c in range(self._manifest.classes)])
+        chosen = [shuffled[labels == c][:count] for c in range(self._manifest.classes)]
+        if few := [c for c, index in enumerate(chosen) if len(index) < count]:
+            raise MethodError(
+                f"per_class={count}: class {few[0]} has {len(chosen[few[0]])} training examples; ask for fewer"
+            )
+        return torch.cat(chosen)
 
     def epoch(self, clock: Clock, recipe: Recipe, seed: int, order: int, epoch: int) -> list[Tensor]:
         """The batches of one epoch, as indices."""

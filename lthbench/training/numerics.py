@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lthbench import keys
+from lthbench.errors import MethodError
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -30,6 +31,8 @@ def precision(name: str, device: torch.device) -> Any:
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
             yield
+            if torch.is_autocast_enabled(device.type) != (name == "bf16"):
+                raise MethodError("an operation changed the autocast mode of the process, which others train in")
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from dataclasses import replace as _replace
 from typing import Any
 
-from lthbench.errors import InputError
+from lthbench.errors import InputError, MethodError, unknown
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.schedule import SCHEDULES
 
@@ -14,6 +14,12 @@ class Steps(int):
 
 
 Position = int | Steps
+
+
+def check_position(what: str, position: Position) -> None:
+    """MethodError for a position that is no whole number of epochs or steps, or lies before the start."""
+    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
+        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), from 0 on")
 
 
 @dataclass(frozen=True)
@@ -70,20 +76,22 @@ class Recipe:
     examples: int | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch", 1), ("lr", 0.0), ("examples", 1)):
+        for name, low in (("epochs", 1), ("batch", 1), ("lr", 0.0), ("examples", 1), ("warmup", 0.0)):
             value = getattr(self, name)
-            if value is not None and not value >= low:
-                raise InputError(f"recipe: {name} = {value!r} must be at least {low}")
+            if value is not None and not (isinstance(value, int | float) and value >= low):
+                raise InputError(f"recipe: {name} = {value!r} must be a number, at least {low}")
+        wrong = [f for f in (*self.drops, self.warmup) if not 0 <= f <= 1]
+        if wrong:
+            raise InputError(f"recipe: drops and warmup are fractions of the training, from 0 to 1, not {wrong[0]!r}")
         for name, known in (("schedule", SCHEDULES), ("augment", AUGMENTATIONS)):
             if getattr(self, name) not in known:
-                raise InputError(f"recipe: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
+                raise InputError("recipe: " + unknown(name, getattr(self, name), known))
 
     def replace(self, **changes: Any) -> "Recipe":
         """The same recipe with some fields changed."""
-        try:
-            return _replace(self, **changes)
-        except TypeError:
-            raise InputError(f"a recipe has no {', '.join(changes.keys() - asdict(self).keys())}") from None
+        for name in changes.keys() - asdict(self).keys():
+            raise InputError(unknown("field of a recipe", name, asdict(self)))
+        return _replace(self, **changes)
 
     def clock(self, size: int) -> Clock:
         """The clock of this recipe on a training split of `size` examples."""

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from lthbench import keys
+from lthbench.errors import MethodError
 from lthbench.pruning.allocate import Keep, Scores
 from lthbench.pruning.tensors import Tensors
 
@@ -28,12 +29,15 @@ class Live:
 
     def __init__(self, keep: Keep, seed: tuple[int, int], total: int, steps_per_epoch: int):
         self._keep, self._seed = keep, seed
+        self._generator: tuple[int, Generator] | None = None
         self.total, self.steps_per_epoch = total, steps_per_epoch
 
     @property
     def generator(self) -> Generator:
         """A generator on the CPU that is a function of the seed, the order and the step."""
-        return Generator().manual_seed(keys.seed("rule", *self._seed, self.step))
+        if self._generator is None or self._generator[0] != self.step:
+            self._generator = self.step, Generator().manual_seed(keys.seed("rule", *self._seed, self.step))
+        return self._generator[1]
 
     def select(self, scores: Scores, sparsity: float) -> dict[str, Tensor]:
         """The suite's allocation, with an exact count: boolean tensors by name."""
@@ -105,7 +109,8 @@ class L1(Rule):
 class Gradual(Rule):
     """Gradual magnitude pruning: a cubic rise of the sparsity from `begin` to `end` (fractions of the training).
 
-    s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878.
+    s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878. The last update that
+    fits prunes to `final`. Raises MethodError where none fits.
     """
 
     final: float
@@ -118,6 +123,12 @@ class Gradual(Rule):
         x = min(1.0, max(0.0, (t - self.begin) / (self.end - self.begin)))
         return self.final * (1 - (1 - x) ** 3)
 
+    def start(self, s: Live) -> dict[str, Tensor]:
+        if self.every > s.total:
+            raise MethodError(f"Gradual(every={self.every}): the training has {s.total} steps; prune more often")
+        return {}
+
     def after_step(self, s: Live) -> None:
         scores = {n: s.params[n].detach().abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}
-        s.set_mask(s.select(scores, self.sparsity((s.step + 1) / s.total)))
+        last = s.step + 1 + self.every > s.total
+        s.set_mask(s.select(scores, self.final if last else self.sparsity((s.step + 1) / s.total)))

@@ -46,7 +46,8 @@ class Trainer:
         """Train to the last of the stops, handing out the state at each. Returns the step where it ended, which is
         short of the last stop where the rule said that it is done."""
         stops = sorted(stops)
-        with precision(self.trajectory.precision, self.feed.device):
+        private = torch.random.fork_rng(devices=_devices(self.feed.device), enabled=self.draws)
+        with private, precision(self.trajectory.precision, self.feed.device):
             while self.live.step < stops[-1] and not self._done():
                 self._epoch(stops, on_stop)
         state = self.snapshot()
@@ -61,9 +62,8 @@ class Trainer:
         if not overrides(self.trajectory.rule, "finish"):
             return state
         finished = copy.copy(self.live)
-        finished.params, finished.mask, finished.state = map(
-            copies, (self.live.params, self.live.mask, self.live.state)
-        )
+        for part in ("params", "mask", "state", "momentum"):
+            setattr(finished, part, copies(getattr(self.live, part)))
         with torch.no_grad():
             self.rule.finish(finished)
         short = self.live.step < self.live.total
@@ -106,19 +106,20 @@ class Trainer:
         recipe, params = self.recipe, list(self.trained.values())
         momentum = [self.live.momentum[name] for name in self.trained]
         decayed = torch._foreach_add(grads, params, alpha=recipe.weight_decay)
+        if self.masks:
+            torch._foreach_mul_([decayed[i] for i in self.pruned], self.masks)
         torch._foreach_mul_(momentum, recipe.momentum)
         torch._foreach_add_(momentum, decayed)
         moved = torch._foreach_add(decayed, momentum, alpha=recipe.momentum) if recipe.nesterov else momentum
         torch._foreach_sub_(params, torch._foreach_mul(moved, self.live.lr))
-        if self.pruned:
-            torch._foreach_mul_(self.pruned, self.masks)
 
     def _collect_masks(self) -> None:
-        """The parameters that lack a weight, and their masks as factors. A rule with weights of its own masks them itself."""
+        """Which of the trained tensors lack a weight, and their masks as factors of the gradient: what is removed is zero
+        and stays so. A rule with weights of its own masks them itself."""
         live, own = self.live, overrides(self.trajectory.rule, "weights")
-        names = [] if own else [name for name in live.prunable if not live.mask[name].all()]
-        self.pruned = [live.params[name] for name in names]
-        self.masks = [live.mask[name].to(live.params[name].dtype) for name in names]
+        masks = {} if own else {name: m for name, m in live.mask.items() if not m.all()}
+        self.pruned = [i for i, name in enumerate(self.trained) if name in masks]
+        self.masks = [masks[name].to(t.dtype) for name, t in self.trained.items() if name in masks]
 
     def _forward(self, images: Tensor) -> Tensor:
         if overrides(self.trajectory.rule, "weights"):
@@ -160,9 +161,18 @@ class Trainer:
         return State(on_cpu(live.params), buffers, on_cpu(live.mask), momentum, on_cpu(live.state))
 
 
+def _devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
 def _draws(module: torch.nn.Module, feed: Feed) -> bool:
-    """Whether a forward pass of the module draws from the global generator (dropout does)."""
-    before = torch.get_rng_state()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    """Whether a forward pass of the module draws from the global generators (dropout does)."""
+
+    def states() -> list[bytes]:
+        on_device = [torch.cuda.get_rng_state(device) for device in _devices(feed.device)]
+        return [state.numpy().tobytes() for state in (torch.get_rng_state(), *on_device)]
+
+    before = states()
+    with torch.no_grad(), torch.random.fork_rng(devices=_devices(feed.device)):
         copy.deepcopy(module)(feed.images[:2])
-        return not torch.equal(before, torch.get_rng_state())
+        return states() != before

@@ -1,0 +1,53 @@
+"""Any classification model of timm (`timm:NAME`) or torchvision (`torchvision:NAME`), untrained.
+
+Nothing here reaches the network: names are looked up in the libraries' own lists, and no weights are asked for.
+Both are imported when a model of theirs is built: they take seconds.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+
+from lthbench.errors import InputError
+from lthbench.models.stem import fit_channels
+
+
+def timm(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
+    """`timm:NAME`, as timm.create_model has it; models of one image size are built for the size at hand."""
+    import timm
+
+    short = _known(name, timm.list_models(), width)
+    default = timm.get_pretrained_cfg(short)
+    sized: dict[str, Any] = {"img_size": shape[1:]} if default and default.fixed_input_size else {}
+    return timm.create_model(short, pretrained=False, num_classes=classes, in_chans=shape[0], **sized)
+
+
+def torchvision(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
+    """`torchvision:NAME`, as torchvision.models.get_model has it, without auxiliary classifiers."""
+    from torchvision import models
+
+    short = _known(name, models.list_models(module=models), width)
+    module = models.get_model(short, weights=None, num_classes=classes, **_arguments(short, shape))
+    return fit_channels(module, shape[0])
+
+
+def _arguments(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """What some of torchvision's models must be told: there is no common name for the image size."""
+    if name in ("googlenet", "inception_v3"):
+        return {"aux_logits": False, "init_weights": True}
+    if name.startswith("vit_"):
+        return {"image_size": shape[1]}
+    return {"input_size": shape[1:]} if name.startswith("maxvit") else {}
+
+
+def _known(name: str, known: Sequence[str], width: float) -> str:
+    library, _, short = name.partition(":")
+    if short not in known:
+        close = get_close_matches(short, known, n=3)
+        hint = f"Did you mean {', '.join(close)}?" if close else f"Its own list_models() has the {len(known)} names."
+        raise InputError(f"{library} has no model {short!r}. {hint}")
+    if width != 1:
+        raise InputError(f"{name} comes in one width; a width (and a narrower model) needs a family of lthbench's own")
+    return short

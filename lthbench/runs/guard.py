@@ -1,0 +1,61 @@
+"""The state of a process that all trainings in it share: looked at before and after, and put back."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from lthbench.errors import MethodError
+
+
+def generators() -> tuple[Any, ...]:
+    """The state of the global generators, comparable."""
+    numpy = np.random.get_state(legacy=False)
+    return (
+        torch.get_rng_state().numpy().tobytes(),
+        random.getstate(),
+        (numpy["state"]["pos"], numpy["state"]["key"].tobytes()),
+    )
+
+
+def restore(state: tuple[Any, ...]) -> None:
+    """Put the global generators back."""
+    torch.set_rng_state(torch.frombuffer(bytearray(state[0]), dtype=torch.uint8))
+    random.setstate(state[1])
+    numpy = np.random.get_state(legacy=False)
+    numpy["state"] = {"pos": state[2][0], "key": np.frombuffer(state[2][1], dtype=np.uint32)}
+    np.random.set_state(numpy)
+
+
+_FLAGS = {
+    "thread count": (torch.get_num_threads, torch.set_num_threads),
+    "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "autocast mode": (
+        lambda: torch.is_autocast_enabled("cpu"),
+        lambda on: torch.set_autocast_enabled("cpu", on),
+    ),
+    "deterministic flag": (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+}
+
+
+@contextmanager
+def unchanged(what: str) -> Iterator[None]:
+    """Restores the process-wide state of torch afterwards; raises MethodError if something changed it."""
+    before, random_before = {name: get() for name, (get, _) in _FLAGS.items()}, generators()
+    try:
+        yield
+        changed = [name for name, (get, _) in _FLAGS.items() if get() != before[name]]
+        changed += ["global generator"] * (generators() != random_before)
+        if changed:
+            raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which others train in")
+    finally:
+        for name, (_, put) in _FLAGS.items():
+            put(before[name])  # type: ignore[operator]
+        restore(random_before)

@@ -1,0 +1,37 @@
+"""Fixtures that all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from lthbench.data import DataHome, prepare
+
+torch.set_num_threads(1)
+
+settings.register_profile(
+    "lthbench",
+    derandomize=True,
+    max_examples=40,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("lthbench")
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with packed `digits`, one for all workers of a test run. Tests only read it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packed-data"
+    prepare(DataHome(folder), "digits")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_home(data_folder: Path) -> DataHome:
+    """What a process that evaluates may read: both splits."""
+    return DataHome(data_folder, frozenset({"train", "test"}))

@@ -1,0 +1,256 @@
+"""Suites: those that come with lthbench can be read, and a wrong one is refused by file, key and value."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lthbench import suite as suites
+from lthbench.errors import InputError
+from lthbench.suite import Suite
+
+TEXT = """
+name = "tiny"
+version = "0.1"
+about = "For tests."
+methods = ["dense", "lottery-ticket"]
+learning_rates = [0.01, 0.1]
+sparsities = [0.5, 0.9]
+seeds = 2
+budget = "2T"
+validation = 13
+duels = [["lottery-ticket", "dense"]]
+
+[recipe]
+epochs = 4
+batch = 64
+drops = [0.5, 0.75]
+
+[[workload]]
+model = "mlp-32"
+dataset = "digits"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tiny.toml"
+
+
+def changed(file: Path, old: str = "", new: str = "", more: str = "") -> Suite:
+    """Reads the suite above with one place changed."""
+    assert TEXT.count(old) == 1 or not old
+    file.write_text(TEXT.replace(old, new) + more if old else TEXT + more)
+    return Suite.read(file)
+
+
+def refusal(file: Path, old: str = "", new: str = "", more: str = "") -> str:
+    with pytest.raises(InputError) as error:
+        changed(file, old, new, more)
+    assert str(file) in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", suites.names())
+def test_a_shipped_suite_can_be_read(name: str) -> None:
+    suite = Suite.read(name)
+    assert suite.name == name
+    assert suite.about
+    assert suite.cells() and suite.cells(dense=True)
+    for workload in suite.workload:
+        if workload.dataset == "digits":
+            assert workload.build((1, 8, 8), 10).prunable_count
+
+
+def test_there_are_suites() -> None:
+    assert {"digits", "smoke"} <= set(suites.names())
+
+
+@pytest.mark.parametrize("path", ["smoke", "suites/smoke.toml"])
+def test_a_shipped_suite_is_found_from_anywhere(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Suite.read(path).name == "smoke"
+
+
+def test_a_suite_says_what_it_read(file: Path) -> None:
+    suite = changed(file)
+    assert suite.learning_rates == (0.01, 0.1)
+    assert suite.workload[0].name == "mlp-32/digits"
+    assert (suite.allocation, suite.precision, suite.looks) == ("global", "fp32", (2,))
+    assert (suite.recipe.epochs, suite.recipe.drops) == (4, (0.5, 0.75))
+
+
+def test_the_grid_has_every_point_once(file: Path) -> None:
+    cells = changed(file).cells()
+    points = {(c.learning_rate, c.sparsity, c.seed) for c in cells}
+    assert len(cells) == len(points) == 8
+    assert [c.sparsity for c in changed(file).cells(dense=True)] == [0.0] * 4
+
+
+def test_looks_are_declared_numbers_of_seeds(file: Path) -> None:
+    suite = changed(file, "seeds = 2", "seeds = [3, 5]")
+    assert suite.looks == (3, 5)
+    assert max(cell.seed for cell in suite.cells()) == 4
+
+
+@pytest.mark.parametrize(("formula", "epochs"), [("2T", 8), ("(n+1)T", 20), ("none", None)])
+def test_the_budget_is_in_epochs(file: Path, formula: str, epochs: float | None) -> None:
+    assert changed(file, '"2T"', f'"{formula}"').budget_epochs(0.5) == epochs
+
+
+WRONG = {
+    "unknown key": ("seeds = 2", "seeds = 2\nsedes = 3", ["sedes", "'seeds'"]),
+    "unknown key of a workload": ('model = "mlp-32"', 'model = "mlp-32"\ntolerence = 1', ["tolerence", "'tolerance'"]),
+    "unknown key of a recipe": ("epochs = 4", "epochs = 4\nepoch = 5", ["recipe.epoch is not a key"]),
+    "missing key": ("seeds = 2\n", "", ["seeds", "missing"]),
+    "missing key of a workload": ('dataset = "digits"\n', "", ["workload.0.dataset", "missing"]),
+    "missing key of a recipe": ("epochs = 4\n", "", ["recipe.epochs", "missing"]),
+    "word for a number": ("epochs = 4", 'epochs = "four"', ["recipe.epochs", "'four'"]),
+    "number for a word": ('"tiny"', "5", ["name", "5"]),
+    "number for a list": ("[0.5, 0.9]", "0.5", ["sparsities", "0.5"]),
+    "half a seed": ("seeds = 2", "seeds = 2.5", ["seeds", "2.5"]),
+    "no seed": ("seeds = 2", "seeds = 0", ["seeds", "0"]),
+    "no epoch": ("epochs = 4", "epochs = 0", ["recipe", "epochs = 0"]),
+    "negative validation": ("validation = 13", "validation = -1", ["validation", "-1"]),
+    "sparsity one": ("[0.5, 0.9]", "[0.5, 1.0]", ["sparsities.1", "1.0"]),
+    "sparsity in percent": ("[0.5, 0.9]", "[50, 90]", ["sparsities.0", "50"]),
+    "negative sparsity": ("[0.5, 0.9]", "[-0.5]", ["sparsities.0", "-0.5"]),
+    "no sparsity": ("[0.5, 0.9]", "[]", ["sparsities", "at least 1"]),
+    "learning rate zero": ("[0.01, 0.1]", "[0.1, 0.0]", ["learning_rates.1", "0.0"]),
+    "allocation": ("seeds = 2", 'seeds = 2\nallocation = "globl"', ["allocation", "'globl'", "Did you mean 'global'"]),
+    "precision": ("seeds = 2", 'seeds = 2\nprecision = "fp23"', ["precision", "'fp23'", "Did you mean 'fp32'"]),
+    "init": (
+        'model = "mlp-32"',
+        'model = "mlp-32"\ninit = "kaiming"',
+        ["workload.0.init", "'kaiming'", "Did you mean"],
+    ),
+    "schedule": ("epochs = 4", 'epochs = 4\nschedule = "stp"', ["recipe", "schedule", "'stp'", "step"]),
+    "augmentation": ("epochs = 4", 'epochs = 4\naugment = "flip"', ["recipe", "augment", "'flip'", "crop-flip"]),
+    "duplicate sparsity": ("[0.5, 0.9]", "[0.5, 0.5]", ["sparsities = [0.5, 0.5]"]),
+    "duplicate method": ('"lottery-ticket"]\nlearning', '"dense"]\nlearning', ["methods = ['dense', 'dense']"]),
+    "duplicate learning rate": ("[0.01, 0.1]", "[0.1, 0.10]", ["learning_rates = [0.1, 0.1]"]),
+    "budget": ('"2T"', '"2X"', ["'2X'"]),
+    "name": ('"tiny"', '"Tiny suite"', ["name", "Tiny suite"]),
+    "version": ('"0.1"', '"one"', ["version", "one"]),
+    "broken TOML": ("seeds = 2", "seeds = = 2", ["line 8"]),
+    "key twice": ("seeds = 2", "seeds = 2\nseeds = 3", ["line 9"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_suite_is_refused_by_file_key_and_value(file: Path, name: str) -> None:
+    old, new, named = WRONG[name]
+    message = refusal(file, old, new)
+    assert all(part in message for part in named), message
+
+
+def case(name: str, *values: Any) -> Any:
+    return pytest.param(*values, id=name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        case("schedule", "epochs = 4", 'epochs = 4\nschedule = "stp"', ["Did you mean 'step'"]),
+        case("recipe key", "epochs = 4", "epochs = 4\nepoch = 5", ["Did you mean 'epochs'"]),
+        case("no number of seeds", "seeds = 2", "seeds = []", ["seeds", "[]"]),
+        case("looks that fall", "seeds = 2", "seeds = [5, 3]", ["seeds", "[5, 3]"]),
+        case("a truth value for a number", "seeds = 2", "seeds = true", ["seeds", "True"]),
+        case("text for a number", "epochs = 4", 'epochs = "4"', ["recipe.epochs", "'4'"]),
+        case("rates that are no list", "[0.01, 0.1]", "0.1", ["learning_rates"]),
+        case("rates that are a table", "[0.01, 0.1]", "{a = 1}", ["learning_rates"]),
+        case("a rate in the recipe", "epochs = 4", "epochs = 4\nlr = 7.0", ["recipe.lr"]),
+        case("drops in epochs", "[0.5, 0.75]", "[80, 120]", ["drops", "80"]),
+        case("budget", '"2T"', '"2X"', ["budget = '2X'"]),
+        case("duel of a method not there", '[["lottery-ticket", "dense"]]', '[["lotery-ticket", "dense"]]', ["duels"]),
+    ],
+)
+def test_a_wrong_suite_is_refused_with_advice(file: Path, old: str, new: str, named: list[str]) -> None:
+    message = refusal(file, old, new)
+    assert all(part in message for part in named), message
+
+
+def test_a_workload_twice_is_refused(file: Path) -> None:
+    assert "workload" in refusal(file, more=TEXT[TEXT.index("[[workload]]") :])
+
+
+def test_a_missing_key_is_not_what_was_meant(file: Path) -> None:
+    assert "Did you mean" not in refusal(file, "seeds = 2\n", "")
+
+
+def test_a_missing_recipe_is_missing(file: Path) -> None:
+    recipe = TEXT[TEXT.index("[recipe]") : TEXT.index("[[workload]]")]
+    assert "recipe is missing" in refusal(file, recipe, "")
+
+
+def test_a_duplicate_is_told_in_a_line(file: Path) -> None:
+    assert len(refusal(file, "[0.5, 0.9]", "[0.5, 0.5]").removeprefix(str(file))) < 100
+
+
+def test_a_file_that_is_not_there_has_a_suggestion() -> None:
+    with pytest.raises(InputError, match=r"'smok'.*Did you mean 'smoke'"):
+        Suite.read("smok")
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing"):
+        Suite.read(tmp_path / "nothing.toml")
+
+
+def test_a_path_elsewhere_is_no_shipped_suite(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        Suite.read(tmp_path / "smoke.toml")
+
+
+def test_a_file_that_is_no_text_is_named(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"tiny\.toml"):
+        Suite.read(file)
+
+
+def test_a_suite_is_frozen(file: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        changed(file).seeds = 3
+
+
+SAME = {
+    "about": ('"For tests."', '"Other words."'),
+    "methods": ('["dense", "lottery-ticket"]', '["dense"]'),
+    "duels": ('duels = [["lottery-ticket", "dense"]]', ""),
+    "a whole number for a number": ("[0.5, 0.75]", "[0.50, 0.75]"),
+    "a default written out": ("epochs = 4", 'epochs = 4\nschedule = "step"'),
+    "another default written out": ("seeds = 2", 'seeds = 2\nallocation = "global"'),
+    "a comment": ("seeds = 2", "seeds = 2  # not many"),
+}
+OTHER = {
+    "name": ('"tiny"', '"small"'),
+    "version": ('"0.1"', '"0.2"'),
+    "learning rates": ("[0.01, 0.1]", "[0.01, 0.2]"),
+    "sparsities": ("[0.5, 0.9]", "[0.5, 0.8]"),
+    "seeds": ("seeds = 2", "seeds = 3"),
+    "budget": ('"2T"', '"3T"'),
+    "validation": ("validation = 13", "validation = 14"),
+    "allocation": ("seeds = 2", 'seeds = 2\nallocation = "erk"'),
+    "precision": ("seeds = 2", 'seeds = 2\nprecision = "bf16"'),
+    "epochs": ("epochs = 4", "epochs = 5"),
+    "drops": ("[0.5, 0.75]", "[0.5]"),
+    "weight decay": ("epochs = 4", "epochs = 4\nweight_decay = 0.1"),
+    "rate of fine-tuning": ("epochs = 4", "epochs = 4\nfine_tune_lr = 0.1"),
+    "model": ('"mlp-32"', '"mlp-33"'),
+    "prunable": ('model = "mlp-32"', 'model = "mlp-32"\nprunable = ["hidden.*.weight"]'),
+    "init": ('model = "mlp-32"', 'model = "mlp-32"\ninit = "signed-constant"'),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_hash_is_not_of(file: Path, name: str) -> None:
+    assert changed(file, *SAME[name]).hash == changed(file).hash
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_the_hash_is_of(file: Path, name: str) -> None:
+    assert changed(file, *OTHER[name]).hash != changed(file).hash
+
+
+def test_the_hash_is_not_of_where_the_file_lies(file: Path, tmp_path: Path) -> None:
+    assert changed(file).hash == changed(tmp_path / "other.toml").hash
