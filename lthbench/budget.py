@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
+from lthbench import source
 from lthbench.errors import InputError
 
 _OPERATORS: dict[type, Callable[[float, float], float]] = {
@@ -23,7 +24,8 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
     T is the recipe's epochs, n the rounds to the cell's sparsity. Raises InputError for anything else.
     """
     try:
-        return _value(ast.parse(" ".join(_multiplied(formula)), mode="eval").body, names)
+        tree = source.parsed(" ".join(_multiplied(formula)), mode="eval")
+        return _value(tree.body, names)  # type: ignore[attr-defined]
     except (SyntaxError, ValueError, KeyError, ArithmeticError) as error:
         known = ", ".join(names)
         raise InputError(f"{formula!r} is no formula in {known} ({error}); write 2T or (n+1)T, say") from None

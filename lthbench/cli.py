@@ -180,7 +180,7 @@ def score(folder: Path, as_csv: bool, as_json: bool) -> None:
     lthbench score runs/digits
     """
     from lthbench.board.scores import scores
-    from lthbench.scoring import records
+    from lthbench.runs import records
 
     table = scores(records.frame(records.in_folder(folder)))
     if as_csv:
@@ -238,7 +238,10 @@ def check(method: str, data: Path | None, as_json: bool) -> None:
 
 @main.group("data", cls=Commands)
 def data_() -> None:
-    """Data sets: what is ready, download, pack a folder of images, remove."""
+    """Data sets: what is ready, download, pack a folder of images, remove.
+
+    A workload may also name a folder of images as it is: dataset = "imagefolder:PATH".
+    """
 
 
 _DATA = click.option("--data", "folder", type=_FOLDER, help="The folder of packed data sets (else $LTHBENCH_DATA, "

@@ -19,7 +19,7 @@ from rich.progress import (
 from tabulate import tabulate
 
 from lthbench.runs.broker import Counts
-from lthbench.scoring.records import Record
+from lthbench.runs.records import Record
 
 INTERVAL = 30.0  # seconds between two plain lines
 

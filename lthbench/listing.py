@@ -7,9 +7,9 @@ from typing import Any
 from lthbench import console, registry, suite
 from lthbench.data import default_folder, overview
 from lthbench.models import FAMILIES
+from lthbench.runs import records
 from lthbench.runs.job import Job
 from lthbench.runs.plan import PlannedRun, order
-from lthbench.scoring import records
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
 

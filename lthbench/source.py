@@ -9,13 +9,18 @@ from pathlib import Path
 
 from lthbench import keys
 
-_parsing = threading.Lock()  # ast.parse in two threads at once can fail in Python 3.11
+_parsing = threading.Lock()
 
 
 def digest(path: Path) -> str:
     """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
+    return _digest(path.read_text())
+
+
+def parsed(text: str, mode: str = "exec") -> ast.AST:
+    """The syntax tree of a text; one thread at a time, for ast.parse in two at once can fail in Python 3.11."""
     with _parsing:
-        return _digest(path.read_text())
+        return ast.parse(text, mode=mode)
 
 
 @lru_cache(maxsize=1024)
@@ -32,12 +37,12 @@ def _code(text: str) -> list[str]:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for first, last in _docstrings(ast.parse(text)):
+    for first, last in _docstrings(parsed(text)):
         lines[first - 1 : last] = [""] * (last - first + 1)
     return [line.rstrip() for line in lines]
 
 
-def _docstrings(tree: ast.Module) -> list[tuple[int, int]]:
+def _docstrings(tree: ast.AST) -> list[tuple[int, int]]:
     """First and last lines of the docstrings."""
     owners = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
     first = [owner.body[0] for owner in owners if owner.body and ast.get_docstring(owner) is not None]

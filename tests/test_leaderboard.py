@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lthbench.board.build import build
 from lthbench.board.judged import Judged
-from lthbench.scoring.records import in_folder
+from lthbench.runs.records import in_folder
 from lthbench.suite import Suite
 
 ROOT = Path(__file__).parent.parent

@@ -244,3 +244,11 @@ def test_the_baselines_are_all_found() -> None:
     found = load_all()
     assert {"dense", "lottery-ticket", "prune-finetune"} <= found.keys()
     assert all(isinstance(m, Method) and m.name == name for name, m in found.items())
+
+
+@pytest.mark.parametrize("default", [(0.5,), object(), [1]])
+def test_a_default_that_no_record_can_hold_is_refused(default: object) -> None:
+    with pytest.raises(InputError, match="not a number, a text or None"):
+
+        @method("own", cost="T")
+        def own(run: object, what: object = default) -> None: ...

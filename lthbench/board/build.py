@@ -6,8 +6,8 @@ from lthbench.board.judged import Judged
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
+from lthbench.runs.records import Record, in_folder
 from lthbench.runs.store import write_whole
-from lthbench.scoring.records import Record, in_folder
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 

@@ -6,10 +6,10 @@ from functools import cached_property
 import pandas as pd
 
 from lthbench.board import scores
+from lthbench.runs.records import Record, frame
 from lthbench.scoring import duel, verdicts
 from lthbench.scoring.contrast import Meta, Rules
 from lthbench.scoring.correction import alpha_at
-from lthbench.scoring.records import Record, frame
 from lthbench.suite import Suite
 
 STATISTICS = ["workload", "learning_rate", "sparsity", "method", "seed", "accuracy", "validation_accuracy"]

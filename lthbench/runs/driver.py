@@ -25,10 +25,10 @@ from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, Place, SerialExecutor
 from lthbench.runs.plan import Plan, PlannedRun
+from lthbench.runs.records import Record, lines_of, parse
 from lthbench.runs.session import Session
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Store, append_line, write_whole
-from lthbench.scoring.records import Record, lines_of, parse
 from lthbench.suite import Cell, Suite
 from lthbench.training import numerics
 

@@ -19,10 +19,10 @@ from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker
 from lthbench.runs.operations import Evaluate, Measure, Validate
 from lthbench.runs.plan import PlannedRun
+from lthbench.runs.records import Provenance, Record, Result
 from lthbench.runs.run import Run
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Trace
-from lthbench.scoring.records import Provenance, Record, Result
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 

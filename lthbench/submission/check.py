@@ -12,7 +12,7 @@ from lthbench.pruning.allocate import removed_count
 from lthbench.registry import Method
 from lthbench.runs.job import Job
 from lthbench.runs.plan import PlannedRun
-from lthbench.scoring.records import Result
+from lthbench.runs.records import Result
 from lthbench.suite import Suite
 
 
