@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,15 +57,16 @@ class Broker:
         """
         key = trajectory.state(stop).key
         self._trajectories[trajectory.key] = trajectory
+        computed = 0.0
         for _ in range(TRIES):
             if self.store.has("states", key):
-                return 0.0
-            try:
-                with self._lock:
-                    operation = self._training(trajectory, stop, stops)
-                return self._done(operation, content, remainder)
-            except MissingEntry:
-                continue
+                return computed
+            with self._lock:
+                operation = self._training(trajectory, stop, stops)
+            with suppress(MissingEntry):
+                computed += self._done(operation, content, remainder)
+        if self.store.has("states", key):
+            return computed
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
 
     def value(self, operation: Measure | Validate | Evaluate, content: Content) -> tuple[dict[str, Tensor], Any, float]:
@@ -117,6 +119,8 @@ class Broker:
             future = next((self._flying[name] for name in names if name in self._flying), None)
             mine = future is None
             if future is None:
+                if all(self.store.has(_kind(operation), name) for name in names):
+                    return 0.0  # it ended between the look at the store and now
                 future = self.executor.submit(operation, remainder)
                 self._flying |= dict.fromkeys(names, future)
         try:
@@ -128,8 +132,9 @@ class Broker:
                         self._flying.pop(name, None)
         if not mine:
             return 0.0
-        self.counts.operations += 1
-        self.counts.epochs += reply.epochs
+        with self._lock:
+            self.counts.operations += 1
+            self.counts.epochs += reply.epochs
         return reply.epochs
 
     def _ensure(self, lineage: Lineage, content: Content) -> None:
@@ -147,3 +152,8 @@ def _names(operation: Operation) -> list[str]:
     if isinstance(operation, Train):
         return [operation.trajectory.state(stop).key for stop in operation.stops]
     return [operation.key]
+
+
+def _kind(operation: Operation) -> str:
+    """The part of the store that its result goes to."""
+    return "states" if isinstance(operation, Train) else "values"

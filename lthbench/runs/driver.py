@@ -76,8 +76,7 @@ class Driver:
             self._release(name)
         todo = [run for run in self.plan.runs if run.name not in done]
         self._check_room()
-        numerics.set_up(self.device)
-        with self._broker() as broker:
+        with numerics.one_thread(self.device), self._broker() as broker:
             for record in self._sessions(broker, todo):
                 self.records.append(record)
                 on_record(record)

@@ -69,6 +69,9 @@ class Pool:
 
     def submit(self, operation: Operation, remainder: float) -> "Future[Reply]":
         future: Future[Reply] = Future()
+        if self._closing:
+            future.set_exception(WorkerDied("the executor was closed"))
+            return future
         self._queue.put((-remainder, next(self._order), (operation, future)))
         if len(self._threads) < self.size:
             thread = threading.Thread(target=self._serve, daemon=True)
@@ -116,16 +119,19 @@ class Pool:
             worker.ask_to_end()
 
     def _start(self) -> "_Process":
-        here, there = self._context.Pipe()
-        lifeline_read, lifeline = self._context.Pipe(duplex=False)
-        process = self._context.Process(  # type: ignore[attr-defined]
-            target=_main, args=(there, lifeline_read, self.place, self.splits, (here, lifeline)), daemon=True
-        )
-        process.start()
-        there.close()
-        lifeline_read.close()
+        with _starting:
+            here, there = self._context.Pipe()
+            lifeline_read, lifeline = self._context.Pipe(duplex=False)
+            ends = (there, lifeline_read, self.place, self.splits, (here, lifeline))
+            process = self._context.Process(target=_main, args=ends, daemon=True)  # type: ignore[attr-defined]
+            process.start()
+            there.close()
+            lifeline_read.close()
         self._processes.add(process)
         return _Process(process, here, lifeline)
+
+
+_starting = threading.Lock()  # a process that is forked meanwhile would hold the ends of another one's pipes
 
 
 @dataclass

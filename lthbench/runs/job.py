@@ -51,8 +51,8 @@ class Job:
 
     @cached_property
     def plan(self) -> Plan:
-        numerics.set_up(torch.device("cpu"))
-        return plan(self.suite, self.methods, self.manifests)
+        with numerics.one_thread(torch.device("cpu")):
+            return plan(self.suite, self.methods, self.manifests)
 
     def driver(self, out: Path, **options: Any) -> Driver:
         """A driver of this job in the folder `out`, which gets a copy of the suite.

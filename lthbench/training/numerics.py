@@ -24,6 +24,18 @@ def set_up(device: torch.device) -> None:
 
 
 @contextlib.contextmanager
+def one_thread(device: torch.device) -> Any:
+    """`set_up` for a while: what is left afterwards is as it was before."""
+    threads = torch.get_num_threads()
+    try:
+        set_up(device)
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
+
+
+@contextlib.contextmanager
 def precision(name: str, device: torch.device) -> Any:
     """Computes in a numerics class: fp32, tf32 (matrix products of fp32 on CUDA) or bf16 (autocast)."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32

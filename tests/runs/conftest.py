@@ -1,0 +1,55 @@
+"""What all tests of runs share: the packed digits, and a registry of their own."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lthbench import registry
+from lthbench.data import DataHome
+from lthbench.runs.run import Run
+
+from .helpers import METHODS, TINY, Outcome, drive, open_run
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """A driver has this process flush denormal numbers to zero, for good; other tests want them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def _fork_is_meant() -> Iterator[None]:
+    """Python 3.12 warns where a process with threads forks. Here that is the point: the child starts warm."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*multi-threaded.*fork", DeprecationWarning)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "METHODS", dict(registry.METHODS))
+
+
+@pytest.fixture(scope="session")
+def home(data_folder: Path) -> DataHome:
+    """The packed digits, as a process with method code may read them."""
+    return DataHome(data_folder)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, home: DataHome) -> Outcome:
+    """Every method on every cell, in one process, never disturbed."""
+    done = drive(TINY, METHODS, tmp_path_factory.mktemp("whole"), home)
+    assert {record.result.status for record in done.records} == {"ok"}
+    return done
+
+
+@pytest.fixture
+def run(tmp_path: Path, home: DataHome) -> Iterator[Run]:
+    """One Run with real trainings behind it."""
+    with open_run(tmp_path, home) as run:
+        yield run

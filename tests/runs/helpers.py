@@ -1,0 +1,234 @@
+"""A suite smaller than `smoke`, methods for it, and how to drive both from a test."""
+
+import inspect
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lthbench import Gradients, Gradual, Network, Run, Tensors, alive, magnitude, random_scores, registry, source
+from lthbench.data import DataHome
+from lthbench.registry import Method
+from lthbench.runs.baton import Baton
+from lthbench.runs.broker import Broker
+from lthbench.runs.driver import Driver
+from lthbench.runs.executors import Place, SerialExecutor
+from lthbench.runs.plan import Plan, PlannedRun, plan
+from lthbench.runs.records import Record
+from lthbench.runs.run import Run as RealRun
+from lthbench.runs.session import Session
+from lthbench.runs.setting import Setting, settings
+from lthbench.runs.store import Store
+from lthbench.suite import Suite, Workload
+from lthbench.training import numerics
+from lthbench.training.recipe import Recipe
+
+CPU = torch.device("cpu")
+EPOCHS = 2
+STEPS = 10  # in an epoch: nine batches of 128 examples and one of 15
+
+TINY = Suite(
+    name="tiny",
+    version="0.1",
+    methods=("any",),
+    workload=(Workload(model="mlp-16", dataset="digits"),),
+    learning_rates=(0.1,),
+    sparsities=(0.5, 0.9),
+    seeds=2,
+    budget="2T",
+    duels=(),
+    tickets=(),
+    validation=130,
+    recipe=Recipe(epochs=EPOCHS, batch=128, lr=0.1, drops=(0.5,), weight_decay=1e-4),
+)
+ONE = TINY.model_copy(update={"sparsities": (0.5,), "seeds": 1})  # a single cell
+
+
+def tiny(**changes: Any) -> Suite:
+    """TINY with other fields; a new object, so that nothing that it has cached is kept."""
+    return Suite(**{name: getattr(TINY, name) for name in Suite.model_fields} | changes)
+
+
+def method(function: Callable[..., Network], track: str = "one-shot", **parameters: Any) -> Method:
+    """A method object of a function, named after it. Its source is the file that the function stands in."""
+    return Method(
+        name=function.__name__,
+        function=function,
+        cost="2T",
+        track=track,  # type: ignore[arg-type]
+        cite="",
+        control_of=None,
+        at_zero=None,
+        source=source.digest(Path(inspect.getfile(function))),
+        parameters=parameters,
+    )
+
+
+def method_file(folder: Path, body: str, name: str = "own.py") -> Path:
+    """A file of methods. Its content is its folder's own, so that no other test has loaded it before."""
+    path = folder / name
+    path.write_text(f"# {folder}\nfrom lthbench import *\nimport os, torch\nfrom dataclasses import dataclass\n{body}")
+    return path
+
+
+def found(folder: Path, body: str, name: str = "own") -> Method:
+    """The method of this name in a file with this body."""
+    return registry.find(f"{method_file(folder, body)}:{name}")
+
+
+def ticket(run: Run) -> Network:
+    init = run.init()
+    return run.train(init.masked(run.select(magnitude(run.train(init)))))
+
+
+def finetune(run: Run) -> Network:
+    dense = run.train(run.init())
+    return run.train(dense.masked(run.select(magnitude(dense))).at(0))
+
+
+def dense(run: Run) -> Network:
+    return run.train(run.init())
+
+
+def chance(run: Run) -> Network:
+    init = run.init()
+    return run.train(init.masked(run.select(random_scores(init, run.generator("mask")))))
+
+
+def rewind(run: Run) -> Network:
+    """Two rounds, each rewound to the first epoch: 2T in all."""
+    early = run.train(run.init(), until=1)
+    net = early
+    for sparsity in (run.sparsity / 2, run.sparsity):
+        net = early.masked(run.select(magnitude(run.train(net)), sparsity))
+    return run.train(net)
+
+
+def snip(run: Run) -> Network:
+    init = run.init()
+    grads = run.measure(init, Gradients(), per_class=10)
+    scores = {name: (w * grads[name]).abs() for name, w in init.prunable.items()}
+    return run.train(init.masked(run.select(alive(init, scores))))
+
+
+def gradual(run: Run) -> Network:
+    return run.train(run.init(), rule=Gradual(run.sparsity, every=2))
+
+
+METHODS = [method(dense, track="dense"), *map(method, (ticket, finetune, chance, rewind, snip, gradual))]
+
+
+@dataclass
+class Outcome:
+    """What a driven suite left."""
+
+    records: list[Record]
+    broker: Broker
+    plan: Plan
+    out: Path
+
+    @property
+    def results(self) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """The `result` of every record, by run."""
+        return {record.name: record.result.model_dump() for record in self.records}
+
+    def of(self, name: str) -> list[Any]:
+        """The results of one method."""
+        return [record.result for record in self.records if record.result.method == name]
+
+
+def planned(suite: Suite, methods: Sequence[Method], home: DataHome) -> Plan:
+    return plan(suite, methods, settings(suite, home))
+
+
+def driver(suite: Suite, methods: Sequence[Method], out: Path, home: DataHome, **options: Any) -> Driver:
+    """A driver whose worker processes start at once, from this warm process."""
+    thought = options.pop("plan", None) or planned(suite, methods, home)
+    options = {"executor": "serial", "start": "fork"} | options
+    return Driver(suite, settings(suite, home), thought, out, home, CPU, **options)
+
+
+def drive(suite: Suite, methods: Sequence[Method], out: Path, home: DataHome, **options: Any) -> Outcome:
+    """Run a suite to its end."""
+    d = driver(suite, methods, out, home, **options)
+    broker = d.run()
+    return Outcome(d.records, broker, d.plan, out)
+
+
+def store_in(out: Path) -> Store:
+    return Store(out / "store", numerics.build_key(CPU))
+
+
+@contextmanager
+def open_run(out: Path, home: DataHome, suite: Suite = ONE, seed: int = 0) -> Iterator[RealRun]:
+    """The Run of a suite's first cell with real trainings behind it, to be used line by line."""
+    [manifest] = settings(suite, home).values()
+    cell = suite.cells()[seed]
+    place = Place(out / "store", home.folder, "cpu")
+    numerics.set_up(CPU)
+    executor = SerialExecutor(place, "fork")
+    broker, baton = Broker(Store(place.store, numerics.build_key(CPU)), executor), Baton()
+    name = PlannedRun(method(dense), cell)
+    session = Session(name, Setting(suite, cell, manifest), broker, baton, {}, lambda: False, {})
+    baton.take()
+    try:
+        yield session.run
+    finally:
+        baton.give()
+        executor.close()
+
+
+def same(a: Tensors, b: Tensors) -> bool:
+    """Whether all tensors are equal bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(t, b[name]) for name, t in a.items())
+
+
+def equal(a: Network, b: Network) -> bool:
+    return same(a.params, b.params) and a.mask == b.mask
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Start `work` in a child of this warm process. Returns its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work()
+        os._exit(0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def status_of(pid: int) -> int:
+    """How a child ended: its exit code, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def alive_pid(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def until(happened: Callable[[], bool], patience: float = 30.0) -> bool:
+    """Wait for something; False if it has not happened after a long time."""
+    end = time.monotonic() + patience
+    while not happened() and time.monotonic() < end:
+        time.sleep(0.01)
+    return happened()
