@@ -1,4 +1,7 @@
-"""The largest initial weights, trained: pruning before any training. Frankle et al., ICLR 2021. Cost: T epochs."""
+"""The largest initial weights, trained: pruning before any training. Frankle et al., ICLR 2021. Cost: T epochs.
+
+Expect on digits, MLP 300-100: 31.0 ± 16.8 at rate 0.1 and 95 % removed, 24.1 ± 15.0 at 0.01, n = 5.
+"""
 
 from lthbench import Network, Run, magnitude, method
 
