@@ -4,7 +4,7 @@ CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 .PHONY: demo test board clean
 
-demo: .venv/installed  ## Run the digits suite and build its board: about three minutes on two cores.
+demo: .venv/installed  ## Run the digits suite and build its board: two to three minutes on two cores.
 	$(BIN)/lthbench run suites/digits.toml
 	$(BIN)/lthbench board runs/digits
 

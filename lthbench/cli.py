@@ -41,7 +41,7 @@ def main() -> None:
     """A benchmark for neural-network pruning under equal epoch budgets.
 
     \b
-    lthbench run suites/digits.toml      run a suite (about three minutes on two cores)
+    lthbench run suites/digits.toml      run a suite (two to three minutes on two cores)
     lthbench board runs/digits           build its board
     """
     logging.basicConfig(level=logging.WARNING, format="lthbench: %(message)s", stream=sys.stderr)
