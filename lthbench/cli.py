@@ -130,7 +130,7 @@ def run(
     driver = job.driver(
         out, executor="serial" if serial else executor, workers=workers or default_workers(job.device), keep=keep
     )
-    watch = console.Watch(len(job.plan.runs), job.plan.operations, driver.counts)
+    watch = console.Watch(len(job.plan.runs), driver.counts)
     with console.watching(watch, quiet=as_json) as on_record:
         driver.run(on_record)
     failed = [r for r in driver.records if r.result.status == "failed"]

@@ -40,8 +40,8 @@ def size(count: int) -> str:
 class Watch:
     """Progress of a suite: runs done, operations computed, the runs that failed."""
 
-    def __init__(self, runs: int, planned: int, counts: Counts):
-        self.runs, self.planned, self.counts = runs, planned, counts
+    def __init__(self, runs: int, counts: Counts):
+        self.runs, self.counts = runs, counts
         self.done = self.failed = 0
         self.started = self._said = time.monotonic()
 

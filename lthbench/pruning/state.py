@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lthbench.models import Model, initial_tensors
 from lthbench.pruning.lineage import Edit, Init
-from lthbench.pruning.tensors import Tensors, copies
+from lthbench.pruning.tensors import Tensors
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,6 @@ class State:
     def finite(self) -> bool:
         """Whether no parameter and no buffer holds NaN or infinity."""
         return all(bool(t.isfinite().all()) for t in (*self.params.values(), *self.buffers.values()))
-
-    def copy(self) -> "State":
-        """The same values in memory of their own."""
-        parts = map(copies, (self.params, self.buffers, self.mask, self.momentum, self.rule))
-        return State(*parts, raw=self.raw)  # type: ignore[misc, arg-type]
 
 
 def initial_state(init: Init) -> State:

@@ -107,10 +107,6 @@ class Store:
         state = initial_state(root) if isinstance(root, Init) else self.read_state(root.key)[0]
         return edited(state, lineage.edits, self.read_tensors)
 
-    def size(self) -> int:
-        """Bytes of all entries."""
-        return sum(path.stat().st_size for path in self.root.rglob("*.*"))
-
 
 class Trace:
     """What one run asked for, operation by operation, and how it ended. One JSON line each, in the store."""
