@@ -16,6 +16,7 @@ LEVELS = [
     {"runs"},
     {"scoring"},
     {"board", "submission", "console", "listing"},
+    {"commands"},
     {"cli"},
 ]
 LEVEL = {part: i for i, level in enumerate(LEVELS) for part in level}

@@ -1,0 +1,102 @@
+"""Data sets: what is ready, download, pack, remove."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lthbench.commands.shared import DATA, JSON, Commands, print_rows
+
+
+@click.group("data", cls=Commands)
+def data_() -> None:
+    """Data sets: what is ready, download, pack a folder of images, remove.
+
+    A workload may also name a folder of images as it is: dataset = "imagefolder:PATH".
+    """
+
+
+@data_.command("list")
+@DATA
+@JSON
+def data_list(data: Path | None, as_json: bool) -> None:
+    """What is packed, with shape, classes, sizes and disk, and what to type for the rest.
+
+    \b
+    lthbench data list
+    """
+    from lthbench import listing
+
+    print_rows(*listing.data(data), as_json)
+
+
+@data_.command("get")
+@click.argument("name")
+@DATA
+def data_get(name: str, data: Path | None) -> None:
+    """Download a data set with torchvision, check it, and pack it. What is there already is kept.
+
+    \b
+    lthbench data get cifar10
+    """
+    from lthbench.data import DataHome, default_folder, prepare
+    from lthbench.data.published import PUBLISHED, get
+
+    folder = data or default_folder()
+    _packed(folder, get(folder, name) if name in PUBLISHED else prepare(DataHome(folder), name))
+
+
+@data_.command("add")
+@click.argument("name")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--size", type=click.IntRange(1), metavar="N", help="Resize the shorter side to N pixels, crop the centre."
+)
+@click.option("--skip-corrupt", is_flag=True, help="Leave corrupt images out, and say how many.")
+@DATA
+def data_add(name: str, path: Path, size: int | None, skip_corrupt: bool, data: Path | None) -> None:
+    """Pack a folder of images: train/<class>/*.jpg|png with test/ or val/, ImageNet, Tiny-ImageNet as published.
+
+    \b
+    lthbench data add cifar10-jpeg ~/images/cifar10-jpeg
+    lthbench data add tiny-imagenet ~/images/tiny-imagenet-200
+    """
+    from lthbench.data import default_folder
+    from lthbench.data.add import add
+
+    folder = data or default_folder()
+    _packed(folder, add(folder, name, path, size, skip_corrupt, _counted))
+
+
+@data_.command("remove")
+@click.argument("name")
+@click.option("--raw", is_flag=True, help="Remove what was downloaded for it, too.")
+@DATA
+def data_remove(name: str, raw: bool, data: Path | None) -> None:
+    """Remove a packed data set. The images that it was packed from stay.
+
+    \b
+    lthbench data remove cifar10-jpeg
+    """
+    from lthbench.console import size
+    from lthbench.data import default_folder
+    from lthbench.data.overview import remove
+
+    freed = remove(data or default_folder(), name, raw)
+    click.echo(f"removed {name}: {size(freed)} are free again")
+
+
+def _packed(folder: Path, manifest: Any) -> None:
+    """Say that a data set is ready, and what was left out of it."""
+    channels, height, width = manifest.shape
+    sizes = " and ".join(f"{count:,} {split}" for split, count in manifest.sizes.items())
+    click.echo(f"{manifest.name} is ready in {folder / manifest.name}: {sizes} images of {height}x{width}x{channels}, "
+               f"{manifest.classes} classes")  # fmt: skip
+    if manifest.skipped:
+        click.echo(f"{manifest.skipped} corrupt images are left out")
+
+
+def _counted(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{done:,} of {of:,} images", nl=done == of, err=True)

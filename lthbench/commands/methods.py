@@ -1,0 +1,57 @@
+"""Methods: what there is, a file to start from, the battery."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["methods", "suites", "models", "data"]), default="methods")
+@JSON
+def list_(what: str, as_json: bool) -> None:
+    """What there is: methods, suites, models or data sets.
+
+    \b
+    lthbench list methods
+    """
+    from lthbench import listing
+
+    rows, headers = listing.LISTS[what]()
+    print_rows(rows, headers, as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--folder", type=FOLDER, default=".", help="Where the file goes.")
+def new(name: str, folder: Path) -> None:
+    """Write a method file to start from.
+
+    \b
+    lthbench new my-method
+    """
+    from lthbench.submission.scaffold import scaffold
+
+    path = scaffold(name, folder)
+    click.echo(f"wrote {path}.  Next: lthbench check {path}")
+
+
+@click.command()
+@click.argument("method")
+@DATA
+@JSON
+def check(method: str, data: Path | None, as_json: bool) -> None:
+    """Run the battery on a method: budget, sparsity, cost, determinism, behaviour at sparsity 0.
+
+    \b
+    lthbench check my_method.py
+    """
+    from lthbench.submission.check import check as battery
+
+    findings = battery(method, data)
+    print_rows(
+        [(f.check, "passed" if f.passed else "FAILED", f.found) for f in findings], ["check", "", "found"], as_json
+    )
+    sys.exit(0 if all(f.passed for f in findings) else 1)

@@ -1,0 +1,125 @@
+"""Suites: plan, run, status."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows
+
+
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `plan` and `run` have in common."""
+    options = (
+        click.argument("suite"),
+        click.option("--method", "methods", multiple=True, metavar="NAME", help="Another method: NAME, FILE.py:NAME, "
+                     "parameters behind it in brackets: imp[rate=0.2]. May be given several times."),
+        click.option("--only", is_flag=True, help="Run the methods named by --method alone."),
+        DATA,
+        click.option("--device", default="", metavar="DEVICE", help="cpu, cuda, … (default: cuda where there is one)."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@job_options
+@JSON
+def plan(suite: str, as_json: bool, **options: Any) -> None:
+    """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk.
+
+    \b
+    lthbench plan suites/digits.toml
+    """
+    from lthbench.listing import plan_rows
+
+    rows, headers, summary = plan_rows(_job(suite, **options))
+    if as_json:
+        click.echo(json.dumps(summary | {"methods": [dict(zip(headers, row, strict=True)) for row in rows]}))
+        return
+    print_rows(rows, headers, False)
+    for name, value in summary.items():
+        click.echo(f"{name.replace('_', ' '):>20}  {value}")
+
+
+@click.command()
+@job_options
+@click.option("--out", type=FOLDER, help="Where records and store go (default: runs/<suite>).")
+@click.option("--executor", type=click.Choice(["serial", "local"]), default="local", show_default=True)
+@click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
+@click.option("--keep", type=click.Choice(["masks", "finals", "all"]), default="masks", show_default=True,
+              help="What stays of the networks: final masks; with kept values; every state.")  # fmt: skip
+@JSON
+def run(
+    suite: str,
+    out: Path | None,
+    executor: str,
+    serial: bool,
+    workers: int | None,
+    keep: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run a suite. What is finished is never computed again; type the same command to go on after a stop.
+
+    \b
+    lthbench run suites/digits.toml
+    lthbench run smoke --method my_method.py:mine --only
+    """
+    from lthbench import console
+    from lthbench.runs.driver import default_workers
+
+    job = _job(suite, **options)
+    out = out or Path("runs") / job.suite.name
+    driver = job.driver(
+        out, executor="serial" if serial else executor, workers=workers or default_workers(job.device), keep=keep
+    )
+    watch = console.Watch(len(job.plan.runs), driver.counts)
+    with console.watching(watch, quiet=as_json) as on_record:
+        driver.run(on_record)
+    failed = [r for r in driver.records if r.result.status == "failed"]
+    summary = {
+        "out": str(out),
+        "runs": len(driver.records),
+        "failed": len(failed),
+        "diverged": sum(r.result.status == "diverged" for r in driver.records),
+        "operations_computed": driver.counts.operations,
+        "epochs_charged": round(sum(sum(r.result.charged.values()) / r.result.epoch for r in driver.records), 6),
+        "epochs_computed": round(driver.counts.epochs, 6),
+    }
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        for line in console.failures(driver.records):
+            click.echo(line, err=True)
+        click.echo(
+            f"{summary['runs']} runs in {out}: {summary['epochs_charged']:g} epochs charged, "
+            f"{summary['epochs_computed']:g} computed now.  Next: lthbench board {out}"
+        )
+    sys.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@JSON
+def status(folder: Path, as_json: bool) -> None:
+    """How far a run folder is: runs done, failed and missing, by method.
+
+    \b
+    lthbench status runs/digits
+    """
+    from lthbench.listing import status_rows
+
+    print_rows(*status_rows(folder), as_json)
+
+
+def _job(suite: str, methods: tuple[str, ...], only: bool, data: Path | None, device: str) -> Any:
+    from lthbench.runs.job import Job
+    from lthbench.suite import Suite
+
+    return Job.make(Suite.read(suite), methods, data, only, device)
