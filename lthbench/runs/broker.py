@@ -1,10 +1,12 @@
-"""The broker: has every operation done once. It looks in the store, then among those in flight, and then asks a worker."""
+"""The broker: has every operation done once.
+
+It looks in the store, then among those in flight, here or with another driver on the same store, and then asks a worker.
+"""
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +16,10 @@ from lthbench.errors import LthbenchError, MissingEntry
 from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import Tensors
+from lthbench.runs.claims import Claims
 from lthbench.runs.executors import Executor
 from lthbench.runs.operations import Evaluate, Measure, Operation, Train, Validate
 from lthbench.runs.store import Store
-from lthbench.runs.worker import Reply
 from lthbench.training.trajectory import Trajectory
 
 TRIES = 4  # an entry may be found damaged when it is read, and is then computed again
@@ -43,8 +45,8 @@ class Broker:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self._lock = threading.RLock()
-        self._flying: dict[str, Future[Reply]] = {}
+        self.claims = Claims(self.store.root / "claims")
+        self._lock = threading.Lock()
         self._trajectories: dict[str, Trajectory] = {}
         self._left: dict[str, set[int]] = defaultdict(set)  # stops by trajectory
 
@@ -61,10 +63,9 @@ class Broker:
         for _ in range(TRIES):
             if self.store.has("states", key):
                 return computed
-            with self._lock:
-                operation = self._training(trajectory, stop, stops)
-            with suppress(MissingEntry):
-                computed += self._done(operation, content, remainder)
+            with suppress(MissingEntry), self._claimed(trajectory.key, "states", key) as mine:
+                if mine:
+                    computed += self._done(self._training(trajectory, stop, stops), content, remainder)
         if self.store.has("states", key):
             return computed
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
@@ -74,8 +75,9 @@ class Broker:
         computed = 0.0
         for _ in range(TRIES):
             try:
-                if not self.store.has("values", operation.key):
-                    computed += self._done(operation, content, 0.0)
+                with self._claimed(operation.key, "values", operation.key) as mine:
+                    if mine:
+                        computed += self._done(operation, content, 0.0)
                 return *self.store.read("values", operation.key), computed
             except MissingEntry:
                 continue
@@ -111,49 +113,38 @@ class Broker:
         self._left[trajectory.key] |= {*stops, stop}
         return Train(trajectory, begin, tuple(sorted(wanted)))
 
+    @contextmanager
+    def _claimed(self, name: str, kind: str, key: str) -> Iterator[bool]:
+        """Wait until an entry is there, or it is ours to compute. Yields whether it is ours."""
+
+        def there() -> bool:
+            return self.store.has(kind, key)
+
+        if there():
+            yield False
+            return
+        with self.claims.held(name, there) as mine:
+            yield mine and not there()
+
     def _done(self, operation: Operation, content: Content, remainder: float) -> float:
-        """Wait for an operation, which is started unless it is in flight. Epochs that this call had computed."""
-        self._ensure(operation.source, content)
-        names = _names(operation)
-        with self._lock:
-            future = next((self._flying[name] for name in names if name in self._flying), None)
-            mine = future is None
-            if future is None:
-                if all(self.store.has(_kind(operation), name) for name in names):
-                    return 0.0  # it ended between the look at the store and now
-                future = self.executor.submit(operation, remainder)
-                self._flying |= dict.fromkeys(names, future)
-        try:
-            reply = future.result()
-        finally:
-            if mine:
-                with self._lock:
-                    for name in names:
-                        self._flying.pop(name, None)
-        if not mine:
-            return 0.0
+        """Have an operation done, which is claimed. Epochs that were computed."""
+        self._ensure(operation.source, content, getattr(operation, "trajectory", None))
+        reply = self.executor.submit(operation, remainder).result()
         with self._lock:
             self.counts.operations += 1
             self.counts.epochs += reply.epochs
         return reply.epochs
 
-    def _ensure(self, lineage: Lineage, content: Content) -> None:
-        """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits."""
+    def _ensure(self, lineage: Lineage, content: Content, on: Trajectory | None = None) -> None:
+        """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits.
+        A root that lies `on` the claimed trajectory was there just now; if it is not any more, the worker says so."""
         root = lineage.root
-        if isinstance(root, Trained) and not self.store.has("states", root.key):
+        if (
+            isinstance(root, Trained)
+            and not (on and root.trajectory == on.key)
+            and not self.store.has("states", root.key)
+        ):
             self.state(self._trajectories[root.trajectory], root.step, content)
         for edit in lineage.edits:
             if not self.store.has("tensors", edit.digest):
                 self.store.write_tensors(content[edit.digest])
-
-
-def _names(operation: Operation) -> list[str]:
-    """The keys under which an operation is found in flight."""
-    if isinstance(operation, Train):
-        return [operation.trajectory.state(stop).key for stop in operation.stops]
-    return [operation.key]
-
-
-def _kind(operation: Operation) -> str:
-    """The part of the store that its result goes to."""
-    return "states" if isinstance(operation, Train) else "values"

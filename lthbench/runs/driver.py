@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from lthbench import keys
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.pruning.tensors import mapped, packed
@@ -26,7 +28,7 @@ from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, Place, SerialExecutor
 from lthbench.runs.plan import Plan, PlannedRun
 from lthbench.runs.records import Record, lines_of, parse
-from lthbench.runs.session import Session
+from lthbench.runs.session import Session, Stopped
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Store, append_line, write_whole
 from lthbench.suite import Cell, Suite
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 Keep = Literal["masks", "finals", "all"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
 LIVE = 4  # live runs for each worker
+PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
 
 
 @dataclass
@@ -87,11 +90,12 @@ class Driver:
 
     def _sessions(self, broker: Broker, todo: list[PlannedRun]) -> Iterator[Record]:
         """The records of all runs, as they end."""
+        waiting = {run.name: run for run in todo}
         if self.executor == "serial":
-            yield from (self._session(broker, run) for run in todo)
+            yield from (self._next(broker, waiting) for _ in todo)
             return
         pool = ThreadPoolExecutor(LIVE * self.workers)
-        left = {pool.submit(self._session, broker, run) for run in todo}
+        left = {pool.submit(self._next, broker, waiting) for _ in todo}
         try:
             while left:
                 ended, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -99,6 +103,18 @@ class Driver:
         finally:
             self.stopping = True
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self, broker: Broker, waiting: dict[tuple[str, Cell], PlannedRun]) -> Record:
+        """Do the first run that no driver on this store has in hand. What another one did meanwhile is read from its trace."""
+        while not self.stopping:
+            for planned in list(waiting.values()):
+                claim = keys.key("run", self.suite.hash, planned.method.label, str(planned.cell))
+                with broker.claims.held(claim, lambda: True) as mine:
+                    if mine and planned.name in waiting:
+                        del waiting[planned.name]
+                        return self._session(broker, planned)
+            time.sleep(PAUSE)
+        raise Stopped
 
     def _session(self, broker: Broker, planned: PlannedRun) -> Record:
         manifest = self.manifests[planned.cell.workload.dataset]
@@ -144,10 +160,12 @@ class Driver:
             executor = SerialExecutor(self.place, self.start)
         else:
             executor = LocalExecutor(self.place, self.workers, self.start)
+        broker = Broker(store, executor, self.counts)
         try:
-            yield Broker(store, executor, self.counts)
+            yield broker
         finally:
             self.stopping = True
+            broker.claims.close()
             executor.close()
 
     def _finished(self) -> dict[tuple[str, Cell], Record]:

@@ -1,0 +1,90 @@
+"""Drivers that share a store: nothing is done twice, and a claim ends with its process."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lthbench.data import DataHome
+from lthbench.errors import LthbenchError
+from lthbench.runs.claims import Claims
+
+from .helpers import METHODS, TINY, Outcome, die, drive, driver, forked, status_of
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, home: DataHome) -> Outcome:
+    return drive(TINY, METHODS, tmp_path_factory.mktemp("undisturbed"), home)
+
+
+def test_one_holder_at_a_time_in_a_process(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "claims")
+    assert claims.take("a")
+    assert not claims.take("a")
+    assert claims.take("b")
+    claims.release("a")
+    assert claims.take("a")
+
+
+def test_one_holder_at_a_time_among_processes(tmp_path: Path) -> None:
+    claims = Claims(tmp_path)
+    assert claims.take("a")
+    assert status_of(forked(lambda: Claims(tmp_path).take("a") and die())) == 0
+    claims.release("a")
+    assert status_of(forked(lambda: Claims(tmp_path).take("a") and die())) == -9
+
+
+def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
+    def hold() -> None:
+        Claims(tmp_path).take("a")
+        die()
+
+    assert status_of(forked(hold)) == -9
+    assert (tmp_path / "a").exists()
+    assert Claims(tmp_path).take("a")
+
+
+def test_who_waits_goes_on_when_it_is_released_or_not_wanted_any_more(tmp_path: Path) -> None:
+    claims = Claims(tmp_path)
+    claims.take("a")
+    threading.Timer(0.1, lambda: claims.release("a")).start()
+    with claims.held("a") as mine:
+        assert mine
+        with claims.held("a", lambda: True) as again:
+            assert not again
+    assert claims.take("a")
+
+
+def test_closing_ends_all_waiting(tmp_path: Path) -> None:
+    claims = Claims(tmp_path)
+    claims.take("a")
+    threading.Timer(0.1, claims.close).start()
+    with pytest.raises(LthbenchError, match="stopped"), claims.held("a"):
+        pass
+
+
+@pytest.mark.parametrize("executor", ["serial", "local"])
+def test_two_drivers_share_the_work(tmp_path: Path, home: DataHome, undisturbed: Outcome, executor: str) -> None:
+    """Started at once on one suite and store: together they compute what one would, and both have every record."""
+    counts = tmp_path / "other"
+
+    def other() -> None:
+        second = drive(TINY, METHODS, tmp_path / "out", home, executor=executor)
+        assert second.results == undisturbed.results
+        counts.write_text(f"{second.broker.counts.operations} {second.broker.counts.epochs}")
+
+    pid = forked(other)
+    first = drive(TINY, METHODS, tmp_path / "out", home, executor=executor)
+    assert status_of(pid) == 0
+    assert first.results == undisturbed.results
+    operations, epochs = map(float, counts.read_text().split())
+    assert operations + first.broker.counts.operations == undisturbed.broker.counts.operations
+    assert epochs + first.broker.counts.epochs == pytest.approx(undisturbed.broker.counts.epochs)
+
+
+def test_a_driver_takes_over_from_one_that_died(tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:
+    pid = forked(lambda: driver(TINY, METHODS, tmp_path, home).run(lambda record: die()))
+    time.sleep(0.3)
+    assert drive(TINY, METHODS, tmp_path, home).results == undisturbed.results
+    assert status_of(pid) == -9
