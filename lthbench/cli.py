@@ -6,7 +6,7 @@ import sys
 import click
 
 from lthbench import __version__
-from lthbench.commands import boards, data, methods, suites
+from lthbench.commands import boards, data, methods, store, suites
 from lthbench.commands.shared import Commands
 
 
@@ -32,6 +32,7 @@ for _command in (
     methods.new,
     methods.check,
     data.data_,
+    store.store_,
 ):
     main.add_command(_command)
 

@@ -19,7 +19,6 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from lthbench import keys
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.pruning.tensors import mapped, packed
@@ -28,7 +27,7 @@ from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, Place, SerialExecutor
 from lthbench.runs.plan import Plan, PlannedRun
 from lthbench.runs.records import Record, lines_of, parse
-from lthbench.runs.session import Session, Stopped
+from lthbench.runs.session import Session, Stopped, trace_name
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Store, append_line, write_whole
 from lthbench.suite import Cell, Suite
@@ -108,17 +107,15 @@ class Driver:
         """Do the first run that no driver on this store has in hand. What another one did meanwhile is read from its trace."""
         while not self.stopping:
             for planned in list(waiting.values()):
-                claim = keys.key("run", self.suite.hash, planned.method.label, str(planned.cell))
-                with broker.claims.held(claim, lambda: True) as mine:
+                setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
+                with broker.claims.held(trace_name(setting, planned.method), lambda: True) as mine:
                     if mine and planned.name in waiting:
                         del waiting[planned.name]
-                        return self._session(broker, planned)
+                        return self._session(broker, planned, setting)
             time.sleep(PAUSE)
         raise Stopped
 
-    def _session(self, broker: Broker, planned: PlannedRun) -> Record:
-        manifest = self.manifests[planned.cell.workload.dataset]
-        setting = Setting(self.suite, planned.cell, manifest)
+    def _session(self, broker: Broker, planned: PlannedRun, setting: Setting) -> Record:
         session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build)
         outcome = session.outcome()
         self._keep(broker, session, outcome)

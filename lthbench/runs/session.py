@@ -15,6 +15,7 @@ from lthbench.errors import LthbenchError, MethodError
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors
+from lthbench.registry import Method
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker
 from lthbench.runs.operations import Evaluate, Measure, Validate
@@ -50,7 +51,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.run = Run(self.setting, self)
-        self.trace = Trace(self.broker.store, self._trace_name)
+        self.trace = Trace(self.broker.store, trace_name(self.setting, self.planned.method))
         self._started = time.time()
 
     def outcome(self) -> dict[str, Any]:
@@ -205,13 +206,14 @@ class Session:
         """Epochs that the run is planned to ask for after this one: the longest goes first."""
         return self.planned.charge - self.run.ledger.total / self.setting.size
 
-    @property
-    def _trace_name(self) -> str:
-        suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
-        grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
-        data = [self.setting.manifest.fingerprints, self.setting.split.fingerprint]
-        names = [suite.name, suite.version, suite.hash]
-        return keys.key("trace", __version__, names, grid, data, method.label, method.source, method.defaults)
+
+def trace_name(setting: Setting, method: Method) -> str:
+    """The name of a run's trace, and of the claim on it: equal for the same source on the same cell."""
+    suite, cell = setting.suite, setting.cell
+    grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
+    data = [setting.manifest.fingerprints, setting.split.fingerprint]
+    names = [suite.name, suite.version, suite.hash]
+    return keys.key("trace", __version__, names, grid, data, method.label, method.source, method.defaults)
 
 
 def _count(pair: list[int]) -> dict[str, int]:
