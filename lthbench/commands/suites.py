@@ -49,9 +49,10 @@ def plan(suite: str, as_json: bool, **options: Any) -> None:
 @click.command()
 @job_options
 @click.option("--out", type=FOLDER, help="Where records and store go (default: runs/<suite>).")
-@click.option("--executor", type=click.Choice(["serial", "local"]), default="local", show_default=True)
+@click.option("--executor", type=click.Choice(["serial", "local", "ray"]), default="local", show_default=True)
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
+@click.option("--address", default="auto", show_default=True, help="The Ray cluster, for --executor ray.")
 @click.option("--keep", type=click.Choice(["masks", "finals", "all"]), default="masks", show_default=True,
               help="What stays of the networks: final masks; with kept values; every state.")  # fmt: skip
 @JSON
@@ -61,6 +62,7 @@ def run(
     executor: str,
     serial: bool,
     workers: int | None,
+    address: str,
     keep: str,
     as_json: bool,
     **options: Any,
@@ -77,7 +79,11 @@ def run(
     job = _job(suite, **options)
     out = out or Path("runs") / job.suite.name
     driver = job.driver(
-        out, executor="serial" if serial else executor, workers=workers or default_workers(job.device), keep=keep
+        out,
+        executor="serial" if serial else executor,
+        workers=workers or default_workers(job.device),
+        address=address,
+        keep=keep,
     )
     watch = console.Watch(len(job.plan.runs), driver.counts)
     with console.watching(watch, quiet=as_json) as on_record:

@@ -53,6 +53,7 @@ class Driver:
     device: torch.device
     executor: str = "local"
     workers: int = 1
+    address: str = "auto"  # of the Ray cluster
     keep: Keep = "masks"
     start: str = "spawn"  # how worker processes are started
     records: list[Record] = field(default_factory=list)
@@ -93,7 +94,7 @@ class Driver:
         if self.executor == "serial":
             yield from (self._next(broker, waiting) for _ in todo)
             return
-        pool = ThreadPoolExecutor(LIVE * self.workers)
+        pool = ThreadPoolExecutor(LIVE * broker.executor.workers)
         left = {pool.submit(self._next, broker, waiting) for _ in todo}
         try:
             while left:
@@ -152,11 +153,7 @@ class Driver:
     @contextmanager
     def _broker(self) -> Iterator[Broker]:
         store = Store(self.place.store, numerics.build_key(self.device))
-        executor: Executor
-        if self.executor == "serial":
-            executor = SerialExecutor(self.place, self.start)
-        else:
-            executor = LocalExecutor(self.place, self.workers, self.start)
+        executor = self._executor()
         broker = Broker(store, executor, self.counts)
         try:
             yield broker
@@ -164,6 +161,16 @@ class Driver:
             self.stopping = True
             broker.claims.close()
             executor.close()
+
+    def _executor(self) -> Executor:
+        if self.executor == "serial":
+            return SerialExecutor(self.place, self.start)
+        if self.executor == "local":
+            return LocalExecutor(self.place, self.workers, self.start)
+        from lthbench.runs.cluster import RayExecutor
+
+        prints = {name: manifest.fingerprints for name, manifest in self.manifests.items()}
+        return RayExecutor(self.place, prints, self.address)
 
     def _finished(self) -> dict[tuple[str, Cell], Record]:
         """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""

@@ -18,7 +18,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -173,7 +173,7 @@ class SerialExecutor:
         try:
             future.set_result(self._worker.perform(unpickled(pickled(operation))))
         except Exception as error:
-            future.set_exception(error if isinstance(error, LthbenchError) else _foreign(error))
+            future.set_exception(error if isinstance(error, LthbenchError) else foreign(error))
         return future
 
     def close(self) -> None:
@@ -197,7 +197,13 @@ class LocalExecutor:
         self._evaluators.close()
 
 
-Executor = SerialExecutor | LocalExecutor
+class Executor(Protocol):
+    """Who has operations done, and how many at a time."""
+
+    workers: int
+
+    def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]": ...
+    def close(self) -> None: ...
 
 
 def pickled(operation: Operation) -> bytes:
@@ -238,7 +244,7 @@ def _main(
         except (MissingEntry, LthbenchError) as error:
             reply = error
         except Exception as error:
-            reply = _foreign(error)
+            reply = foreign(error)
         connection.send(reply)
 
 
@@ -249,7 +255,7 @@ def _end_with(lifeline: Connection) -> None:
         os._exit(0)
 
 
-def _foreign(error: Exception) -> MethodError:
+def foreign(error: Exception) -> MethodError:
     """An exception of method, rule or probe code (or of a library), as one line that survives a pipe."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
