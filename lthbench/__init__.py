@@ -14,6 +14,7 @@ from lthbench.pruning.criteria import alive, magnitude, random_scores
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
 from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.units import Units
 from lthbench.registry import method
 from lthbench.runs.run import Run
 from lthbench.training.probes import Batches, Gradients, Probe
@@ -40,6 +41,7 @@ __all__ = [
     "Scores",
     "Steps",
     "Tensors",
+    "Units",
     "alive",
     "erk_mask",
     "global_mask",

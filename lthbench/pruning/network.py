@@ -12,6 +12,7 @@ from lthbench.pruning.lineage import Edit, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Planned, Tensors, copies, digest
+from lthbench.pruning.units import Units
 from lthbench.training.recipe import Clock, Position, check_position
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class Network:
         if self._mask is None:
             self._mask = Mask(self._load().mask)
         return self._mask
+
+    @property
+    def units(self) -> Units:
+        """Its channels and neurons, by layer. They follow from the model alone."""
+        return Units.of(self.model)
 
     def masked(self, mask: Mask) -> "Network":
         """Without what `mask` removes: masks intersect, the momentum of what remains is kept."""

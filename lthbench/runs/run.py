@@ -16,7 +16,9 @@ from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
+from lthbench.pruning.structured import select_units
 from lthbench.pruning.tensors import Tensors, is_planned
+from lthbench.pruning.units import Units
 from lthbench.runs.ledger import Ledger
 from lthbench.runs.operations import Measure, Validate
 from lthbench.runs.setting import Setting
@@ -176,18 +178,27 @@ class Run:
         self.ledger.measure("validate", operation.key, held)
         return self._engine.validate(self, operation)
 
-    def select(self, scores: Scores, sparsity: float | None = None) -> Mask:
-        """The mask that the suite's allocation makes of scores, with an exact count; the cell's sparsity by default."""
+    def select(self, scores: Scores, sparsity: float | None = None, *, units: Units | None = None) -> Mask:
+        """The mask that the suite's allocation makes of scores, with an exact count; the cell's sparsity by default.
+
+        With `units`, scores are by group of units, and whole units go: the fewest that reach the count.
+        """
+        asked = self.sparsity if sparsity is None else sparsity
+        if units is None:
+            mask = self._select(scores, asked)
+        else:
+            mask = select_units(scores, asked, self.allocation, units, self.model.prunable_shapes)
+        self.story.select(asked, whole=units is not None)
+        return mask
+
+    def _select(self, scores: Scores, asked: float) -> Mask:
         names = self.model.prunable_shapes
         missing = sorted(names.keys() - scores.keys())
         if missing:
             raise MethodError(
                 f"select: no scores for {', '.join(missing)}; a score for every prunable parameter is needed"
             )
-        asked = self.sparsity if sparsity is None else sparsity
-        mask = select({name: scores[name] for name in names}, asked, self.allocation)
-        self.story.select(asked)
-        return mask
+        return select({name: scores[name] for name in names}, asked, self.allocation)
 
     def rounds(self, rate: float = 0.2, *, most: float = math.inf) -> list[float]:
         """The sparsity after each round that removes `rate` of what is left, ending at exactly the cell's.

@@ -33,8 +33,8 @@ class Story:
     def measure(self, probe: Probe) -> None:
         self._events.append(type(probe).__name__)
 
-    def select(self, sparsity: float) -> None:
-        self._events.append(f"mask {100 * sparsity:.4g} %")
+    def select(self, sparsity: float, whole: bool = False) -> None:
+        self._events.append(f"mask {100 * sparsity:.4g} %{' in units' if whole else ''}")
 
     def end(self, net: Network) -> None:
         if net.lineage.edits or net.lineage.root.key != self._last:

@@ -9,8 +9,10 @@ from torch import Generator, Tensor
 
 from lthbench import keys
 from lthbench.errors import MethodError
+from lthbench.models import Model
 from lthbench.pruning.allocate import Keep, Scores
 from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.units import Units
 
 
 class Live:
@@ -24,6 +26,7 @@ class Live:
     prunable: tuple[str, ...]
     step: int  # steps done before this one
     total: int
+    model: Model
     steps_per_epoch: int
     lr: Tensor  # of this step, a scalar
 
@@ -31,6 +34,11 @@ class Live:
         self._keep, self._seed = keep, seed
         self._generator: tuple[int, Generator] | None = None
         self.total, self.steps_per_epoch = total, steps_per_epoch
+
+    @property
+    def units(self) -> Units:
+        """The model's channels and neurons, by layer."""
+        return Units.of(self.model)
 
     @property
     def generator(self) -> Generator:

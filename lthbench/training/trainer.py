@@ -139,6 +139,7 @@ class Trainer:
         trajectory, device = self.trajectory, self.feed.device
         seed = (trajectory.seed, trajectory.order)
         live = Live(ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch)
+        live.model = trajectory.model
         live.params = dict(self.module.named_parameters())
         live.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
         live.prunable, live.step, live.momentum, live.grads = tuple(state.mask), at, {}, {}

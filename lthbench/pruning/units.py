@@ -1,0 +1,108 @@
+"""Units: groups of weights that go together. A channel, a neuron, a row of a matrix."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Size, Tensor
+
+from lthbench.errors import MethodError, unknown
+from lthbench.models import Model
+from lthbench.models.channels import Channels, Slice, channels
+from lthbench.pruning.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Units:
+    """Groups of units, each the channels or neurons of one layer, by the layer's name: `hidden.0`, `stages.0.1.conv1`.
+
+    A unit is what makes it (its filter, and the depthwise filter behind) and what the next layers read it by. Removing it
+    masks both, so that a network without it computes the same.
+    """
+
+    groups: tuple[Channels, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> "Units":
+        """The channels and neurons of a model that can go one by one: not those that are added to a shortcut, nor the
+        classifier's outputs."""
+        return cls(channels(model))
+
+    @classmethod
+    def rows(cls, shapes: Mapping[str, Size]) -> "Units":
+        """The rows of matrices, one group a matrix: [outputs, …] of every parameter, by its name."""
+        return cls(tuple(Channels(name, shape[0], (Slice(name, 0),)) for name, shape in shapes.items()))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many units each group has."""
+        return {group.name: group.size for group in self.groups}
+
+    def sum(self, squares: Tensors, *, read: bool = False) -> Tensors:
+        """For every unit the sum over the weights that make it, and with `read` over those that read it: [units] by group.
+
+        `squares` is any tensor by parameter name: of squares it gives squared L2 norms, of absolute values L1 norms.
+        """
+        found = {}
+        for group in self.groups:
+            parts = (*group.own, *group.read) if read else group.own
+            found[group.name] = torch.stack([_by_unit(squares[s.name], s) for s in parts if s.name in squares]).sum(0)
+        return found
+
+    def param(self, kind: Literal["gamma", "beta", "bias"], of: Tensors) -> Tensors:
+        """The batch-norm scale or shift, or the bias, of every unit: [units] by group, of the groups that have one.
+
+        Where two batch-norms follow (depthwise), that of the last. MethodError where no group has one.
+        """
+        names = {group.name: dict(group.vectors)[kind] for group in self.groups if kind in dict(group.vectors)}
+        if not names:
+            raise MethodError(f"no unit of this network has a {kind}; units: {', '.join(self.sizes) or 'none'}")
+        return {group: of[name] for group, name in names.items()}
+
+    def mask(self, gone: Tensors, shapes: Mapping[str, Size]) -> dict[str, Tensor]:
+        """A mask of parameters of these shapes that removes units: `gone` is boolean, [units] by group."""
+        keep = {name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()}
+        for group in self.groups:
+            for s in (*group.own, *group.read):
+                if s.name in keep and group.name in gone:
+                    keep[s.name] &= _along(~gone[group.name], s, shapes[s.name])
+        return keep
+
+    def gone(self, mask: Tensors) -> dict[str, Tensor]:
+        """Which units a mask removes whole: boolean, [units] by group."""
+        return {
+            group.name: torch.stack(
+                [_by_unit(mask[s.name].float(), s) == 0 for s in (*group.own, *group.read) if s.name in mask]
+            ).all(0)
+            for group in self.groups
+        }
+
+    def removed(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> int:
+        """How many of the weights of these shapes go with so many units of each group."""
+        kept = {name: list(shape) for name, shape in shapes.items()}
+        for group in self.groups:
+            for s in (*group.own, *group.read):
+                if s.name in kept:
+                    kept[s.name][s.dim] -= s.repeat * gone.get(group.name, 0)
+        return sum(shape.numel() - Size(kept[name]).numel() for name, shape in shapes.items())
+
+    def check(self, scores: Tensors) -> None:
+        """MethodError unless every score is one of a group, one number for each unit, none NaN."""
+        for name, score in scores.items():
+            if name not in self.sizes:
+                raise MethodError("select(units=…): " + unknown("group of units", name, self.sizes))
+            if score.shape != (self.sizes[name],):
+                raise MethodError(
+                    f"select(units=…): {name} has {self.sizes[name]} units, but the scores are {list(score.shape)}"
+                )
+
+
+def _by_unit(tensor: Tensor, s: Slice) -> Tensor:
+    """The sum over everything but the units: [units]."""
+    return tensor.movedim(s.dim, 0).reshape(tensor.shape[s.dim] // s.repeat, -1).sum(1)
+
+
+def _along(units: Tensor, s: Slice, shape: Size) -> Tensor:
+    """[units] as a tensor that broadcasts against a parameter of this shape."""
+    return units.repeat_interleave(s.repeat).view([-1 if d == s.dim else 1 for d in range(len(shape))])
