@@ -9,7 +9,7 @@ except PackageNotFoundError:  # a checkout that is not installed
 
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.models import Model
-from lthbench.pruning.allocate import Scores, erk_mask, global_mask, uniform_mask
+from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
 from lthbench.pruning.criteria import alive, magnitude, random_scores
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
@@ -17,32 +17,52 @@ from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 from lthbench.registry import method
 from lthbench.runs.run import Run
-from lthbench.training.probes import Batches, Gradients, Probe
+from lthbench.training.probes import (
+    Activations,
+    Batches,
+    Gradients,
+    HessianGradient,
+    Iterated,
+    Probe,
+    Sensitivity,
+    SynFlowScores,
+)
 from lthbench.training.recipe import Recipe, Steps
-from lthbench.training.rules import L1, Gradual, Live, Rule
+from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Live, Movement, RigL, Rule
 
 __all__ = [
+    "ADMM",
     "L1",
+    "SET",
+    "Activations",
     "Batches",
+    "GraNet",
     "Gradients",
     "Gradual",
+    "HessianGradient",
     "InputError",
+    "Iterated",
     "Live",
     "LthbenchError",
     "Mask",
     "MethodError",
     "Model",
+    "Movement",
     "Network",
     "OverBudget",
     "Probe",
     "Recipe",
+    "RigL",
     "Rule",
     "Run",
     "Scores",
+    "Sensitivity",
     "Steps",
+    "SynFlowScores",
     "Tensors",
     "Units",
     "alive",
+    "balanced_mask",
     "erk_mask",
     "global_mask",
     "magnitude",

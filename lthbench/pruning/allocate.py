@@ -1,4 +1,4 @@
-"""From scores to a mask with an exact count: over all layers together, at one rate in every layer, or by ERK.
+"""From scores to a mask with an exact count: over all layers together, at one rate in every layer, by ERK, or balanced.
 
 Removed = floor(s N + 1/2), shared over layers by largest remainder. Where scores tie at the border, what stays is drawn
 in a fixed pseudo-random order of (name, index), so neither the position nor the layer order decides.
@@ -28,7 +28,7 @@ def removed_count(size: int, sparsity: float) -> int:
 
 def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """The highest scores of all layers together."""
-    return _keep(scores, removed_count(sum(t.numel() for t in scores.values()), sparsity))
+    return keep_all_but(removed_count(sum(t.numel() for t in scores.values()), sparsity), scores)
 
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -41,7 +41,17 @@ def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
-ALLOCATIONS: dict[str, Keep] = {"global": keep_global, "uniform": keep_uniform, "erk": keep_erk}
+def keep_balanced(scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """As many weights in every layer, or the whole layer where it has fewer. Gadhikar et al., ICML 2023."""
+    return _keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
+
+
+ALLOCATIONS: dict[str, Keep] = {
+    "global": keep_global,
+    "uniform": keep_uniform,
+    "erk": keep_erk,
+    "balanced": keep_balanced,
+}
 
 
 def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
@@ -72,17 +82,33 @@ def erk_mask(scores: Scores, sparsity: float) -> Mask:
     return select(scores, sparsity, "erk")
 
 
+def balanced_mask(scores: Scores, sparsity: float) -> Mask:
+    """As many weights in every layer, whatever the suite's allocation."""
+    return select(scores, sparsity, "balanced")
+
+
 def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
-    """Density by layer; layers that would pass 1 are kept whole and the rest is shared again. Evci et al., ICML 2020."""
+    """Density by layer, its count proportional to the sum of its dimensions. Evci et al., ICML 2020."""
+    return _densities(shapes, {n: sum(shape) for n, shape in shapes.items()}, sparsity)
+
+
+def balanced_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
+    """Density by layer, with the same count in each. Gadhikar et al., ICML 2023, arXiv:2210.02412."""
+    return _densities(shapes, dict.fromkeys(shapes, 1), sparsity)
+
+
+def _densities(shapes: Mapping[str, torch.Size], share: Mapping[str, int], sparsity: float) -> dict[str, float]:
+    """Density by layer, its count proportional to `share`; a layer that would pass 1 is kept whole and the rest is shared
+    again."""
     kept = (1 - sparsity) * sum(shape.numel() for shape in shapes.values())
     whole: set[str] = set()
     while True:
         rest = {n: shape for n, shape in shapes.items() if n not in whole}
         room = kept - sum(shapes[n].numel() for n in whole)
-        scale = room / sum(sum(shape) for shape in rest.values()) if rest else 0.0
-        over = {n for n, shape in rest.items() if scale * sum(shape) / shape.numel() > 1}
+        scale = room / sum(share[n] for n in rest) if rest else 0.0
+        over = {n for n, shape in rest.items() if scale * share[n] / shape.numel() > 1}
         if not over:
-            return {n: 1.0 if n in whole else scale * sum(shape) / shape.numel() for n, shape in shapes.items()}
+            return {n: 1.0 if n in whole else scale * share[n] / shape.numel() for n, shape in shapes.items()}
         whole |= over
 
 
@@ -91,7 +117,7 @@ def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]
     _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)
     exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
     counts = _shared(removed, exact, {n: int((t == -math.inf).sum()) for n, t in scores.items()})
-    return {n: _keep({n: t}, counts[n])[n] for n, t in scores.items()}
+    return {n: keep_all_but(counts[n], {n: t})[n] for n, t in scores.items()}
 
 
 def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) -> dict[str, int]:
@@ -109,8 +135,8 @@ def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) 
     return counts
 
 
-def _keep(scores: Scores, removed: int) -> dict[str, Tensor]:
-    """All but the `removed` lowest scores of one pool."""
+def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
+    """All but the `removed` lowest scores, of all layers together."""
     flat = torch.cat([t.detach().flatten() for t in scores.values()])
     _check(scores, flat, removed)
     if removed == 0:

@@ -20,6 +20,7 @@ from lthbench.runs.operations import Evaluate, Measure, Operation, Split, Train,
 from lthbench.runs.store import Store
 from lthbench.training.feed import Feed
 from lthbench.training.numerics import precision
+from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
 
 BATCH = 1024  # of an evaluation: part of what fixes its last bits
@@ -83,9 +84,10 @@ class Worker:
         state = self.store.network(operation.source)
         module = module_of(operation.source.model, state, self.device)
 
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        def draw() -> Iterator[tuple[Tensor, Tensor]]:
             return (feed.batch(part) for part in index.split(operation.batch))
 
+        batches = Batches(draw, operation.source.model.shape, operation.probe.passes)
         with precision(operation.precision, self.device):
             found = operation.probe(module, {n: m.to(self.device) for n, m in state.mask.items()}, batches)
         self.store.write("values", operation.key, found)

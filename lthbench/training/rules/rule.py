@@ -1,14 +1,10 @@
-"""Rules: what happens inside a training beside the gradient step. They run in the worker, on the training device."""
+"""What a rule is, and what it sees of the training that it is part of."""
 
-import math
-from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor
 
 from lthbench import keys
-from lthbench.errors import MethodError
 from lthbench.models import Model
 from lthbench.pruning.allocate import Keep, Scores
 from lthbench.pruning.tensors import Tensors
@@ -101,42 +97,3 @@ class Rule:
 def overrides(rule: Rule | None, hook: str) -> bool:
     """Whether the rule has a hook of its own."""
     return rule is not None and getattr(type(rule), hook) is not getattr(Rule, hook)
-
-
-@dataclass(frozen=True)
-class L1(Rule):
-    """The L1 norm of the prunable weights, times `strength`, added to the loss."""
-
-    strength: float
-
-    def penalty(self, s: Live) -> Tensor:
-        return self.strength * torch.stack([s.params[n].abs().sum() for n in s.prunable]).sum()
-
-
-@dataclass(frozen=True)
-class Gradual(Rule):
-    """Gradual magnitude pruning: a cubic rise of the sparsity from `begin` to `end` (fractions of the training).
-
-    s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878. The last update that
-    fits prunes to `final`. Raises MethodError where none fits.
-    """
-
-    final: float
-    every: int = 100
-    begin: float = 0.2
-    end: float = 0.75
-
-    def sparsity(self, t: float) -> float:
-        """The sparsity at a fraction of the training."""
-        x = min(1.0, max(0.0, (t - self.begin) / (self.end - self.begin)))
-        return self.final * (1 - (1 - x) ** 3)
-
-    def start(self, s: Live) -> dict[str, Tensor]:
-        if self.every > s.total:
-            raise MethodError(f"Gradual(every={self.every}): the training has {s.total} steps; prune more often")
-        return {}
-
-    def after_step(self, s: Live) -> None:
-        scores = {n: s.params[n].detach().abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}
-        last = s.step + 1 + self.every > s.total
-        s.set_mask(s.select(scores, self.final if last else self.sparsity((s.step + 1) / s.total)))

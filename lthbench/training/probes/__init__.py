@@ -1,0 +1,18 @@
+"""Probes: measurements outside a training, on examples that were paid for. They run in the worker."""
+
+from lthbench.training.probes.activations import Activations
+from lthbench.training.probes.gradients import Gradients, HessianGradient, Sensitivity
+from lthbench.training.probes.iterated import Iterated
+from lthbench.training.probes.probe import Batches, Probe
+from lthbench.training.probes.synflow import SynFlowScores
+
+__all__ = [
+    "Activations",
+    "Batches",
+    "Gradients",
+    "HessianGradient",
+    "Iterated",
+    "Probe",
+    "Sensitivity",
+    "SynFlowScores",
+]

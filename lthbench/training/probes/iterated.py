@@ -1,0 +1,43 @@
+"""Pruning in many small rounds, all of them one measurement."""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.tensors import Tensors
+from lthbench.training.probes.probe import Batches, Probe, zero_pruned
+
+
+@dataclass(frozen=True)
+class Iterated:
+    """Probe, select, mask, again. What is left shrinks by one factor a round: the density after round k is d^(k / rounds).
+
+    Gives the scores of the last round, -inf where an earlier one pruned: selecting `sparsity` of them is its last step.
+    `revive`: nothing is final before that. The module keeps its weights and the probe is told of the pruning by the mask
+    alone, so that one that looks at it, such as Sensitivity, can score what is pruned.
+    """
+
+    probe: Probe
+    rounds: int
+    sparsity: float
+    allocation: str
+    revive: bool = False
+    version: ClassVar[int] = 1
+
+    @property
+    def passes(self) -> int:
+        return self.rounds * self.probe.passes
+
+    def __call__(self, model: nn.Module, mask: Tensors, batches: Batches) -> dict[str, Tensor]:
+        for k in range(1, self.rounds + 1):
+            if not self.revive:
+                zero_pruned(model, mask)
+            scores = self.probe(copy.deepcopy(model), mask, batches)
+            if not self.revive:
+                scores = {name: scores[name].masked_fill(~keep, -math.inf) for name, keep in mask.items()}
+            mask = ALLOCATIONS[self.allocation](scores, 1 - (1 - self.sparsity) ** (k / self.rounds))
+        return scores

@@ -1,0 +1,43 @@
+"""Gradual pruning: the sparsity rises while the network trains."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lthbench.errors import MethodError
+from lthbench.training.rules.rule import Live, Rule
+
+
+@dataclass(frozen=True)
+class Gradual(Rule):
+    """Gradual magnitude pruning: a cubic rise of the sparsity from `begin` to `end` (fractions of the training).
+
+    s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878. The last update that
+    fits prunes to `final`. Raises MethodError where none fits.
+    """
+
+    final: float
+    every: int = 100
+    begin: float = 0.2
+    end: float = 0.75
+
+    def start(self, s: Live) -> dict[str, Tensor]:
+        if self.every > s.total:
+            name = type(self).__name__
+            raise MethodError(f"{name}(every={self.every}): the training has {s.total} steps; prune more often")
+        return {}
+
+    def due(self, s: Live) -> float:
+        """The sparsity that the step at hand ends with."""
+        last = s.step + 1 + self.every > s.total
+        return self.final if last else self.sparsity((s.step + 1) / s.total)
+
+    def sparsity(self, t: float) -> float:
+        """The sparsity at a fraction of the training."""
+        x = min(1.0, max(0.0, (t - self.begin) / (self.end - self.begin)))
+        return self.final * (1 - (1 - x) ** 3)
+
+    def after_step(self, s: Live) -> None:
+        scores = {n: s.params[n].detach().abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}
+        s.set_mask(s.select(scores, self.due(s)))
