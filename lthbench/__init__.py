@@ -10,6 +10,7 @@ except PackageNotFoundError:  # a checkout that is not installed
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.models import Model
 from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
+from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
 from lthbench.pruning.criteria import alive, magnitude, random_scores
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
@@ -32,16 +33,22 @@ from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Live, Moveme
 
 __all__ = [
     "ADMM",
+    "DCT2",
     "L1",
     "SET",
     "Activations",
+    "Basis",
     "Batches",
+    "Canonical",
     "GraNet",
     "Gradients",
     "Gradual",
+    "Haar",
+    "Hadamard",
     "HessianGradient",
     "InputError",
     "Iterated",
+    "LeftSingular",
     "Live",
     "LthbenchError",
     "Mask",
@@ -51,6 +58,7 @@ __all__ = [
     "Network",
     "OverBudget",
     "Probe",
+    "RandomOrthogonal",
     "Recipe",
     "RigL",
     "Rule",
@@ -67,6 +75,7 @@ __all__ = [
     "global_mask",
     "magnitude",
     "method",
+    "named_basis",
     "random_scores",
     "uniform_mask",
 ]

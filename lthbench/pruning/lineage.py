@@ -1,11 +1,12 @@
 """How a network came to be, as plain data: known before any work, and all that a worker needs to make it again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lthbench import keys
 from lthbench.models import Model
+from lthbench.pruning.bases import Basis
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Init:
     scheme: str
     seed: int
     stream: int
+    basis: ClassVar[None] = None
 
     @cached_property
     def key(self) -> str:
@@ -29,6 +31,7 @@ class Trained:
     model: Model
     trajectory: str
     step: int
+    basis: Basis | None = field(default=None, compare=False)  # the trajectory's, in whose key it is
 
     @cached_property
     def key(self) -> str:
@@ -37,10 +40,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Edit:
-    """What a method changed between two operations; the tensors enter by their digest."""
+    """What a method changed between two operations; tensors and bases enter by their digest."""
 
-    kind: Literal["masked", "with_mask", "with_weights"]
+    kind: Literal["masked", "with_mask", "with_weights", "in_basis"]
     digest: str
+    basis: Basis | None = field(default=None, compare=False)  # the new one, where the kind is in_basis
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class Lineage:
     @property
     def model(self) -> Model:
         return self.root.model
+
+    @property
+    def basis(self) -> Basis | None:
+        """The basis whose coefficients the prunable parameters are; None where they are weights."""
+        changes = [edit.basis for edit in self.edits if edit.kind == "in_basis"]
+        return changes[-1] if changes else self.root.basis
 
     @property
     def keeps_momentum(self) -> bool:

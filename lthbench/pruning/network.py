@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Size, Tensor, nn
 
+from lthbench import keys
 from lthbench.errors import MethodError, unknown
 from lthbench.models import Model
+from lthbench.pruning.bases import Basis
 from lthbench.pruning.lineage import Edit, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Planned, Tensors, copies, digest
 from lthbench.pruning.units import Units
+from lthbench.training.identity import identity
 from lthbench.training.recipe import Clock, Position, check_position
 
 if TYPE_CHECKING:
@@ -56,6 +59,11 @@ class Network:
     @property
     def model(self) -> Model:
         return self.lineage.model
+
+    @property
+    def basis(self) -> Basis | None:
+        """The basis whose coefficients the prunable parameters are; None where they are weights."""
+        return self.lineage.basis
 
     @property
     def step(self) -> int:
@@ -128,6 +136,17 @@ class Network:
         check_position("at", position)
         return Network(self._owner, self.lineage, self._mask, position, content=self.content)
 
+    def in_basis(self, basis: Basis | None) -> "Network":
+        """The same function with the coefficients of a basis as its prunable parameters; None for weights again.
+
+        Masks act on the coefficients from then on and training moves them. All coefficients are there: what was removed in
+        the basis before is not removed in this one. The momentum is cleared.
+        """
+        if _name(basis) == _name(self.basis):
+            return self
+        full = Mask.full(self.model.prunable_shapes)
+        return self._edited(Edit("in_basis", keys.key("basis", _name(basis)), basis), {}, full)
+
     def module(self) -> nn.Module:
         """A private nn.Module in eval mode, on the CPU."""
         return module_of(self.model, self._load()).eval()
@@ -176,6 +195,10 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({self.model.name}, epoch {self.epoch:g}, key {self.key})"
+
+
+def _name(basis: Basis | None) -> dict[str, Any] | None:
+    return None if basis is None else identity(basis)
 
 
 def _same_shapes(what: str, given: Mapping[str, Size], known: Mapping[str, Size]) -> None:

@@ -7,15 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from lthbench.models import Model, initial_tensors
+from lthbench.pruning.bases import Basis
 from lthbench.pruning.lineage import Edit, Init
-from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.tensors import Tensors, mapped
 
 
 @dataclass(frozen=True)
 class State:
     """Parameters, buffers and the mask by name; the momentum where training can go on; what a rule keeps.
 
-    `raw` is the state before the rule's `finish`, from which the same training goes on.
+    `raw` is the state before the rule's `finish`, from which the same training goes on. With a `basis`, the prunable
+    parameters are coefficients in it, and so are the mask and the momentum.
     """
 
     params: dict[str, Tensor]
@@ -24,6 +26,18 @@ class State:
     momentum: dict[str, Tensor] = field(default_factory=dict)
     rule: dict[str, Tensor] = field(default_factory=dict)
     raw: "State | None" = None
+    basis: Basis | None = None
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The parameters with weights for coefficients: what a forward pass uses."""
+        return in_weights(self.basis, self.params, self.mask)
+
+    @property
+    def weight_mask(self) -> dict[str, Tensor]:
+        """Which prunable weights there are: the mask; in a basis, where it is of coefficients, the weights other than 0."""
+        weights = self.weights
+        return self.mask if self.basis is None else {name: weights[name] != 0 for name in self.mask}
 
     @property
     def finite(self) -> bool:
@@ -40,10 +54,18 @@ def initial_state(init: Init) -> State:
     return State(params, {name: t for name, t in tensors.items() if name not in params}, mask)
 
 
+def in_weights(basis: Basis | None, params: Tensors, prunable: Iterable[str]) -> dict[str, Tensor]:
+    """Parameters of which those named `prunable` are coefficients in a basis, as weights."""
+    if basis is None:
+        return dict(params)
+    return dict(params) | {name: basis.forward(name, params[name]) for name in prunable}
+
+
 def edited(state: State, edits: Iterable[Edit], tensors: Callable[[str], Tensors]) -> State:
     """The state after the edits, whose tensors are looked up by digest. The given state is left as it is."""
     for edit in edits:
-        state = _EDITS[edit.kind](state, tensors(edit.digest))
+        moved = edit.kind == "in_basis"
+        state = _in_basis(state, edit.basis) if moved else _EDITS[edit.kind](state, tensors(edit.digest))
     return state
 
 
@@ -63,6 +85,16 @@ def _with_weights(state: State, tensors: Tensors) -> State:
     return replace(state, params=_zeroed(params, state.mask), buffers=buffers, momentum={}, raw=None)
 
 
+def _in_basis(state: State, basis: Basis | None) -> State:
+    """The same function in another basis, all of whose coefficients are there. Computed in float64."""
+    weights = in_weights(state.basis, mapped(Tensor.double, state.params), state.mask)
+    if basis is not None:
+        weights |= {name: basis.inverse(name, weights[name]) for name in state.mask}
+    params = {name: weights[name].to(t.dtype) for name, t in state.params.items()}
+    mask = mapped(torch.ones_like, state.mask)
+    return State(params, state.buffers, mask, rule=state.rule, basis=basis)
+
+
 _EDITS = {"masked": _masked, "with_mask": _with_mask, "with_weights": _with_weights}
 
 
@@ -71,11 +103,11 @@ def _zeroed(tensors: Tensors, mask: Tensors) -> dict[str, Tensor]:
 
 
 def module_of(model: Model, state: State, device: torch.device | str = "cpu") -> nn.Module:
-    """A module of its own that holds copies of the state's parameters and buffers."""
-    module = model.module().to_empty(device=device)
+    """A module of its own that holds copies of the state's weights and buffers."""
+    module, weights = model.module().to_empty(device=device), state.weights
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            parameter.copy_(state.params[name])
+            parameter.copy_(weights[name])
         for name, buffer in module.named_buffers():
             buffer.copy_(state.buffers[name])
     return module

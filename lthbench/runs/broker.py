@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from lthbench.errors import LthbenchError, MissingEntry
-from lthbench.pruning.lineage import Init, Lineage, Trained
-from lthbench.pruning.state import State, edited, initial_state
+from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.state import State, edited
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.claims import Claims
 from lthbench.runs.executors import Executor
@@ -87,7 +87,7 @@ class Broker:
         """The tensors of a network."""
         for _ in range(TRIES):
             try:
-                return edited(self._root(lineage.root), lineage.edits, content.__getitem__)
+                return edited(self.store.root_state(lineage.root), lineage.edits, content.__getitem__)
             except MissingEntry:
                 self._ensure(lineage, content)
         raise LthbenchError(f"network {lineage.key} could not be read in {TRIES} tries")
@@ -100,9 +100,6 @@ class Broker:
             except MissingEntry:
                 self.state(trajectory, stop, content)
         raise LthbenchError(f"state {trajectory.state(stop).key} could not be read in {TRIES} tries")
-
-    def _root(self, root: Init | Trained) -> State:
-        return initial_state(root) if isinstance(root, Init) else self.store.read_state(root.key)[0]
 
     def _training(self, trajectory: Trajectory, stop: int, stops: Iterable[int]) -> Train:
         """From the last state that is there, to this stop and those planned that are not there."""
@@ -146,5 +143,5 @@ class Broker:
         ):
             self.state(self._trajectories[root.trajectory], root.step, content)
         for edit in lineage.edits:
-            if not self.store.has("tensors", edit.digest):
+            if edit.kind != "in_basis" and not self.store.has("tensors", edit.digest):
                 self.store.write_tensors(content[edit.digest])

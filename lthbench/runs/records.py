@@ -38,7 +38,8 @@ class Result(_Strict):
     """What a run reached and what it was charged. The same bits under every executor and order, on one build.
 
     Accuracies are counts of right answers at the last epoch. `removed` of `prunable` weights of `parameters` parameters
-    are gone; `charged`, `apart` and `budget` are in training examples, `epoch` of which are one epoch.
+    are gone; in a basis these are coefficients, and `zero_weights` says how many weights are 0 with them. `charged`,
+    `apart` and `budget` are in training examples, `epoch` of which are one epoch.
     """
 
     suite: str
@@ -70,6 +71,7 @@ class Result(_Strict):
     multiplications: tuple[int, int] | None = None
     ticket: str | None = None
     weights: str | None = None
+    zero_weights: int | None = None
     charged: dict[str, int]
     apart: dict[str, int] = {}
     budget: int | None

@@ -122,6 +122,7 @@ class Session:
             parameters_total=sum(shape.numel() for shape in final.model.shapes.values()),
             kept=kept,
             notes=self.run.notes,
+            zero_weights=found.get("zero_weights"),
             **{name: found[name] for name in ("layers", "multiplications", "ticket", "weights")},
         )
 

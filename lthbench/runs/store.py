@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from lthbench import keys
 from lthbench.errors import InputError, MissingEntry
-from lthbench.pruning.lineage import Init, Lineage
+from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
 
@@ -103,9 +104,13 @@ class Store:
 
     def network(self, lineage: Lineage) -> State:
         """The state of a network: its root, then the edits."""
-        root = lineage.root
-        state = initial_state(root) if isinstance(root, Init) else self.read_state(root.key)[0]
-        return edited(state, lineage.edits, self.read_tensors)
+        return edited(self.root_state(lineage.root), lineage.edits, self.read_tensors)
+
+    def root_state(self, root: Init | Trained) -> State:
+        """The state that a lineage starts from."""
+        return (
+            initial_state(root) if isinstance(root, Init) else replace(self.read_state(root.key)[0], basis=root.basis)
+        )
 
 
 class Trace:

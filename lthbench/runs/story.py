@@ -1,12 +1,18 @@
 """The pipeline of a run in words: `init → train 60 → mask 90 % → init masked → train 60`."""
 
-from lthbench.pruning.lineage import Init, Trained
+from lthbench.pruning.lineage import Edit, Init, Trained
 from lthbench.pruning.network import Network
 from lthbench.training.probes import Probe
 from lthbench.training.recipe import Clock
 from lthbench.training.rules import Rule
 
 _WORDS = {"masked": "masked", "with_mask": "with mask", "with_weights": "with weights"}
+
+
+def _said(edit: Edit) -> str:
+    if edit.kind == "in_basis":
+        return f"in {type(edit.basis).__name__}" if edit.basis else "as weights"
+    return _WORDS[edit.kind]
 
 
 class Story:
@@ -47,7 +53,7 @@ class Story:
         """Say what the next event starts from, unless it goes on from the last one."""
         root = net.lineage.root
         words = [] if root.key == self._last else [self._names[root.key]]
-        words += [_WORDS[edit.kind] for edit in net.lineage.edits]
+        words += [_said(edit) for edit in net.lineage.edits]
         moved = net.trajectory is None and isinstance(root, Trained)
         words += [f"at {net.epoch:g}"] if moved else []
         if words:

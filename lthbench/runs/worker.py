@@ -89,7 +89,7 @@ class Worker:
 
         batches = Batches(draw, operation.source.model.shape, operation.probe.passes)
         with precision(operation.precision, self.device):
-            found = operation.probe(module, {n: m.to(self.device) for n, m in state.mask.items()}, batches)
+            found = operation.probe(module, {n: m.to(self.device) for n, m in state.weight_mask.items()}, batches)
         self.store.write("values", operation.key, found)
         return Reply(operation.probe.passes * len(index) / len(feed), 0.0)
 
@@ -113,9 +113,12 @@ class Worker:
             right[part] = [int((answers == feed.labels).sum()), len(feed)]
             if part == "test":
                 predictions = answers.to(torch.int16).cpu()
-        note = {"right": right, "finite": state.finite, "weights": digest(state.params | state.buffers)}
+        note = {"right": right, "finite": state.finite, "weights": digest(state.weights | state.buffers)}
         note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
-        note |= {"multiplications": multiplications(operation.source.model, state.mask)}
+        there = state.weight_mask
+        note |= {"multiplications": multiplications(operation.source.model, there)}
+        if state.basis is not None:
+            note |= {"zero_weights": sum(int((~kept).sum()) for kept in there.values())}
         self.store.write("values", operation.key, {"predictions": predictions}, note)
         return Reply(0.0, 0.0)
 

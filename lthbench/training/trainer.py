@@ -6,6 +6,7 @@ from 0 to T, because everything random is drawn from (seed, order, step) and eve
 
 import copy
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch.func import functional_call
 
 from lthbench import keys
 from lthbench.pruning.allocate import ALLOCATIONS
-from lthbench.pruning.state import State, module_of
+from lthbench.pruning.state import State, in_weights, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.feed import Feed, step_generator
@@ -34,7 +35,7 @@ class Trainer:
         self.trajectory, self.feed, self.recipe = trajectory, feed, trajectory.recipe
         self.rule = trajectory.rule or Rule()
         self.rates = rates(trajectory.recipe, trajectory.clock).to(feed.device)
-        self.module = module_of(trajectory.model, state, feed.device).train()
+        self.module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.live = self._live(state, at)
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(self.live).items()}
         zeros = mapped(torch.zeros_like, self.trained)
@@ -122,9 +123,11 @@ class Trainer:
         self.masks = [masks[name].to(t.dtype) for name, t in self.trained.items() if name in masks]
 
     def _forward(self, images: Tensor) -> Tensor:
-        if overrides(self.trajectory.rule, "weights"):
-            return functional_call(self.module, self.rule.weights(self.live), (images,))
-        return self.module(images)
+        basis = self.trajectory.start.basis
+        if basis is None and not overrides(self.trajectory.rule, "weights"):
+            return self.module(images)
+        weights = in_weights(basis, self.rule.weights(self.live), self.live.prunable)
+        return functional_call(self.module, weights, (images,))
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self.feed.batch(index)

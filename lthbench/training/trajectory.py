@@ -45,7 +45,7 @@ class Trajectory:
 
     def state(self, step: int) -> Trained:
         """The state after `step` steps."""
-        return Trained(self.model, self.key, step)
+        return Trained(self.model, self.key, step, self.start.basis)
 
     def continues(self, recipe: Recipe, rule: Rule | None, order: int) -> bool:
         """Whether training under these is the same trajectory."""

@@ -1,0 +1,36 @@
+"""The left singular vectors of given weights: pruning whole rows of coefficients truncates the rank."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Size, Tensor
+
+from lthbench.errors import MethodError, unknown
+from lthbench.pruning.bases.basis import Orthonormal
+from lthbench.pruning.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class LeftSingular(Orthonormal):
+    """C = UᵀW, W as a matrix [outputs, rest]. `left`: by parameter name, U [outputs, outputs].
+
+    Make it with `LeftSingular.of(weights)`: in the basis of its own weights, row i has the i-th singular value as its norm.
+    """
+
+    left: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, weights: Tensors) -> "LeftSingular":
+        """The left singular vectors of these weights, say those of a trained network: `of(dense.prunable)`."""
+        return cls({name: _left(weight.flatten(1)) for name, weight in weights.items()})
+
+    def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
+        if name not in self.left:
+            raise MethodError("LeftSingular: " + unknown("parameter", name, self.left))
+        return {0: self.left[name].T}
+
+
+def _left(matrix: Tensor) -> Tensor:
+    """U of a matrix [m, n], square also where m > n; float64."""
+    return torch.linalg.svd(matrix.double(), full_matrices=matrix.shape[0] > matrix.shape[1])[0]
