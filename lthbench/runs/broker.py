@@ -18,7 +18,7 @@ from lthbench.pruning.state import State, edited
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.claims import Claims
 from lthbench.runs.executors import Executor
-from lthbench.runs.operations import Evaluate, Measure, Operation, Train, Validate
+from lthbench.runs.operations import Operation, Train, Value, sources
 from lthbench.runs.store import Store
 from lthbench.training.trajectory import Trajectory
 
@@ -70,7 +70,7 @@ class Broker:
             return computed
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
 
-    def value(self, operation: Measure | Validate | Evaluate, content: Content) -> tuple[dict[str, Tensor], Any, float]:
+    def value(self, operation: Value, content: Content) -> tuple[dict[str, Tensor], Any, float]:
         """What a probe or an evaluation finds: tensors, a note, and the epochs that were computed for it."""
         computed = 0.0
         for _ in range(TRIES):
@@ -125,7 +125,8 @@ class Broker:
 
     def _done(self, operation: Operation, content: Content, remainder: float) -> float:
         """Have an operation done, which is claimed. Epochs that were computed."""
-        self._ensure(operation.source, content, getattr(operation, "trajectory", None))
+        for source in sources(operation):
+            self._ensure(source, content, getattr(operation, "trajectory", None))
         reply = self.executor.submit(operation, remainder).result()
         with self._lock:
             self.counts.operations += 1

@@ -22,9 +22,9 @@ import torch
 from lthbench import __version__, registry
 from lthbench.data import DataHome, default_folder, prepare
 from lthbench.errors import InputError, LthbenchError
-from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.lineage import Trained
 from lthbench.runs.executors import Place, WorkerDied, foreign, pickled
-from lthbench.runs.operations import Evaluate, Operation, Train
+from lthbench.runs.operations import Judgement, Operation, Train, sources
 from lthbench.runs.store import Store, write_whole
 from lthbench.runs.worker import Reply, Worker
 from lthbench.training import numerics
@@ -95,15 +95,15 @@ class RayExecutor:
         future: Future[Reply] = Future()
         try:
             files, message = pickle.loads(pickled(operation))
-            sources = {Path(file).name: Path(file).read_bytes() for file in files}
+            modules = {Path(file).name: Path(file).read_bytes() for file in files}
             needed = (
                 {} if self._shared else {name: self._ray.put(data) for name, data in self._needed(operation).items()}
             )
         except Exception as error:
             future.set_exception(error)
             return future
-        task = next(self._evaluators).perform if isinstance(operation, Evaluate) else self._trainer
-        asked = task.remote(self.site, sources, message, needed)
+        task = next(self._evaluators).perform if isinstance(operation, Judgement) else self._trainer
+        asked = task.remote(self.site, modules, message, needed)
         asked.future().add_done_callback(lambda done: self._settle(done, future))
         return future
 
@@ -147,9 +147,9 @@ class RayExecutor:
 
     def _needed(self, operation: Operation) -> Entries:
         """The entries that an operation starts from."""
-        lineage: Lineage = operation.source
-        names = [("tensors", edit.digest) for edit in lineage.edits]
-        names += [("states", lineage.root.key)] if isinstance(lineage.root, Trained) else []
+        lineages = sources(operation)
+        names = [("tensors", edit.digest) for lineage in lineages for edit in lineage.edits]
+        names += [("states", lineage.root.key) for lineage in lineages if isinstance(lineage.root, Trained)]
         paths = [self.store.path(kind, key) for kind, key in names]
         return {str(path.relative_to(self.store.root)): path.read_bytes() for path in paths if path.exists()}
 
@@ -183,14 +183,14 @@ class _Evaluator:
 
 
 def _perform(
-    site: Site, worker: Worker, sources: Mapping[str, bytes], message: bytes, needed: Mapping[str, Any]
+    site: Site, worker: Worker, modules: Mapping[str, bytes], message: bytes, needed: Mapping[str, Any]
 ) -> Answer:
     root = worker.store.root
     try:
         for name in needed.keys():  # noqa: SIM118
             if not (root / name).exists():
                 write_whole(root / name, library().get(needed[name]))
-        for name, content in sources.items():
+        for name, content in modules.items():
             write_whole(site.scratch / name, content)
             registry.load(site.scratch / name)
         operation = pickle.loads(message)

@@ -25,7 +25,7 @@ import torch
 from lthbench import registry
 from lthbench.data import DataHome
 from lthbench.errors import LthbenchError, MethodError, MissingEntry
-from lthbench.runs.operations import Evaluate, Operation
+from lthbench.runs.operations import Judgement, Operation
 from lthbench.runs.store import Store
 from lthbench.runs.worker import Reply, Worker
 from lthbench.training import numerics
@@ -166,7 +166,7 @@ class SerialExecutor:
         self._evaluators = Pool(self.place, 1, frozenset({"train", "test"}), self.start)
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
-        if isinstance(operation, Evaluate):
+        if isinstance(operation, Judgement):
             return self._evaluators.submit(operation, remainder)
         future: Future[Reply] = Future()
         self._worker = self._worker or self.place.worker(frozenset({"train"}))
@@ -189,7 +189,7 @@ class LocalExecutor:
         self._evaluators = Pool(place, 1, frozenset({"train", "test"}), start)
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
-        pool = self._evaluators if isinstance(operation, Evaluate) else self._trainers
+        pool = self._evaluators if isinstance(operation, Judgement) else self._trainers
         return pool.submit(operation, remainder)
 
     def close(self) -> None:

@@ -74,16 +74,47 @@ class Validate:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Answers of a network on the test, validation and training split. Done by a process that runs no method code."""
+    """Answers of a network on the test, validation and training split, and its weight correlation with networks of the
+    same model. Done by a process that runs no method code."""
 
     source: Lineage
+    split: Split
+    precision: str
+    test: str  # fingerprint of the test split
+    others: tuple[tuple[str, Lineage], ...] = ()  # that it is compared with, by name
+
+    @cached_property
+    def key(self) -> str:
+        others = [[name, other.key] for name, other in self.others]
+        return keys.key("evaluate", 2, self.source.key, self.split.fingerprint, self.test, self.precision, others)
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """The error along the straight line from a network to another one. Done where evaluations are."""
+
+    source: Lineage
+    other: Lineage
     split: Split
     precision: str
     test: str  # fingerprint of the test split
 
     @cached_property
     def key(self) -> str:
-        return keys.key("evaluate", 1, self.source.key, self.split.fingerprint, self.test, self.precision)
+        data = [self.split.fingerprint, self.test]
+        return keys.key("barrier", 1, self.source.key, self.other.key, data, self.precision)
 
 
-Operation = Train | Measure | Validate | Evaluate
+Operation = Train | Measure | Validate | Evaluate | Barrier
+Value = Measure | Validate | Evaluate | Barrier  # whose result is an entry of its own in the store
+Judgement = Evaluate | Barrier  # what no method sees: done by a process that runs no method code
+
+
+def sources(operation: Operation) -> list[Lineage]:
+    """The networks that an operation needs."""
+    match operation:
+        case Evaluate(others=others):
+            return [operation.source, *(other for _, other in others)]
+        case Barrier(other=other):
+            return [operation.source, other]
+    return [operation.source]

@@ -217,8 +217,10 @@ def _planned(plan: Plan, method: Method, setting: Setting) -> PlannedRun:
     before = generators()
     try:
         final = run.finish(method.function(run, **method.parameters))
-        for net in (final, *run.kept.values()):
-            planned.steps.append(Step("evaluate", keys.key("evaluate", net.key)))
+        asked = [("evaluate", final.key, *(other.key for other in run.compared(final).values()))]
+        asked += [("evaluate", net.key) for net in run.kept.values()]
+        asked += [("barrier", a.key, b.key) for a, b in run.lines.values()]
+        planned.steps += [Step(what[0], keys.key(*what)) for what in asked]
     except ValueLooked:
         planned.complete = False
     except OverBudget as error:

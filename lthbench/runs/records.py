@@ -27,10 +27,13 @@ class Count(_Strict):
 
 
 class Kept(_Strict):
-    """A network that a method kept beside its result."""
+    """A network that a method kept beside its result. `loss` as in Result."""
 
     test: Count
+    train: Count | None = None
+    loss: dict[str, float] = {}
     removed: int
+    prunable: int | None = None
     ticket: str
 
 
@@ -39,7 +42,9 @@ class Result(_Strict):
 
     Accuracies are counts of right answers at the last epoch. `removed` of `prunable` weights of `parameters` parameters
     are gone; in a basis these are coefficients, and `zero_weights` says how many weights are 0 with them. `charged`,
-    `apart` and `budget` are in training examples, `epoch` of which are one epoch.
+    `apart` and `budget` are in training examples, `epoch` of which are one epoch. `loss` is the mean cross-entropy in nats
+    by part of the data. `correlation` is R_p by the network that the result is compared with ("init" is where it descends
+    from, others were kept), then by p; `barriers` are in percentage points of error by pair, then by part.
     """
 
     suite: str
@@ -64,6 +69,7 @@ class Result(_Strict):
     test: Count | None = None
     validation: Count | None = None
     train: Count | None = None
+    loss: dict[str, float] = {}
     removed: int | None = None
     prunable: int | None = None
     parameters_total: int | None = None
@@ -78,6 +84,8 @@ class Result(_Strict):
     epoch: int
     pipeline: str
     kept: dict[str, Kept] = {}
+    correlation: dict[str, dict[str, float]] = {}
+    barriers: dict[str, dict[str, float]] = {}
     notes: dict[str, float | list[float]] = {}
 
     @property

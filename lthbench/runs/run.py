@@ -12,7 +12,7 @@ from lthbench import keys
 from lthbench.errors import MethodError
 from lthbench.models import Model
 from lthbench.pruning.allocate import Scores, removed_count, select
-from lthbench.pruning.lineage import Init, Lineage
+from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
@@ -46,11 +46,13 @@ class Run:
         self.ledger = Ledger(setting.budget, setting.size)
         self.story = Story()
         self.kept: dict[str, Network] = {}
+        self.lines: dict[str, tuple[Network, Network]] = {}
         self.notes: dict[str, float | list[float]] = {}
         self.content: dict[str, Tensors] = {}  # of edits, by digest: what workers may ask for
         self.diverged = False  # whether a network that was looked at holds NaN or infinity
         self._engine = engine
         self._generators: dict[str, Generator] = {}
+        self._starts: dict[str, Lineage] = {}  # of trainings, by the key of their trajectory
 
     @property
     def sparsity(self) -> float:
@@ -83,6 +85,11 @@ class Run:
     def left(self) -> float:
         """Epochs that are left of the budget."""
         return self.ledger.left
+
+    @property
+    def examples(self) -> int:
+        """Training examples: one epoch."""
+        return self.setting.size
 
     @property
     def model(self) -> Model:
@@ -132,6 +139,7 @@ class Run:
             return net
         self._check_span(start, stop, clock)
         trajectory = self._trajectory(net, start, recipe, clock, rule, order)
+        self._starts[trajectory.key] = trajectory.start
         self.ledger.train(trajectory.key, clock, start, stop)
         ended = self._engine.train(self, trajectory, stop)
         self.ledger.end(trajectory.key, clock, ended, stop)
@@ -217,11 +225,19 @@ class Run:
             self._generators[name] = Generator().manual_seed(seed)
         return self._generators[name]
 
-    def keep(self, **networks: Network) -> None:
+    def keep(self, /, **networks: Network) -> None:
         """Networks to evaluate and store beside the result. The method never sees what they reach."""
         for net in networks.values():
             self._own(net)
         self.kept |= networks
+
+    def barrier(self, /, **pairs: tuple[Network, Network]) -> None:
+        """Pairs of networks of one model: the record gets the error barrier on the line between them, on training and test
+        images. The method never sees it. Frankle et al., ICML 2020."""
+        for pair in pairs.values():
+            for net in pair:
+                self._own(net)
+        self.lines |= pairs
 
     def note(self, **values: float | list[float]) -> None:
         """Numbers for the record. MethodError for one that is not finite."""
@@ -256,6 +272,19 @@ class Run:
                 f"misses the sparsity: {removed} of {prunable} weights are removed, {asked} were asked for"
             )
         return removed, prunable
+
+    def origin(self, net: Network) -> Lineage:
+        """The initialisation that a network descends from, whatever was done to it since."""
+        lineage = net.lineage
+        while isinstance(lineage.root, Trained):
+            lineage = self._starts[lineage.root.trajectory]
+        return Lineage(lineage.root)
+
+    def compared(self, final: Network) -> dict[str, Lineage]:
+        """What the weights of the result are compared with: where it descends from, and what was kept of the same model."""
+        others = {"init": self.origin(final)} | {name: net.lineage for name, net in self.kept.items()}
+        shapes = final.model.prunable_shapes
+        return {name: other for name, other in others.items() if other.model.prunable_shapes == shapes}
 
     def load(self, net: Network) -> State:
         """The tensors of a network."""

@@ -1,24 +1,27 @@
 """A session: one run under way, from its method's first line to its record."""
 
 import logging
+import math
 import platform
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lthbench import __version__, keys
 from lthbench.errors import LthbenchError, MethodError
+from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors
 from lthbench.registry import Method
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker
-from lthbench.runs.operations import Evaluate, Measure, Validate
+from lthbench.runs.operations import Barrier, Evaluate, Measure, Validate, Value
 from lthbench.runs.plan import PlannedRun
 from lthbench.runs.records import Provenance, Record, Result
 from lthbench.runs.run import Run
@@ -109,9 +112,9 @@ class Session:
         method = self.planned.method
         final = self.run.finish(method.function(self.run, **method.parameters))
         self.final = final
-        found = self._evaluate(final)
+        found = self._evaluate(final, self.run.compared(final))
         removed, prunable = self.run.check_count(found["layers"])
-        kept = {name: _kept(self._evaluate(net)) for name, net in self.run.kept.items()}
+        kept = {name: self._evaluate(net) for name, net in self.run.kept.items()}
         finite = found["finite"]
         return self._result(
             status="ok" if finite else "diverged",
@@ -120,7 +123,10 @@ class Session:
             removed=removed,
             prunable=prunable,
             parameters_total=sum(shape.numel() for shape in final.model.shapes.values()),
-            kept=kept,
+            loss=_loss(found),
+            kept={name: _kept(one) for name, one in kept.items()},
+            correlation={name: r for name, r in found["correlation"].items() if r},
+            barriers={name: self._barrier(*pair) for name, pair in self.run.lines.items()},
             notes=self.run.notes,
             zero_weights=found.get("zero_weights"),
             **{name: found[name] for name in ("layers", "multiplications", "ticket", "weights")},
@@ -134,12 +140,20 @@ class Session:
             )
         return self._result(status="failed", reason=reason)
 
-    def _evaluate(self, net: Network) -> dict[str, Any]:
-        suite, manifest = self.setting.suite, self.setting.manifest
+    def _evaluate(self, net: Network, others: Mapping[str, Lineage] = MappingProxyType({})) -> dict[str, Any]:
+        suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
         net.unchanged()
         self.run.content |= net.content
-        operation = Evaluate(net.lineage, self.setting.split, suite.precision, manifest.fingerprints["test"])
-        self._ask("evaluate", operation.key)
+        operation = Evaluate(net.lineage, self.setting.split, suite.precision, test, tuple(others.items()))
+        return self._judged("evaluate", operation)
+
+    def _barrier(self, a: Network, b: Network) -> dict[str, float]:
+        suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
+        return self._judged("barrier", Barrier(a.lineage, b.lineage, self.setting.split, suite.precision, test))
+
+    def _judged(self, kind: str, operation: Value) -> Any:
+        """What is noted of a network that the method never sees."""
+        self._ask(kind, operation.key)
         with self._waiting():
             return self.broker.value(operation, self.run.content)[1]
 
@@ -222,8 +236,13 @@ def _count(pair: list[int]) -> dict[str, int]:
 
 
 def _kept(found: dict[str, Any]) -> dict[str, Any]:
-    removed = sum(gone for gone, _ in found["layers"].values())
-    return {"test": _count(found["right"]["test"]), "removed": removed, "ticket": found["ticket"]}
+    removed, prunable = (sum(counts) for counts in zip(*found["layers"].values(), strict=True))
+    right = {part: _count(found["right"][part]) for part in ("test", "train")}
+    return {**right, "loss": _loss(found), "removed": removed, "prunable": prunable, "ticket": found["ticket"]}
+
+
+def _loss(found: dict[str, Any]) -> dict[str, float]:
+    return {part: value for part, value in found["loss"].items() if math.isfinite(value)}
 
 
 def _reason(error: BaseException, function: Callable[..., Any]) -> str:

@@ -7,16 +7,19 @@ from functools import singledispatchmethod
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lthbench.data import DataHome, Examples, holdout
 from lthbench.models.cost import multiplications
+from lthbench.pruning.correlation import correlations
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import digest
+from lthbench.runs.connectivity import along, barrier
 from lthbench.runs.guard import unchanged
-from lthbench.runs.operations import Evaluate, Measure, Operation, Split, Train, Validate
+from lthbench.runs.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate
 from lthbench.runs.store import Store
 from lthbench.training.feed import Feed
 from lthbench.training.numerics import precision
@@ -96,8 +99,7 @@ class Worker:
     @_do.register
     def _validate(self, operation: Validate) -> Reply:
         feed = self.feed(operation.split, "validation")
-        answers = self._answers(self._module(operation.source), feed, operation.precision)
-        right = int((answers == feed.labels).sum())
+        right = self._right(self._module(operation.source), feed, operation.precision)
         self.store.write("values", operation.key, {}, {"right": right, "count": len(feed)})
         return Reply(0.0, 0.0)
 
@@ -106,21 +108,46 @@ class Worker:
         state = self.store.network(operation.source)
         module = module_of(operation.source.model, state, self.device).eval()
         right: dict[str, list[int]] = {}
+        loss: dict[str, float] = {}
         parts = ["test", "train"] + ["validation"] * bool(operation.split.validation)
         for part in parts:
             feed = self.feed(operation.split, part)
-            answers = self._answers(module, feed, operation.precision)
+            logits = self._logits(module, feed, operation.precision)
+            answers = logits.argmax(1)
             right[part] = [int((answers == feed.labels).sum()), len(feed)]
+            loss[part] = float(F.cross_entropy(logits.double(), feed.labels))
             if part == "test":
                 predictions = answers.to(torch.int16).cpu()
-        note = {"right": right, "finite": state.finite, "weights": digest(state.weights | state.buffers)}
-        note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
         there = state.weight_mask
+        note = {"right": right, "loss": loss, "finite": state.finite, "weights": digest(state.weights | state.buffers)}
+        note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
         note |= {"multiplications": multiplications(operation.source.model, there)}
+        note |= {"correlation": {name: self._correlation(state, other) for name, other in operation.others}}
         if state.basis is not None:
             note |= {"zero_weights": sum(int((~kept).sum()) for kept in there.values())}
         self.store.write("values", operation.key, {"predictions": predictions}, note)
         return Reply(0.0, 0.0)
+
+    @_do.register
+    def _barrier(self, operation: Barrier) -> Reply:
+        a, b = self.store.network(operation.source), self.store.network(operation.other)
+        feeds = {part: self.feed(operation.split, part) for part in ("train", "test")}
+
+        def error(module: nn.Module) -> dict[str, float]:
+            right = {part: self._right(module, feed, operation.precision) for part, feed in feeds.items()}
+            return {part: 100 * (1 - right[part] / len(feed)) for part, feed in feeds.items()}
+
+        with precision(operation.precision, self.device):
+            errors = along(operation.source.model, a, b, feeds["train"].images.split(BATCH), error, self.device)
+        self.store.write("values", operation.key, {}, {part: barrier(line) for part, line in errors.items()})
+        return Reply(0.0, 0.0)
+
+    def _correlation(self, state: State, lineage: Lineage) -> dict[str, float]:
+        """R_p by p with another network, over what both keep; empty where weights are not finite or none is left."""
+        other = self.store.network(lineage)
+        both = {name: kept & other.weight_mask[name] for name, kept in state.weight_mask.items()}
+        finite = state.finite and other.finite and any(bool(kept.any()) for kept in both.values())
+        return correlations(state.weights, other.weights, both) if finite else {}
 
     def feed(self, split: Split, part: str) -> Feed:
         """The examples of one part of the data: train, validation or test."""
@@ -134,10 +161,14 @@ class Worker:
     def _module(self, source: Lineage) -> nn.Module:
         return module_of(source.model, self.store.network(source), self.device).eval()
 
-    def _answers(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
-        """The class that the network says of every example."""
+    def _logits(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
+        """What the network says of every example, float32 [N, classes]."""
         with torch.no_grad(), precision(name, self.device):
-            return torch.cat([module(images).argmax(1) for images in feed.images.split(BATCH)])
+            return torch.cat([module(images).float() for images in feed.images.split(BATCH)])
+
+    def _right(self, module: nn.Module, feed: Feed, name: str) -> int:
+        """Of how many examples the network says the right class."""
+        return int((self._logits(module, feed, name).argmax(1) == feed.labels).sum())
 
 
 def _part(examples: Examples, count: int, part: str) -> Examples:
