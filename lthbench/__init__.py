@@ -14,6 +14,7 @@ from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftS
 from lthbench.pruning.criteria import alive, magnitude, random_scores
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
+from lthbench.pruning.stretch import stretched
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 from lthbench.registry import method
@@ -77,5 +78,6 @@ __all__ = [
     "method",
     "named_basis",
     "random_scores",
+    "stretched",
     "uniform_mask",
 ]
