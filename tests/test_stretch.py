@@ -1,5 +1,7 @@
 """Stretching and squeezing networks: there and back, with masks and batch-norm statistics, and what is refused."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given
