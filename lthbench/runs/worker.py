@@ -145,7 +145,8 @@ class Worker:
     def _correlation(self, state: State, lineage: Lineage) -> dict[str, float]:
         """R_p by p with another network, over what both keep; empty where weights are not finite or none is left."""
         other = self.store.network(lineage)
-        both = {name: kept & other.weight_mask[name] for name, kept in state.weight_mask.items()}
+        there = other.weight_mask
+        both = {name: kept & there[name] for name, kept in state.weight_mask.items()}
         finite = state.finite and other.finite and any(bool(kept.any()) for kept in both.values())
         return correlations(state.weights, other.weights, both) if finite else {}
 
