@@ -21,7 +21,7 @@ import torch
 
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
-from lthbench.pruning.tensors import mapped, packed
+from lthbench.runs import finals
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, Place, SerialExecutor
@@ -138,17 +138,14 @@ class Driver:
         return free
 
     def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
-        """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values with it."""
+        """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values and the start with it."""
         if self.keep == "all" or session.final is None or outcome["status"] == "failed":
             return
         state = broker.network(session.final.lineage, session.run.content)
         broker.store.write_tensors(state.mask)
         if self.keep == "finals":
-            values = {name: t[state.mask[name]] if name in state.mask else t for name, t in state.params.items()}
-            bits = mapped(packed, state.mask)
-            parts = {"values": values, "buffers": state.buffers, "mask": bits}
-            flat = {f"{part}/{name}": t for part, tensors in parts.items() for name, t in tensors.items()}
-            broker.store.write("finals", outcome["weights"], flat, session.final.key)
+            kept = finals.final(broker, session.final, session.run.content)
+            broker.store.write(finals.KIND, outcome["weights"], kept.tensors, kept.note)
 
     @contextmanager
     def _broker(self) -> Iterator[Broker]:

@@ -1,8 +1,10 @@
 """The store: entries are whole, checked when they are read, and set aside when they are damaged."""
 
+import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -254,11 +256,12 @@ class TestKeep:
         [result] = drive(ONE, [method(ticket)], tmp_path, home, keep="finals").of("ticket")
         store = store_in(tmp_path)
         assert not (store.root / "states").exists()
-        flat, key = store.read("finals", result.weights)
+        flat, note = store.read("finals", result.weights)
         with open_run(tmp_path / "again", home) as run:
             init = run.init()
             net = run.train(init.masked(run.select(magnitude(run.train(init)))))
-            assert key == net.key
+            assert note["origin"] == {"kind": "init", "scheme": "kaiming-normal", "seed": 0, "stream": 0}
+            assert note["model"] == json.loads(json.dumps(asdict(net.model)))
             for name, w in net.params.items():
                 kept = net.mask.tensors.get(name)
                 assert flat[f"values/{name}"].equal(w if kept is None else w[kept])
