@@ -18,6 +18,7 @@ from lthbench.pruning.stretch import stretched
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 from lthbench.registry import method
+from lthbench.runs.results import Results, load_results
 from lthbench.runs.run import Run
 from lthbench.training.probes import (
     Activations,
@@ -61,6 +62,7 @@ __all__ = [
     "Probe",
     "RandomOrthogonal",
     "Recipe",
+    "Results",
     "RigL",
     "Rule",
     "Run",
@@ -74,6 +76,7 @@ __all__ = [
     "balanced_mask",
     "erk_mask",
     "global_mask",
+    "load_results",
     "magnitude",
     "method",
     "named_basis",

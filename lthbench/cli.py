@@ -28,6 +28,7 @@ for _command in (
     suites.run,
     suites.status,
     boards.score,
+    boards.duel,
     boards.board,
     methods.new,
     methods.check,

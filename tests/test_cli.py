@@ -93,7 +93,7 @@ def test_status_counts(folder: Path) -> None:
 
 
 def test_score_as_csv(folder: Path) -> None:
-    lines = lthbench("score", "runs/smoke", "--csv", cwd=folder).stdout.splitlines()
+    lines = lthbench("score", "runs/smoke", "--csv", "-", cwd=folder).stdout.splitlines()
     assert lines[0].split(",")[:6] == ["workload", "learning_rate", "sparsity", "method", "n", "diverged"]
     assert len(lines) == 1 + 1 + 2 * 5 + 1
 

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from lthbench import console
-from lthbench.board.judged import Judged
+from lthbench.board.judged import Duel, Judged
 from lthbench.board.scores import best_rates
 from lthbench.scoring import words
 
@@ -16,59 +15,71 @@ from lthbench.scoring import words
 def page(judged: Judged) -> str:
     """The whole page."""
     parts = [_head(judged)]
-    parts += [duel_section(judged, a, b) for a, b in judged.duels]
-    parts += [_verdict_section(judged, ticket) for ticket in judged.suite.tickets if ticket in judged.methods]
-    parts += [_method_section(judged), _rate_section(judged), _failure_section(judged)]
+    parts += [duel_section(judged, duel) for duel in judged.duels]
+    parts += [_verdict_section(judged, ticket) for ticket in judged.tickets]
+    parts += [_winning_section(judged, ticket) for ticket in judged.tickets]
+    parts += [_ranking_section(judged), _method_section(judged), _rate_section(judged), _failure_section(judged)]
     return "\n\n".join(part for part in parts if part) + f"\n\n{words.footer(judged.meta)}\n"
 
 
-def duel_section(judged: Judged, a: str, b: str) -> str:
+def duel_section(judged: Judged, duel: Duel) -> str:
     """One duel: cell by cell, and its sentences over all cells and by margin."""
-    cells, margins = judged.duel(a, b), judged.margins(a, b)
-    tolerance = sum(m.tolerance for m in judged.meta.values()) / len(judged.meta)
-    single = {f"workload {w}" for w in judged.meta} if len(judged.meta) == 1 else set()
-    said = [
-        f"- {row['group'].replace('_', ' ')}: {words.margin_words(row, a, b, tolerance)}"
-        for row in _rows(margins)
-        if row["group"] not in single
-    ]
-    parts = [f"## {a} against {b}", f"Cells: {words.tally(cells, a, b)}.", duel_table(judged, a, b), "\n".join(said)]
+    a, b = duel.a, duel.b
+    said = "\n".join(f"- {group}: {sentence}" for group, sentence in margin_lines(judged, duel))
+    parts = [f"## {a} against {b}", f"Cells: {words.tally(duel.cells, a, b)}.", duel_table(judged, duel), said]
     return "\n\n".join(parts)
 
 
-def duel_table(judged: Judged, a: str, b: str) -> str:
+def margin_lines(judged: Judged, duel: Duel) -> list[tuple[str, str]]:
+    """Each margin of a duel and its sentence; no line for a workload that is the only one."""
+    tolerance = sum(m.tolerance for m in judged.meta.values()) / len(judged.meta)
+    single = {f"workload {w}" for w in judged.meta} if len(judged.meta) == 1 else set()
+    return [
+        (row["group"].replace("_", " "), words.margin_words(row, duel.a, duel.b, tolerance))
+        for row in rows_of(duel.margins)
+        if row["group"] not in single
+    ]
+
+
+def duel_table(judged: Judged, duel: Duel) -> str:
     """One duel, cell by cell, as a Markdown table."""
     rows = [
-        [*_cell(judged, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), _words(judged, row, a, b)]
-        for row in _rows(judged.duel(a, b))
+        [*_cell(judged, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), cell_words(judged, row, duel)]
+        for row in rows_of(duel.cells)
     ]
-    return markdown(rows, [*_cell_headers(judged), a, b, "outcome"])
+    return markdown(rows, [*_cell_headers(judged), duel.a, duel.b, "outcome"])
 
 
 def _accuracy(mean: float) -> str:
     return "collapsed" if math.isnan(mean) else f"{mean:.1f}"
 
 
-def _words(judged: Judged, row: Any, a: str, b: str) -> str:
-    return words.cell_words(row, a, b, judged.meta[row["workload"]].tolerance, judged.rules())
+def cell_words(judged: Judged, row: Any, duel: Duel) -> str:
+    """One cell of a duel in words."""
+    return words.cell_words(row, duel.a, duel.b, judged.meta[row["workload"]].tolerance, judged.rules())
 
 
 def _head(judged: Judged) -> str:
-    suite, records = judged.suite, judged.records
-    builds = sorted({f"{r.provenance.build['kind']}, torch {r.provenance.build['torch']}" for r in records})
-    epochs = sum(r.provenance.epochs_computed for r in records)
+    suite = judged.suite
+    return f"# {suite.name} {suite.version}\n\n{suite.about}\n\n{facts(judged)}"
+
+
+def facts(judged: Judged) -> str:
+    """What was run, on what."""
+    suite, runs = judged.suite, judged.results.runs
+    builds = (runs["device"] + ", torch " + runs["torch"]).unique()
     return (
-        f"# {suite.name} {suite.version}\n\n{suite.about}\n\n"
-        f"{len(records)} runs, {judged.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
+        f"{len(runs)} runs, {judged.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
         f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
-        f"Test accuracy at the last epoch, in percent. {epochs:,.0f} epochs computed on {'; '.join(builds)}."
+        f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
+        f"{'; '.join(sorted(builds))}."
     )
 
 
 def _verdict_section(judged: Judged, ticket: str) -> str:
-    rules = judged.rules(len(judged.suite.tickets))
+    rules = judged.ticket_rules
     rows: dict[tuple[str, ...], list[str]] = {}
-    for row in _rows(judged.verdicts(ticket)):  # all of the reading "any" first, then all of "same"
+    for row in rows_of(judged.verdicts(ticket)):  # all of the reading "any" first, then all of "same"
         cells = rows.setdefault(tuple(_cell(judged, row)), [])
         cells.append(words.verdict_words(row, judged.meta[row["workload"]].tolerance, rules))
         if row["reading"] == "same":
@@ -77,13 +88,62 @@ def _verdict_section(judged: Judged, ticket: str) -> str:
     return f"## Verdicts on {ticket} (Ma et al. 2021)\n\n{markdown([[*k, *v] for k, v in rows.items()], headers)}"
 
 
+def _winning_section(judged: Judged, ticket: str) -> str:
+    headers = [*_cell_headers(judged), "against dense, pp", "against re-initialised, pp", "winning property"]
+    rows = [
+        [*_cell(judged, row), _gap(row["gap_dense"]), _gap(row["gap_reinit"]), row["winning"]]
+        for row in rows_of(judged.winning(ticket))
+    ]
+    note = (
+        "As good as dense at the same learning rate, and more than "
+        f"{judged.ticket_rules.clear:g} pp above re-initialised weights under the same mask."
+    )
+    return f"## Winning property of {ticket} (Liu et al. 2021)\n\n{note}\n\n{markdown(rows, headers)}"
+
+
+def _gap(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
+
+
+def _ranking_section(judged: Judged) -> str:
+    parts = []
+    for name, table in judged.rankings.items():
+        rows = [
+            [row["method"], _place(row), words.rank_words(row), _stable(row), _to_reference(row)]
+            for row in rows_of(table)
+        ]
+        headers = ["method", "mean place", "rank", "rank with one part left out", "against prune-finetune, pp"]
+        parts.append(f"### {name}\n\n{markdown(rows, headers)}")
+    if not parts:
+        return ""
+    note = (
+        "Mean place among the suite's own methods; in brackets bounds that hold for all rows at once. Methods of one group "
+        "are not told apart from its first."
+    )
+    return "\n\n".join(["## Ranking", note, *parts])
+
+
+def _place(row: Any) -> str:
+    return "" if row["partial"] else f"{row['mean_place']:.2f}"
+
+
+def _stable(row: Any) -> str:
+    return "" if row["partial"] else f"{row['place_without_low']}–{row['place_without_high']}"
+
+
+def _to_reference(row: Any) -> str:
+    return (
+        f"{_gap(row['gap'])} ({_gap(row['gap_low'])} to {_gap(row['gap_high'])})" if not math.isnan(row["gap"]) else ""
+    )
+
+
 def _method_section(judged: Judged) -> str:
     table = judged.scores
     cells = table[["workload", "learning_rate", "sparsity"]].drop_duplicates()
     cells = cells.sort_values(["workload", "learning_rate", "sparsity"])
     by_name = table.set_index(["workload", "learning_rate", "sparsity", "method"])
     rows = []
-    for cell in _rows(cells):
+    for cell in rows_of(cells):
         where = (cell["workload"], cell["learning_rate"], cell["sparsity"])
         found = [_mean(by_name, (*where, method)) for method in judged.methods]
         rows.append([*_cell(judged, cell), *found])
@@ -103,7 +163,7 @@ def _rate_section(judged: Judged) -> str:
     if not judged.suite.validation or len(judged.suite.learning_rates) < 2:
         return ""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in _rows(best_rates(judged.frame)):
+    for row in rows_of(best_rates(judged.frame)):
         found = rows.setdefault(tuple(_cell(judged, row, rate=False)), {})
         found[row["method"]] = f"{row['accuracy']:.1f} @ {row['learning_rate']:g}"
     note = "Mean test accuracy at the learning rate that the mean *validation* accuracy chooses."
@@ -112,8 +172,14 @@ def _rate_section(judged: Judged) -> str:
 
 
 def _failure_section(judged: Judged) -> str:
-    lines = [f"- {line}".replace("|", "\\|").replace("<", "&lt;") for line in console.failures(judged.records)]
+    lines = [f"- {line}".replace("|", "\\|").replace("<", "&lt;") for line in failures(judged.results.runs)]
     return "## Runs without a result\n\n" + "\n".join(lines) if lines else ""
+
+
+def failures(runs: pd.DataFrame) -> list[str]:
+    """A line for every kind of failure: which method, how often, why."""
+    groups = runs[runs["status"] != "ok"].groupby(["method", "reason"], sort=True)
+    return [f"{method}: {len(rows)} runs {rows['status'].iloc[0]}: {why}" for (method, why), rows in groups]
 
 
 def _cell(judged: Judged, row: Any, rate: bool = True) -> list[str]:
@@ -126,7 +192,8 @@ def _cell_headers(judged: Judged, rate: bool = True) -> list[str]:
     return [*["workload"] * (len(judged.meta) > 1), *["rate"] * rate, "sparsity"]
 
 
-def _rows(table: pd.DataFrame) -> Iterable[Any]:
+def rows_of(table: pd.DataFrame) -> Iterable[Any]:
+    """Rows as series."""
     return (row for _, row in table.iterrows())
 
 

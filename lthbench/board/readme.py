@@ -15,7 +15,7 @@ def refresh(readme: Path, judged: dict[str, Judged]) -> None:
         suite, a, b = found.group(2).split()
         if suite not in judged:
             raise InputError(f"{readme}: there are no published results of suite {suite!r}")
-        return f"{found.group(1)}\n{duel_table(judged[suite], a, b)}\n<!-- end -->"
+        return f"{found.group(1)}\n{duel_table(judged[suite], judged[suite].duel(a, b))}\n<!-- end -->"
 
     text = readme.read_text()
     readme.write_text(re.sub(r"(<!-- duel: ([^>]*?) -->).*?<!-- end -->", part, text, flags=re.DOTALL))

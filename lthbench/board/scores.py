@@ -3,22 +3,30 @@
 import pandas as pd
 from scipy import stats
 
+from lthbench.scoring.ranking import at_best_rate
+
 CELL = ["workload", "learning_rate", "sparsity", "method"]
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a method and cell of `records.frame`: n, diverged, mean, sd, low, high of test accuracy in percent, epochs charged.
+    """One row a method and cell of `Results.scored`, with n, diverged, mean, low, high, sd of test accuracy in percent.
 
-    `low` and `high` are the 95 % interval of the mean by Student's t. Diverged runs are counted, and enter no mean.
+    `low` and `high` are the 95 % interval of the mean by Student's t. Diverged runs are counted, and enter no mean. Means over
+    seeds of `epochs` charged, `epochs_computed` and the theoretical `speed_up`; `collapsed_layers` is the most in any run.
     """
-    groups = frame.groupby(CELL, sort=True)["accuracy"]
+    groups = frame.groupby(CELL, sort=True)
+    accuracy = groups["accuracy"]
     table = pd.DataFrame(
         {
-            "n": groups.count(),
-            "diverged": groups.size() - groups.count(),
-            "mean": groups.mean(),
-            "sd": groups.std(ddof=1),
-            "epochs": frame.groupby(CELL, sort=True)["epochs"].mean(),
+            "n": accuracy.count(),
+            "diverged": accuracy.size() - accuracy.count(),
+            "mean": accuracy.mean(),
+            "sd": accuracy.std(ddof=1),
+            "epochs": groups["epochs"].mean(),
+            "epochs_computed": groups["epochs_computed"].mean(),
+            "multiplications": groups["multiplications"].mean(),
+            "speed_up": groups["speed_up"].mean(),
+            "collapsed_layers": groups["collapsed_layers"].max(),
         }
     )
     half = stats.t.ppf(0.975, (table["n"] - 1).clip(lower=1)) * table["sd"] / table["n"] ** 0.5
@@ -29,6 +37,5 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
 
 def best_rates(frame: pd.DataFrame) -> pd.DataFrame:
     """Each method at the learning rate that its mean *validation* accuracy chooses: one row a workload, sparsity and method."""
-    means = frame.groupby(CELL, sort=True)[["accuracy", "validation_accuracy"]].mean().reset_index()
-    best = means.groupby(["workload", "sparsity", "method"])["validation_accuracy"].idxmax().dropna()
-    return means.loc[best.astype(int)].sort_values(["workload", "sparsity", "method"]).reset_index(drop=True)
+    chosen = at_best_rate(frame.assign(rate=frame["learning_rate"])).groupby(["workload", "sparsity", "method"])
+    return chosen.agg(learning_rate=("rate", "first"), accuracy=("accuracy", "mean")).reset_index()

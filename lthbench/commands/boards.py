@@ -1,42 +1,112 @@
-"""What came out: scores and boards."""
+"""What came out: scores, duels, boards."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lthbench.commands.shared import FOLDER, JSON, print_rows
+from lthbench.errors import InputError
+
+SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and say which.")
+FILE = click.Path(path_type=Path, dir_okay=False)
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation")
 
 
 @click.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--table", "name", type=click.Choice(TABLES), default="scores", show_default=True, help="Which table.")
+@click.option(
+    "--csv",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write CSV; - prints it.",
+)
+@click.option("--parquet", type=FILE, metavar="FILE", help="Write Parquet.")
+@SKIP
 @JSON
-def score(folder: Path, as_csv: bool, as_json: bool) -> None:
-    """n, mean, deviation and 95 % interval of every method in every cell.
+def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_broken: bool, as_json: bool) -> None:
+    """n, mean, deviation and 95 % interval of every method in every cell; or the records as a table.
 
     \b
     lthbench score runs/digits
+    lthbench score runs/digits --table runs --parquet runs.parquet
     """
     from lthbench.board.scores import scores
-    from lthbench.runs import records
+    from lthbench.runs.results import load_results
+    from lthbench.runs.store import write_whole
 
-    table = scores(records.frame(records.in_folder(folder)))
-    if as_csv:
+    skipped = _skipped(skip_broken)
+    results = load_results(folder, skipped=skipped)
+    table = scores(results.scored) if name == "scores" else getattr(results, name)
+    _say(skipped)
+    if str(csv) == "-":
         click.echo(table.to_csv(index=False), nl=False)
-    else:
+    elif csv:
+        write_whole(csv, table.to_csv(index=False).encode())
+    if parquet:
+        write_whole(parquet, _parquet(table))
+    if not csv and not parquet:
         print_rows(table.itertuples(index=False), list(table.columns), as_json)
 
 
 @click.command()
+@click.argument("a")
+@click.argument("b")
+@click.argument("folder", type=FOLDER)
+@SKIP
+@JSON
+def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None:
+    """Any two methods: cell by cell, by margin and overall, with intervals.
+
+    \b
+    lthbench duel lottery-ticket prune-finetune runs/digits
+    """
+    from lthbench.board.build import judged_in
+    from lthbench.board.page import duel_section
+    from lthbench.scoring import words
+
+    skipped = _skipped(skip_broken)
+    judged = judged_in(folder, skipped)
+    found = judged.duel(a, b)
+    _say(skipped)
+    if as_json:
+        tables = {"cells": found.cells, "margins": found.margins}
+        click.echo("{" + ", ".join(f'"{name}": {t.to_json(orient="records")}' for name, t in tables.items()) + "}")
+    else:
+        click.echo(f"{duel_section(judged, found)}\n\n{words.footer(judged.meta)}")
+
+
+@click.command()
 @click.argument("folder", type=FOLDER, default="leaderboard")
-def board(folder: Path) -> None:
-    """Build the tables of a run folder (into FOLDER/board), or those of the published leaderboard.
+@SKIP
+def board(folder: Path, skip_broken: bool) -> None:
+    """Build the board of a run folder (into FOLDER/board), or the published leaderboard: tables, charts, site.
 
     \b
     lthbench board runs/digits
     """
     from lthbench.board.build import build
 
-    page, words = build(folder)
+    skipped = _skipped(skip_broken)
+    page, words = build(folder, skipped)
+    _say(skipped)
     click.echo(words)
     click.echo(f"\nThe board lies in {page}")
+
+
+def _parquet(table: Any) -> bytes:
+    try:
+        content: bytes = table.to_parquet(index=False)
+        return content
+    except ImportError:
+        raise InputError("Parquet needs pyarrow: pip install 'lthbench[board]'") from None
+
+
+def _skipped(asked: bool) -> list[str] | None:
+    return [] if asked else None
+
+
+def _say(skipped: Any) -> None:
+    for message in skipped or ():
+        click.echo(f"left out: {message}", err=True)

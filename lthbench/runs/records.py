@@ -1,11 +1,10 @@
 """Records: one JSON line a run. `result` follows from suite, method and build alone; `provenance` says how it came."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lthbench.errors import InputError
@@ -123,12 +122,16 @@ class Record(_Strict):
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
 
 
-def lines_of(path: Path) -> list[str]:
+Refusal = Callable[[Result], str | None]  # why a record does not belong where it lies, or nothing
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
     """The lines of a JSON-lines file; only a newline ends one."""
-    return [line for line in path.read_text().split("\n") if line]
+    with path.open("rb") as file:
+        yield from (line.removesuffix(b"\n") for line in file if line.strip())
 
 
-def parse(line: str, where: str) -> Record:
+def parse(line: str | bytes, where: str) -> Record:
     """One record. InputError names file and line, and what is wrong."""
     try:
         return Record.model_validate_json(line)
@@ -138,56 +141,50 @@ def parse(line: str, where: str) -> Record:
         raise InputError(f"{where}: no record: {field}: {first['msg']}") from None
 
 
-def read(paths: Iterable[Path]) -> list[Record]:
-    """All records of some files, in order. InputError for a broken line, or two records of one run."""
-    records: list[Record] = []
+def each(
+    paths: Iterable[Path], refusal: Refusal = lambda result: None, skipped: list[str] | None = None
+) -> Iterator[Record]:
+    """The records of some files, one at a time, in order.
+
+    A broken line, a second record of one run, or one with a `refusal` is an InputError that names file and line; where a
+    list `skipped` is given, the line is left out and the message goes there.
+    """
     seen: dict[Any, str] = {}
     for path in paths:
         for number, line in enumerate(lines_of(path), 1):
-            where = f"{path}:{number}"
-            record = parse(line, where)
-            name = (record.result.suite, record.result.suite_version, *record.name)
-            if name in seen:
-                raise InputError(f"{where}: the run is in {seen[name]} already; keep one of the two")
-            seen[name] = where
-            records.append(record)
-    return records
+            try:
+                yield _accepted(line, f"{path}:{number}", refusal, seen)
+            except InputError as error:
+                if skipped is None:
+                    raise InputError(f"{error}; --skip-broken goes on without it") from None
+                skipped.append(str(error))
 
 
-def in_folder(folder: Path) -> list[Record]:
-    """The records of one results folder: `<method>.jsonl` in it, or in its `records/`."""
+def _accepted(line: bytes, where: str, refusal: Refusal, seen: dict[Any, str]) -> Record:
+    record = parse(line, where)
+    name = (record.result.suite, record.result.suite_version, *record.name)
+    if name in seen:
+        raise InputError(f"{where}: the run is in {seen[name]} already; keep one of the two")
+    if reason := refusal(record.result):
+        raise InputError(f"{where}: {reason}")
+    seen[name] = where
+    return record
+
+
+def read(paths: Iterable[Path]) -> list[Record]:
+    """All records of some files, as by `each`."""
+    return list(each(paths))
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of one results folder: `<method>.jsonl` in it, or in its `records/`. InputError if there are none."""
     inner = folder / "records" if (folder / "records").is_dir() else folder
     paths = sorted(inner.glob("*.jsonl"))
     if not paths:
         raise InputError(f"there are no records (*.jsonl) in {folder}; lthbench run SUITE --out {folder} makes some")
-    return read(paths)
+    return paths
 
 
-def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """The records as a table for the statistics, one row a run; accuracies in percent, NaN where diverged.
-
-    Failed runs have no row. Columns: suite, workload, learning_rate, sparsity, method, seed, accuracy,
-    validation_accuracy, status, epochs, classes, n_test, tolerance.
-    """
-    rows = [_row(record.result) for record in records if record.result.status != "failed"]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
-
-
-_GRID = ("suite", "workload", "learning_rate", "sparsity", "method", "seed")
-_COLUMNS = (*_GRID, "accuracy", "validation_accuracy", "status", "epochs", "classes", "n_test", "tolerance")
-
-
-def _row(r: Result) -> list[Any]:
-    accuracy = r.test.percent if r.test and r.status == "ok" else float("nan")
-    validation = r.validation.percent if r.validation and r.status == "ok" else float("nan")
-    grid = [r.suite, r.workload, r.learning_rate, r.sparsity, r.method, r.seed]
-    return [
-        *grid,
-        accuracy,
-        validation,
-        r.status,
-        sum(r.charged.values()) / r.epoch,
-        r.classes,
-        r.test.of if r.test else 0,
-        r.tolerance,
-    ]
+def in_folder(folder: Path) -> list[Record]:
+    """All records of one results folder."""
+    return read(files(folder))

@@ -33,12 +33,12 @@ from lthbench.scoring.contrast import (
     rounding_noise,
     satterthwaite,
 )
-from lthbench.scoring.correction import bh, holm, seeds_needed, within
+from lthbench.scoring.correction import bh, detectable, holm, seeds_needed, within
 from lthbench.scoring.moderation import borrowed, with_interval
 
 CELL_COLUMNS = [*CELL, "n_pairs", "n", "collapsed_a", "collapsed_b", "mean_a", "mean_b", "difference", "low", "high"]
 CELL_COLUMNS += ["se", "df", "prior_df", "variance", "variance_moderated", "log_error", "p", "q", "p_tie", "q_tie"]
-CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed"]
+CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed", "detectable"]
 MARGIN_COLUMNS = ["group", "cells", "used", "difference", "low", "high", "se", "df", "p", "p_adjusted", "p_tie"]
 MARGIN_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b"]
 
@@ -50,7 +50,8 @@ def duel(
 
     `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0; `small` marks a win within the tolerance.
     `note` is `both collapsed`, `separated` (one side collapsed in every run) or empty. `seeds_needed` stands at undecided cells:
-    inf is more than `max_seeds`, NaN no advice, with too few seeds or where the side ahead collapsed more often.
+    inf is more than `max_seeds`, NaN no advice, with too few seeds or where the side ahead collapsed more often. `detectable` is the
+    smallest difference (pp) that would be shown with these seeds, at the level that comes next in the family.
     Raises ValueError for bad records or a method without runs.
     """
     rules = rules or Rules()
@@ -62,6 +63,10 @@ def duel(
     cells["outcome"] = _outcomes(cells, cells["q"], cells["q_tie"], a, b, rules)
     cells["small"] = _small(cells, delta, a, b)
     cells["seeds_needed"] = _advice(cells, delta, int(family.sum()), a, b, rules)
+    level = _win_level(cells, int(family.sum()), a, b, rules)
+    cells["detectable"] = np.where(
+        family & (level > 0), detectable(cells["se"], cells["df"], level, rules.power), np.nan
+    )
     return cells[CELL_COLUMNS]
 
 
@@ -131,16 +136,21 @@ def _small(estimates: pd.DataFrame, delta: Array, a: str, b: str) -> pd.Series:
 
 def _advice(cells: pd.DataFrame, delta: Array, family: int, a: str, b: str, rules: Rules) -> Array:
     """Seeds to a win or, where the difference lies within the tolerance, to a tie, each at the level that BH would ask next."""
-    wins, ties = cells["outcome"].isin([a, b]).sum(), (cells["outcome"].eq("tie") & (cells["note"] != BOTH)).sum()
-    level = rules.alpha / max(family, 1)
+    ties = (cells["outcome"].eq("tie") & (cells["note"] != BOTH)).sum()
     gap, state = cells["difference"].abs(), (np.sqrt(cells["variance_moderated"]), cells["prior_df"], cells["n"])
-    to_win = seeds_needed(gap, *state, level * (wins + 1) / 2, rules)
+    to_win = seeds_needed(gap, *state, _win_level(cells, family, a, b, rules), rules)
     tieable = (gap < delta) & (cells["collapsed_a"] == cells["collapsed_b"])
-    to_tie = np.where(tieable, seeds_needed(delta - gap, *state, level * (ties + 1), rules), np.inf)
+    tie_level = rules.alpha * (ties + 1) / max(family, 1)
+    to_tie = np.where(tieable, seeds_needed(delta - gap, *state, tie_level, rules), np.inf)
     advised = (
         cells["outcome"].eq("undecided") & (cells["n_pairs"] >= rules.min_seeds) & ~barred(cells, cells["difference"])
     )
     return np.where(advised, np.minimum(to_win, to_tie), np.nan)
+
+
+def _win_level(cells: pd.DataFrame, family: int, a: str, b: str, rules: Rules) -> float:
+    """The one-sided level at which BH would claim the next win."""
+    return float(rules.alpha * (cells["outcome"].isin([a, b]).sum() + 1) / max(family, 1) / 2)
 
 
 def _levels(cells: pd.DataFrame, differences: Array, margin: str, a: str, b: str, rules: Rules) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lthbench.errors import InputError
-from lthbench.runs.records import Count, Kept, Provenance, Record, Result, frame, in_folder, parse, read
+from lthbench.runs.records import Count, Kept, Provenance, Record, Result, each, in_folder, parse, read
 
 from .helpers import Outcome
 
@@ -115,7 +115,7 @@ def test_a_broken_record_is_refused_by_file_and_line(tmp_path: Path, break_it: A
     path.write_text(path.read_text() + json.dumps(content) + "\n")
     with pytest.raises(InputError) as error:
         read([path])
-    assert str(error.value) == f"{path}:2: no record: {what}"
+    assert str(error.value) == f"{path}:2: no record: {what}; --skip-broken goes on without it"
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "null", record().line()[:-20]])
@@ -133,6 +133,17 @@ def test_two_records_of_one_run_are_refused(tmp_path: Path) -> None:
     assert len(read([first, written(tmp_path, record(suite="other"), record(seed=3), name="c.jsonl")])) == 3
 
 
+def test_broken_lines_are_left_out_only_when_asked(tmp_path: Path) -> None:
+    path = written(tmp_path, record(), record(), record(seed=1), record(seed=2, suite_hash="cd"))
+    path.write_bytes(path.read_bytes() + b"\xff\xfe\n" + record(seed=3).line()[:-5].encode())
+    skipped: list[str] = []
+    found = each([path], lambda result: "other text" if result.suite_hash == "cd" else None, skipped)
+    assert [r.result.seed for r in found] == [0, 1]
+    assert [message.split(": ")[0] for message in skipped] == [f"{path}:{line}" for line in (2, 4, 5, 6)]
+    with pytest.raises(InputError, match=r"a\.jsonl:2: "):
+        list(each([path]))
+
+
 def test_folder_without_records(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there are no records .* lthbench run SUITE --out"):
         in_folder(tmp_path)
@@ -143,32 +154,3 @@ def test_folder_without_records(tmp_path: Path) -> None:
 def test_collapsed_layers() -> None:
     layers = {"a": (10, 10), "b": (9, 10)}
     assert record(layers=layers).result.collapsed_layers == ["a"]
-
-
-def test_frame_is_in_percent_and_epochs() -> None:
-    [row] = frame([record()]).to_dict("records")
-    assert row == {
-        "suite": "tiny",
-        "workload": "mlp-16/digits",
-        "learning_rate": 0.1,
-        "sparsity": 0.9,
-        "method": "ticket",
-        "seed": 0,
-        "accuracy": 90.0,
-        "validation_accuracy": 100 * 120 / 130,
-        "status": "ok",
-        "epochs": 2434 / 1167,
-        "classes": 10,
-        "n_test": 500,
-        "tolerance": 0.5,
-    }
-
-
-def test_frame_has_no_failed_rows_and_nothing_for_diverged_ones() -> None:
-    gone: dict[str, Any] = {"status": "failed", "reason": "x", "test": None, "validation": None, "train": None}
-    table = frame([record(**gone), record(seed=1, status="diverged", reason="x"), record(seed=2, validation=None)])
-    assert list(table.seed) == [1, 2]
-    assert table.accuracy.isna().tolist() == [True, False]
-    assert table.validation_accuracy.isna().tolist() == [True, True]
-    assert table.status.tolist() == ["diverged", "ok"]
-    assert list(frame([]).columns) == list(table.columns)

@@ -1,0 +1,30 @@
+"""Liu et al.'s winning property (2021, section 1): the ticket is as good as dense at its learning rate, and clearly better than
+re-initialised weights under its mask at that rate. Both must hold, so p = max; one of them refutes it, so p = 2 min.
+
+    holds:  p = max(p_more(t - R, gamma), p_more(t - D_l, -delta))          Holm over the cells
+    fails:  p = min(1, 2 min(p_less(t - R, gamma), p_less(t - D_l, -delta)))    BH over the cells
+
+These are conditions 3 and 4 of the verdicts in the reading `same`, at every sparsity. Their point is where it holds: at which rates.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lthbench.scoring.contrast import CELL, Rules
+from lthbench.scoring.correction import bh, holm, within
+
+HOLDS, FAILS, OPEN = "holds", "fails", "open"
+WINNING_COLUMNS = [*CELL, "n", "winning", "gap_reinit", "gap_dense", "p_holds_adjusted", "p_fails_adjusted"]
+
+
+def winning(verdicts: pd.DataFrame, rules: Rules | None = None) -> pd.DataFrame:
+    """One row a cell of `verdicts`, with `WINNING_COLUMNS`: `holds`, `fails`, `open`, or `pending` at alpha 0; gaps in pp."""
+    rules = rules or Rules()
+    rows = verdicts[verdicts["reading"] == "same"].reset_index(drop=True)
+    family = rows["n"] >= rules.min_seeds
+    holds = within(family, np.maximum(rows["p_show_3"], rows["p_show_4"]), holm)
+    fails = within(family, np.minimum(1.0, 2 * np.minimum(rows["p_refute_3"], rows["p_refute_4"])), bh)
+    state = np.select([holds <= rules.alpha, fails <= rules.alpha], [HOLDS, FAILS], OPEN).astype(object)
+    said = state if rules.alpha > 0 else np.full(len(rows), "pending", dtype=object)
+    rows = rows.assign(winning=said, gap_reinit=rows["gap_3"], gap_dense=rows["gap_4"])
+    return rows.assign(p_holds_adjusted=holds, p_fails_adjusted=fails)[WINNING_COLUMNS]
