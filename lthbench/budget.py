@@ -34,7 +34,8 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
 def rounds(sparsity: float, rate: float = 0.2) -> list[float]:
     """The sparsity after each round that removes `rate` of what is left, ending exactly at `sparsity`; none for 0."""
     steps = math.ceil(math.log(1 - sparsity) / math.log(1 - rate) - 1e-9)
-    return [1 - (1 - rate) ** k for k in range(1, steps)] + [sparsity] * (steps > 0)
+    grid = [round(1 - (1 - rate) ** k, 15) for k in range(1, steps)]  # 0.488, as a suite writes it
+    return grid + [sparsity] * (steps > 0)
 
 
 def _multiplied(formula: str) -> list[str]:

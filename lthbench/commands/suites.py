@@ -37,7 +37,7 @@ def plan(suite: str, as_json: bool, **options: Any) -> None:
     """
     from lthbench.listing import plan_rows
 
-    rows, headers, summary = plan_rows(_job(suite, **options))
+    rows, headers, summary = plan_rows(_job(suite, planning=True, **options))
     if as_json:
         click.echo(json.dumps(summary | {"methods": [dict(zip(headers, row, strict=True)) for row in rows]}))
         return
@@ -124,8 +124,10 @@ def status(folder: Path, as_json: bool) -> None:
     print_rows(*status_rows(folder), as_json)
 
 
-def _job(suite: str, methods: tuple[str, ...], only: bool, data: Path | None, device: str) -> Any:
+def _job(
+    suite: str, methods: tuple[str, ...], only: bool, data: Path | None, device: str, planning: bool = False
+) -> Any:
     from lthbench.runs.job import Job
     from lthbench.suite import Suite
 
-    return Job.make(Suite.read(suite), methods, data, only, device)
+    return Job.make(Suite.read(suite), methods, data, only, device, planning)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lthbench.data import overview
+from lthbench.data.known import KNOWN
 from lthbench.data.names import PREFIX, place
 from lthbench.data.packed import Examples, Manifest, OnDisk, unpack
 from lthbench.data.published import PUBLISHED
@@ -61,6 +62,15 @@ def prepare(home: DataHome, name: str) -> Manifest:
         if done.returncode:
             raise InputError((done.stderr.strip().splitlines() or ["packing failed"])[-1])
     return home.manifest(name)
+
+
+def described(home: DataHome, name: str) -> Manifest:
+    """The manifest of a data set, to plan with: of a published one that is not packed, its published sizes."""
+    if name not in KNOWN or place(home.folder, name).exists():
+        return prepare(home, name)
+    log.warning("%s is not in %s, planned by its published size; before a run, type: %s",
+                name, home.folder, overview.advice(name))  # fmt: skip
+    return KNOWN[name].manifest(name)
 
 
 def _missing(folder: Path, name: str) -> str:

@@ -11,7 +11,7 @@ from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown
 
-FOLDERS = ("imagenet", "tiny-imagenet")  # whose layouts `data add` knows, and which have to be fetched by hand
+FOLDERS = ("cifar10-jpeg", "imagenet", "tiny-imagenet")  # image folders that `data add` packs, fetched by hand
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,18 @@ class Job:
 
     @classmethod
     def make(
-        cls, suite: Suite, methods: Sequence[str] = (), data: Path | None = None, only: bool = False, device: str = ""
+        cls,
+        suite: Suite,
+        methods: Sequence[str] = (),
+        data: Path | None = None,
+        only: bool = False,
+        device: str = "",
+        planning: bool = False,
     ) -> "Job":
-        """The suite's own methods and those named beside them, or `only` those. InputError for anything unknown."""
+        """The suite's own methods and those named beside them, or `only` those. InputError for anything unknown.
+
+        A job for `planning` cannot be run: published data sets need not be there.
+        """
         registry.load_all()
         if only and not methods:
             raise InputError("--only needs a --method to run")
@@ -47,7 +56,7 @@ class Job:
             raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
         home = DataHome(data or default_folder())
         where = torch.device(device) if device else numerics.default_device()
-        return cls(suite, tuple(found.values()), settings(suite, home), home, where)
+        return cls(suite, tuple(found.values()), settings(suite, home, planning), home, where)
 
     @cached_property
     def plan(self) -> Plan:

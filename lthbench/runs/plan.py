@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from lthbench import keys
 from lthbench.data import Manifest
 from lthbench.errors import LthbenchError, OverBudget, ValueLooked
+from lthbench.models import Model
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Planned, Tensors
@@ -99,10 +101,15 @@ class Plan:
     @property
     def computed(self) -> float:
         """Epochs that are trained when nothing is in the store: the union of all steps on each trajectory."""
-        covered: dict[str, set[int]] = defaultdict(set)
+        return sum(self.trained.values())
+
+    @property
+    def trained(self) -> dict[str, float]:
+        """Epochs of each trajectory that are trained when nothing is in the store."""
+        covered: dict[str, set[tuple[int, int]]] = defaultdict(set)
         for step in self._trainings():
-            covered[step.trajectory].update(range(step.start, step.stop))
-        return sum(len(steps) / self.epoch[trajectory] for trajectory, steps in covered.items())
+            covered[step.trajectory].add((step.start, step.stop))
+        return {trajectory: _union(spans) / self.epoch[trajectory] for trajectory, spans in covered.items()}
 
     def peak(self, live: int = 8) -> int:
         """Bytes of the states that lie in the store at once when the runs go in their order, `live` of them at a time."""
@@ -117,6 +124,15 @@ class Plan:
 
     def _trainings(self) -> Iterator[Step]:
         return (step for run in self.runs for step in run.steps if step.kind == "train")
+
+
+def _union(spans: Iterable[tuple[int, int]]) -> int:
+    """How many steps lie in at least one of the spans."""
+    steps = end = 0
+    for start, stop in sorted(spans):
+        steps += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return steps
 
 
 class Planner:
@@ -144,25 +160,29 @@ class Planner:
 
     def load(self, run: Run, net: Network) -> State:
         key, model = net.key, net.model
-        buffers = {n: (b.shape, b.dtype) for n, b in model.module().named_buffers()}
 
         def planned(part: str, shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:
             return {n: Planned.of(shape, keys.key(key, part, n), dtype) for n, (shape, dtype) in shapes.items()}
 
         params = planned("params", {n: (shape, torch.float32) for n, shape in model.shapes.items()})
         mask = planned("mask", {n: (shape, torch.bool) for n, shape in model.prunable_shapes.items()})
-        return State(params, planned("buffers", buffers), mask, rule=_Unknown())
+        return State(params, planned("buffers", _buffers(model)), mask, rule=_Unknown())
 
 
 def _state_size(trajectory: Trajectory, stop: int) -> int:
     """Bytes of a state, generously: a rule is taken to keep two numbers for each prunable weight."""
     model, rule = trajectory.model, trajectory.rule
     weights = 4 * sum(shape.numel() for shape in model.shapes.values())
-    buffers = sum(b.numel() * b.element_size() for b in model.module().buffers())
+    buffers = sum(shape.numel() * dtype.itemsize for shape, dtype in _buffers(model).values())
     momentum = weights * (stop < trajectory.clock.total)
     kept = 8 * model.prunable_count * overrides(rule, "start")
     once = weights + buffers + momentum + kept + model.prunable_count + 1000 * len(model.shapes)
     return once * (1 + overrides(rule, "finish"))
+
+
+@lru_cache(maxsize=256)
+def _buffers(model: Model) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (b.shape, b.dtype) for name, b in model.module().named_buffers()}
 
 
 class _Unknown(dict[str, Tensor]):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lthbench import keys
-from lthbench.data import DataHome, Manifest, prepare
+from lthbench.data import DataHome, Manifest, described, prepare
 from lthbench.errors import InputError
 from lthbench.models import Model
 from lthbench.runs.operations import Split
@@ -47,9 +47,13 @@ class Setting:
         return self.suite.budget_epochs(self.cell.sparsity)
 
 
-def settings(suite: Suite, home: DataHome) -> dict[str, Manifest]:
-    """The manifests of a suite's data sets, packed if need be, after a look at whether the suite fits them."""
-    manifests = {w.dataset: prepare(home, w.dataset) for w in suite.workload}
+def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, Manifest]:
+    """The manifests of a suite's data sets, packed if need be, after a look at whether the suite fits them.
+
+    For `planning` a published data set need not be there.
+    """
+    found = described if planning else prepare
+    manifests = {name: found(home, name) for name in dict.fromkeys(w.dataset for w in suite.workload)}
     for workload in suite.workload:
         manifest = manifests[workload.dataset]
         _ = workload.build(manifest.shape, manifest.classes).prunable_count
