@@ -10,7 +10,7 @@ from pathlib import Path
 from lthbench.data import overview
 from lthbench.data.known import KNOWN
 from lthbench.data.names import PREFIX, place
-from lthbench.data.packed import Examples, Manifest, OnDisk, unpack
+from lthbench.data.packed import Examples, Manifest, unpack
 from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown
@@ -26,7 +26,7 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class DataHome:
-    """OnDisk data sets in `folder`; a process that runs method code is given the training split alone."""
+    """Packed data sets in `folder`; a process that runs method code is given the training split alone."""
 
     folder: Path = field(default_factory=default_folder)
     splits: frozenset[str] = frozenset({"train"})
@@ -38,10 +38,6 @@ class DataHome:
     def load(self, name: str, split: str) -> Examples:
         """One split. Raises PermissionError for a split that this process may not read."""
         return unpack(self._allowed(name, split), split)
-
-    def on_disk(self, name: str, split: str) -> OnDisk:
-        """One split to be streamed (see stream.py). PermissionError as from `load`."""
-        return OnDisk(self._allowed(name, split), split)
 
     def _allowed(self, name: str, split: str) -> Path:
         if split not in self.splits:

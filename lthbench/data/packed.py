@@ -7,9 +7,7 @@ packing leaves nothing that a later start takes for whole.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from lthbench.data import arrays, packing
 from lthbench.data.manifest import FORMAT, Manifest
 from lthbench.errors import InputError
 
-__all__ = ["FORMAT", "Examples", "Manifest", "OnDisk", "pack", "unpack"]
+__all__ = ["FORMAT", "Examples", "Manifest", "pack", "unpack"]
 
 LARGE = 8_000_000_000  # bytes of images: beyond that, reading all of them at every start takes longer than a user waits
 
@@ -53,27 +51,6 @@ def pack(target: Path, name: str, splits: Mapping[str, Examples], classes: int, 
         packing.describe(folder, name, tuple(splits), classes, names).write(folder)
 
     return packing.fill(target, name, write)
-
-
-@dataclass(frozen=True)
-class OnDisk:
-    """One split of a packed data set, opened where it is looked at: what travels to another process is its path."""
-
-    folder: Path
-    split: str
-
-    @cached_property
-    def manifest(self) -> Manifest:
-        return Manifest.read(self.folder)
-
-    @cached_property
-    def arrays(self) -> tuple[arrays.Array, arrays.Array]:
-        """Images uint8 [N, H, W, C], mapped into memory and not writable, and labels int64 [N]."""
-        with _damage_named(self.folder):
-            return packing.arrays(self.folder, self.split)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "split": self.split}
 
 
 def unpack(folder: Path, split: str) -> Examples:

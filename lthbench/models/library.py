@@ -6,6 +6,8 @@ Both are imported when a model of theirs is built: they take seconds.
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from torch import nn
@@ -31,6 +33,13 @@ def torchvision(name: str, shape: tuple[int, int, int], classes: int, width: flo
     short = _known(name, models.list_models(module=models), width)
     module = models.get_model(short, weights=None, num_classes=classes, **_arguments(short, shape))
     return fit_channels(module, shape[0])
+
+
+@cache
+def release(name: str) -> str:
+    """The version of the library that a model's name asks for, "" where it asks for none."""
+    library, colon, _ = name.partition(":")
+    return f"{library} {version(library)}" if colon else ""
 
 
 def _arguments(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:

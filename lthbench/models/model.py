@@ -55,10 +55,12 @@ class Model:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What enters a key: the tensors, not the patterns, nor how a width is written."""
+        """What enters a key: the tensors, not the patterns, nor how a width is written; of a library's model its version,
+        as that decides what the model computes."""
         base, width = self._base
-        stem = {"stem": self.stem} if self.stem else {}
-        return {"name": base, "shape": self.shape, "classes": self.classes, "width": width, **stem}
+        more = {"stem": self.stem} if self.stem else {}
+        more |= {"library": library.release(base)} if library.release(base) else {}
+        return {"name": base, "shape": self.shape, "classes": self.classes, "width": width, **more}
 
     def module(self) -> nn.Module:
         """A module of its own on the meta device: shapes without values, and no random number drawn."""

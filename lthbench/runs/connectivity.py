@@ -22,7 +22,7 @@ def along(
     model: Model,
     a: State,
     b: State,
-    images: Iterable[Tensor],
+    images: Callable[[], Iterable[Tensor]],
     error: Callable[[nn.Module], dict[str, float]],
     device: torch.device,
 ) -> dict[str, list[float]]:
@@ -38,7 +38,7 @@ def along(
         share = point / (POINTS - 1)
         between = {name: torch.lerp(t, b.params[name], share) for name, t in a.params.items()}
         module = module_of(model, replace(a, params=between), device).eval()
-        measure_norms(module, images)
+        measure_norms(module, images())
         for part, value in error(module).items():
             found.setdefault(part, []).append(value)
     return found

@@ -21,7 +21,7 @@ from lthbench.runs.connectivity import along, barrier
 from lthbench.runs.guard import unchanged
 from lthbench.runs.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate
 from lthbench.runs.store import Store
-from lthbench.training.feed import Feed
+from lthbench.training.feed import Feed, feed
 from lthbench.training.numerics import precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
@@ -138,7 +138,7 @@ class Worker:
             return {part: 100 * (1 - right[part] / len(feed)) for part, feed in feeds.items()}
 
         with precision(operation.precision, self.device):
-            errors = along(operation.source.model, a, b, feeds["train"].images.split(BATCH), error, self.device)
+            errors = along(operation.source.model, a, b, lambda: feeds["train"].in_order(BATCH), error, self.device)
         self.store.write("values", operation.key, {}, {part: barrier(line) for part, line in errors.items()})
         return Reply(0.0, 0.0)
 
@@ -154,9 +154,8 @@ class Worker:
         """The examples of one part of the data: train, validation or test."""
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
-            if part != "test":
-                examples = _part(examples, split.validation, part)
-            self._feeds[split, part] = Feed(examples, self.home.manifest(split.dataset), self.device)
+            chosen = _part(examples, split.validation, part)
+            self._feeds[split, part] = feed(examples, chosen, self.home.manifest(split.dataset), self.device)
         return self._feeds[split, part]
 
     def _module(self, source: Lineage) -> nn.Module:
@@ -165,16 +164,19 @@ class Worker:
     def _logits(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
         """What the network says of every example, float32 [N, classes]."""
         with torch.no_grad(), precision(name, self.device):
-            return torch.cat([module(images).float() for images in feed.images.split(BATCH)])
+            return torch.cat([module(images).float() for images in feed.in_order(BATCH)])
 
     def _right(self, module: nn.Module, feed: Feed, name: str) -> int:
         """Of how many examples the network says the right class."""
         return int((self._logits(module, feed, name).argmax(1) == feed.labels).sum())
 
 
-def _part(examples: Examples, count: int, part: str) -> Examples:
+def _part(examples: Examples, count: int, part: str) -> Tensor:
+    """Positions of the examples of a part of the data."""
+    if part == "test":
+        return torch.arange(len(examples))
     kept, held = holdout(examples.labels, count)
-    return examples[kept if part == "train" else held]
+    return kept if part == "train" else held
 
 
 def _chosen(feed: Feed, operation: Measure) -> Tensor:

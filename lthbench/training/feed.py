@@ -1,9 +1,19 @@
-"""The training examples on a device, and which of them each step sees."""
+"""The training examples on a device, and which of them each step sees.
 
+Images that fit are resident there; others are streamed from the packed data set, batch by batch, the next one read by a
+thread while the device works on this one. Both give the same bits: size decides where images lie, and nothing else.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from lthbench import keys
 from lthbench.data import Examples, Manifest
@@ -13,6 +23,8 @@ from lthbench.training.recipe import Clock, Recipe
 
 class Feed:
     """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step)."""
+
+    resident = True
 
     def __init__(self, examples: Examples, manifest: Manifest, device: torch.device):
         self._raw, self._manifest, self.device = examples, manifest, device
@@ -24,9 +36,7 @@ class Feed:
     @cached_property
     def images(self) -> Tensor:
         """float32 [N, C, H, W], normalised by the training split's mean and deviation of each channel."""
-        mean, std = (torch.tensor(v, dtype=torch.float64) for v in (self._manifest.mean, self._manifest.std))
-        pixels = self._raw.images.to(torch.float64)
-        return ((pixels - mean) / std).to(torch.float32).permute(0, 3, 1, 2).contiguous().to(self.device)
+        return normalised(self._raw.images, self._manifest).to(self.device)
 
     def subset(self, count: int | None, seed: int, stream: int = 0) -> Tensor:
         """Indices of a seeded subset: the first `count` of one shuffle, so that a larger one holds a smaller one."""
@@ -51,11 +61,80 @@ class Feed:
         shuffled = torch.randperm(clock.size, generator=_generator("order", seed, order, epoch)).to(self.device)
         if recipe.examples is not None:
             shuffled = self.subset(recipe.examples, seed)[shuffled]
-        return list(shuffled.split(clock.batch))
+        return self._expected(shuffled.split(clock.batch))
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images and labels of some examples."""
+        """Images float32 [B, C, H, W] and labels [B] of some examples."""
         return self.images[index], self.labels[index]
+
+    def in_order(self, batch: int) -> Iterator[Tensor]:
+        """The images of all examples, `batch` at a time."""
+        return iter(self.images.split(batch))
+
+    def _expected(self, batches: Sequence[Tensor]) -> list[Tensor]:
+        """Batches that will be asked for one after another."""
+        return list(batches)
+
+
+class StreamedFeed(Feed):
+    """The same of images that stay on disk: `part` are the positions of the feed's examples among `examples`."""
+
+    resident = False
+
+    def __init__(self, examples: Examples, part: Tensor, manifest: Manifest, device: torch.device):
+        super().__init__(Examples(examples.images, examples.labels[part]), manifest, device)
+        self._part = part
+        self._reader = ThreadPoolExecutor(1)
+        self._after: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a batch's index: that of the batch after it
+        self._read: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a batch's index: its images, once they are read
+
+    @property
+    def images(self) -> Tensor:
+        raise MethodError("the images are streamed: ask for them batch by batch")
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        read = self._read.pop(index, None) or self._reading(index)
+        following = self._after.get(index)
+        if following is not None:
+            self._read[following] = self._reading(following)
+        raw = read.result().to(self.device, non_blocking=True)
+        return normalised(raw, self._manifest), self.labels[index]
+
+    def in_order(self, batch: int) -> Iterator[Tensor]:
+        every = torch.arange(len(self), device=self.device)
+        return (self.batch(index)[0] for index in self._expected(every.split(batch)))
+
+    def _expected(self, batches: Sequence[Tensor]) -> list[Tensor]:
+        for index, following in pairwise(batches):
+            self._after[index] = following
+        return list(batches)
+
+    def _reading(self, index: Tensor) -> "Future[Tensor]":
+        return self._reader.submit(self._from_disk, self._part[index.cpu()])
+
+    def _from_disk(self, positions: Tensor) -> Tensor:
+        raw = self._raw.images.index_select(0, positions)
+        return raw.pin_memory() if self.device.type == "cuda" else raw
+
+
+def feed(examples: Examples, part: Tensor, manifest: Manifest, device: torch.device) -> Feed:
+    """A feed of a part of the examples: resident where its images fit `room`, else streamed."""
+    if 4 * len(part) * math.prod(manifest.shape) > room(device):
+        return StreamedFeed(examples, part, manifest, device)
+    return Feed(examples[part], manifest, device)
+
+
+def room(device: torch.device) -> int:
+    """Bytes that the images of one feed may take: half of what is free on a GPU; half of a core's share of memory."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1) // 2
+
+
+def normalised(images: Tensor, manifest: Manifest) -> Tensor:
+    """uint8 [N, H, W, C] as float32 [N, C, H, W], by the training split's mean and deviation of each channel."""
+    mean, std = (torch.tensor(v, dtype=torch.float64, device=images.device) for v in (manifest.mean, manifest.std))
+    return ((images.to(torch.float64) - mean) / std).to(torch.float32).permute(0, 3, 1, 2).contiguous()
 
 
 def _generator(*parts: str | int) -> Generator:

@@ -178,5 +178,5 @@ def _draws(module: torch.nn.Module, feed: Feed) -> bool:
 
     before = states()
     with torch.no_grad(), torch.random.fork_rng(devices=_devices(feed.device)):
-        copy.deepcopy(module)(feed.images[:2])
+        copy.deepcopy(module)(feed.batch(torch.arange(min(2, len(feed))))[0])
         return states() != before

@@ -98,13 +98,12 @@ def test_a_process_that_prepares_and_trains_opens_no_image_and_no_test_data(root
     assert done.stderr.startswith("packing imagefolder:")
 
 
-@pytest.mark.parametrize("read", ["load", "on_disk"])
-def test_the_test_split_is_for_evaluation_alone(root: Path, home: DataHome, read: str) -> None:
+def test_the_test_split_is_for_evaluation_alone(root: Path, home: DataHome) -> None:
     add(home.folder, "mine", root)
-    assert getattr(home, read)("mine", "train")
+    assert home.load("mine", "train")
     with pytest.raises(PermissionError, match="only evaluation does"):
-        getattr(home, read)("mine", "test")
-    assert getattr(DataHome(home.folder, frozenset({"test"})), read)("mine", "test")
+        home.load("mine", "test")
+    assert DataHome(home.folder, frozenset({"test"})).load("mine", "test")
 
 
 def test_a_folder_to_be_fetched_by_hand_says_how(home: DataHome) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lthbench.errors import InputError
+from lthbench.models import library
 
 from .zoo import DIGITS, leaves_generators_alone, model, trained
 
@@ -90,3 +91,14 @@ def test_library_models_cannot_be_narrowed() -> None:
     with pytest.raises(InputError, match="comes in one width"):
         model("timm:resnet10t").narrowed(0.5)
     assert model("timm:resnet10t").narrowed(1.0) == model("timm:resnet10t")
+
+
+@pytest.mark.parametrize("name", ["timm:resnet10t", "torchvision:mobilenet_v3_small"])
+def test_another_version_of_the_library_is_another_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = model(name, (3, 32, 32)).identity, model("resnet20", (3, 32, 32)).identity
+    monkeypatch.setattr(library, "version", lambda package: "99.0")
+    library.release.cache_clear()
+    after = model(name, (3, 32, 32)).identity, model("resnet20", (3, 32, 32)).identity
+    library.release.cache_clear()
+    assert before[0] != after[0] == before[0] | {"library": f"{name.partition(':')[0]} 99.0"}
+    assert before[1] == after[1]

@@ -18,6 +18,7 @@ from lthbench.errors import MethodError
 from lthbench.runs.executors import Place, Pool
 from lthbench.runs.operations import Evaluate, Split
 from lthbench.runs.worker import unchanged
+from lthbench.training import feed
 
 from .helpers import (
     METHODS,
@@ -68,6 +69,13 @@ class TestSameResult:
     def test_spawned_processes(self, tmp_path: Path, home: DataHome, whole: Outcome) -> None:
         spawned = drive(TINY, [METHODS[-1]], tmp_path, home, executor="local", start="spawn").results
         assert spawned == {name: result for name, result in whole.results.items() if name[0] == "gradual"}
+
+    @pytest.mark.parametrize("executor", ["serial", "local"])
+    def test_images_streamed_from_disk(
+        self, tmp_path: Path, home: DataHome, whole: Outcome, executor: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(feed, "room", lambda device: 0)
+        assert drive(TINY, METHODS, tmp_path, home, executor=executor).results == whole.results
 
     def test_a_rule_from_a_method_file(self, tmp_path: Path, home: DataHome) -> None:
         own = found(tmp_path, FILE)
