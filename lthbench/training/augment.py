@@ -1,51 +1,82 @@
-"""Augmentations on the device, each a function of a batch and a generator that the step seeds.
+"""Augmentations on the device, each in two parts: what it draws, and what it makes of images and draws.
 
 `images` are [B, C, H, W], normalised, so that 0 is the mean colour. Every draw is made where the generator lives, so that
-a CPU generator gives the same crops, flips and holes on every device.
+a CPU generator gives the same crops, flips and holes on every device, and those of a whole epoch can be made beforehand.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-Augmentation = Callable[[Tensor, Generator], Tensor]
+Draws = Mapping[str, Tensor]
+"""What an augmentation drew for a batch, by name: [B] each."""
 
 TRIES = 10  # rectangles drawn for each random resized crop, as in torchvision
 
 
-def none(images: Tensor, g: Generator) -> Tensor:
-    return images
+@dataclass(frozen=True)
+class Augmentation:
+    """`draw(count, height, width, generator)` gives Draws; `apply(images, draws)`, both on one device, draws nothing."""
+
+    draw: Callable[[int, int, int, Generator], Draws]
+    apply: Callable[[Tensor, Draws], Tensor]
+
+    def __call__(self, images: Tensor, g: Generator) -> Tensor:
+        """Draw and apply."""
+        count, _, height, width = images.shape
+        draws = self.draw(count, height, width, g)
+        return self.apply(images, {name: t.to(images.device) for name, t in draws.items()})
+
+    def then(self, other: "Augmentation") -> "Augmentation":
+        """This one, and then the other, whose draws have other names."""
+
+        def draw(count: int, height: int, width: int, g: Generator) -> Draws:
+            return {**self.draw(count, height, width, g), **other.draw(count, height, width, g)}
+
+        return Augmentation(draw, lambda images, draws: other.apply(self.apply(images, draws), draws))
 
 
-def crop_flip(images: Tensor, g: Generator) -> Tensor:
+def _corners(count: int, height: int, width: int, g: Generator) -> Draws:
+    pad = _padding(height)
+    top, left = (torch.randint(0, 2 * pad + 1, (count,), generator=g) for _ in range(2))
+    return {"top": top, "left": left, "flip": torch.randint(0, 2, (count,), generator=g).bool()}
+
+
+def _padding(side: int) -> int:
+    return max(1, side // 8)
+
+
+def _cropped_and_flipped(images: Tensor, draws: Draws) -> Tensor:
     """Random crop after zero padding by an eighth of the side (4 at 32 pixels), and random horizontal flip.
 
-    `images` [B, C, H, W] normalised, so that the padding is the mean colour. He et al., CVPR 2016.
+    The padding is the mean colour. He et al., CVPR 2016.
     """
     count, _, height, width = images.shape
-    pad = max(1, height // 8)
-    top = torch.randint(0, 2 * pad + 1, (count,), generator=g).to(images.device)
-    left = torch.randint(0, 2 * pad + 1, (count,), generator=g).to(images.device)
-    flip = torch.randint(0, 2, (count,), generator=g).bool().to(images.device)
+    pad = _padding(height)
     across = torch.arange(width, device=images.device)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = torch.where(flip[:, None], width - 1 - across, across) + left[:, None]
+    rows = draws["top"][:, None] + torch.arange(height, device=images.device)
+    columns = torch.where(draws["flip"][:, None], width - 1 - across, across) + draws["left"][:, None]
     padded = F.pad(images, (pad, pad, pad, pad))
     batch = torch.arange(count, device=images.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def random_resized_crop(images: Tensor, g: Generator) -> Tensor:
+def _rectangle(count: int, height: int, width: int, g: Generator) -> Draws:
+    names = ("top", "left", "height", "width")
+    return dict(zip(names, rectangles(count, height, width, g), strict=True))
+
+
+def _resized(images: Tensor, draws: Draws) -> Tensor:
     """A rectangle of 8 to 100 % of the area at a ratio of 3/4 to 4/3, enlarged to the size of the image, bilinear.
 
-    `images` [B, C, H, W]. Szegedy et al., CVPR 2015, arXiv:1409.4842, with the draws of torchvision's RandomResizedCrop:
-    the area uniform, the ratio uniform in its logarithm, the first of ten rectangles that fits, else the whole image.
+    Szegedy et al., CVPR 2015, arXiv:1409.4842, with the draws of torchvision's RandomResizedCrop: the area uniform, the
+    ratio uniform in its logarithm, the first of ten rectangles that fits, else the whole image.
     """
-    count, _, height, width = images.shape
-    return resized_crop(images, *(part.to(images.device) for part in rectangles(count, height, width, g)))
+    return resized_crop(images, draws["top"], draws["left"], draws["height"], draws["width"])
 
 
 def rectangles(count: int, height: int, width: int, g: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -74,27 +105,32 @@ def resized_crop(images: Tensor, top: Tensor, left: Tensor, height: Tensor, widt
     return torch.lerp(one, other, right[:, None, :, None]).permute(0, 3, 1, 2)
 
 
-def cutout(images: Tensor, g: Generator) -> Tensor:
+def _centres(count: int, height: int, width: int, g: Generator) -> Draws:
+    sides = {"row": height, "column": width}
+    return {name: torch.randint(0, n, (count,), generator=g, device=g.device) for name, n in sides.items()}
+
+
+def _cut_out(images: Tensor, draws: Draws) -> Tensor:
     """A square hole of half the side (16 at 32 pixels), filled with the mean colour; it may stick out of the image.
 
-    `images` [B, C, H, W] normalised. The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552,
-    whose holes on CIFAR-10 are 16 pixels wide (8 on CIFAR-100, 20 on SVHN).
+    The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552, whose holes on CIFAR-10 are 16
+    pixels wide (8 on CIFAR-100, 20 on SVHN).
     """
-    count, _, height, width = images.shape
-    half = max(1, height // 4)
-    row, column = (
-        torch.randint(0, n, (count,), generator=g, device=g.device).to(images.device) for n in (height, width)
-    )
-    rows, columns = (torch.arange(n, device=images.device) for n in (height, width))
-    down = (rows >= row[:, None] - half) & (rows < row[:, None] + half)
-    across = (columns >= column[:, None] - half) & (columns < column[:, None] + half)
+    half = max(1, images.shape[2] // 4)
+    row, column = draws["row"][:, None], draws["column"][:, None]
+    rows, columns = (torch.arange(n, device=images.device) for n in images.shape[2:])
+    down = (rows >= row - half) & (rows < row + half)
+    across = (columns >= column - half) & (columns < column + half)
     return images.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)
 
 
-def mirror(images: Tensor, g: Generator) -> Tensor:
+def _halves(count: int, height: int, width: int, g: Generator) -> Draws:
+    return {"flip": torch.randint(0, 2, (count,), generator=g, device=g.device).bool()}
+
+
+def _mirrored(images: Tensor, draws: Draws) -> Tensor:
     """Half of the images, left to right."""
-    chosen = torch.randint(0, 2, (len(images),), generator=g, device=g.device).bool().to(images.device)
-    return torch.where(chosen[:, None, None, None], images.flip(3), images)
+    return torch.where(draws["flip"][:, None, None, None], images.flip(3), images)
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, g: Generator) -> Tensor:
@@ -115,15 +151,17 @@ def _between(start: Tensor, length: Tensor, side: int, dtype: torch.dtype) -> tu
     return start[:, None] + low, start[:, None] + high, (places - low).to(dtype)
 
 
-def _then(first: Augmentation, second: Augmentation) -> Augmentation:
-    return lambda images, g: second(first(images, g), g)
+none = Augmentation(lambda count, height, width, g: {}, lambda images, draws: images)
+crop_flip = Augmentation(_corners, _cropped_and_flipped)
+random_resized_crop = Augmentation(_rectangle, _resized)
+cutout = Augmentation(_centres, _cut_out)
+mirror = Augmentation(_halves, _mirrored)
 
-
-AUGMENTATIONS: dict[str, Augmentation] = {
+AUGMENTATIONS = {
     "none": none,
     "crop-flip": crop_flip,
     "random-resized-crop": random_resized_crop,
-    "random-resized-crop-flip": _then(random_resized_crop, mirror),
+    "random-resized-crop-flip": random_resized_crop.then(mirror),
     "cutout": cutout,
-    "crop-flip-cutout": _then(crop_flip, cutout),
+    "crop-flip-cutout": crop_flip.then(cutout),
 }
