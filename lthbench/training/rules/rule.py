@@ -48,13 +48,13 @@ class Live:
         return self._keep(scores, sparsity)
 
     def set_mask(self, mask: Tensors) -> None:
-        """Replaces the mask; zeroes what goes and what comes, and its momentum."""
+        """Changes the mask in place; zeroes what goes and what comes, and its momentum."""
         for name, new in mask.items():
             stays = self.mask[name] & new
             for tensors in (self.params, self.momentum):
                 if name in tensors:
                     tensors[name].masked_fill_(~stays, 0.0)
-            self.mask[name] = new
+            self.mask[name].copy_(new)
 
 
 class Rule:
