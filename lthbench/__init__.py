@@ -11,6 +11,7 @@ from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.models import Model
 from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
 from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
+from lthbench.pruning.compact import compact
 from lthbench.pruning.criteria import alive, magnitude, random_scores
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
@@ -74,6 +75,7 @@ __all__ = [
     "Units",
     "alive",
     "balanced_mask",
+    "compact",
     "erk_mask",
     "global_mask",
     "load_results",

@@ -27,6 +27,11 @@ class Slice:
     dim: int
     repeat: int = 1
 
+    @property
+    def bias(self) -> str:
+        """What the bias of a linear layer with this weight is called."""
+        return self.name.removesuffix("weight") + "bias"
+
 
 @dataclass(frozen=True)
 class Channels:
@@ -47,8 +52,8 @@ class Channels:
 def channels(model: Model) -> tuple[Channels, ...]:
     """The channels of a model that may go one by one, in the order of its layers.
 
-    Those made by a prunable layer, where every layer that reads them is prunable too, or is linear: what a removed channel
-    still says, always the same, then is a part of that layer's bias.
+    Those made by a prunable layer, where every layer that reads them is prunable too, or is linear with a bias: what a
+    removed channel still says is always the same, and can go into that bias.
     """
     module = model.module().eval()
     names = {id(t): name for name, t in (*module.named_parameters(), *module.named_buffers())}
@@ -59,7 +64,7 @@ def channels(model: Model) -> tuple[Channels, ...]:
     shapes = model.shapes
 
     def may_go(made: "_Made") -> bool:
-        readers = [s.name in prunable or len(shapes[s.name]) == 2 for s in made.read]
+        readers = [s.name in prunable or (len(shapes[s.name]) == 2 and s.bias in shapes) for s in made.read]
         once = all(trace.uses[s.name] == 1 for s in (*made.own, *made.read)) and all(name for _, name in made.vectors)
         return not made.tied and once and bool(readers) and all(readers) and all(s.name in prunable for s in made.own)
 

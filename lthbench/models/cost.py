@@ -19,14 +19,14 @@ def multiplications(model: Model, mask: Mapping[str, Tensor]) -> tuple[int, int]
     A weight counts once for every output position that it is multiplied for: pixels, tokens, windows. Products of
     activations with each other (attention) and elementwise ones are not counted.
     """
-    uses = _uses(model)
-    dense = sum(model.shapes[name].numel() * count for name, count in uses.items())
-    removed = sum(int((~mask[name]).sum()) * count for name, count in uses.items() if name in mask)
+    counts = uses(model)
+    dense = sum(model.shapes[name].numel() * count for name, count in counts.items())
+    removed = sum(int((~mask[name]).sum()) * count for name, count in counts.items() if name in mask)
     return dense - removed, dense
 
 
 @lru_cache(maxsize=256)
-def _uses(model: Model) -> Counter[str]:
+def uses(model: Model) -> Counter[str]:
     """How often each weight is multiplied in one forward pass."""
     module = model.module().eval()
     counted = _Linears({id(parameter): name for name, parameter in module.named_parameters()})

@@ -78,14 +78,19 @@ class Units:
             for group in self.groups
         }
 
-    def removed(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> int:
-        """How many of the weights of these shapes go with so many units of each group."""
-        kept = {name: list(shape) for name, shape in shapes.items()}
+    def without(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> dict[str, Size]:
+        """The shapes of parameters and buffers when so many units of each group are taken out."""
+        left = {name: list(shape) for name, shape in shapes.items()}
         for group in self.groups:
-            for s in (*group.own, *group.read):
-                if s.name in kept:
-                    kept[s.name][s.dim] -= s.repeat * gone.get(group.name, 0)
-        return sum(shape.numel() - Size(kept[name]).numel() for name, shape in shapes.items())
+            vectors = [Slice(name, 0) for _, name in group.vectors]
+            for s in (*group.own, *group.read, *vectors):
+                if s.name in left:
+                    left[s.name][s.dim] -= s.repeat * gone.get(group.name, 0)
+        return {name: Size(shape) for name, shape in left.items()}
+
+    def removed(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> int:
+        """How many of the numbers of these shapes go with so many units of each group."""
+        return sum(shapes[name].numel() - left.numel() for name, left in self.without(gone, shapes).items())
 
     def check(self, scores: Tensors) -> None:
         """MethodError unless every score is one of a group, one number for each unit, none NaN."""

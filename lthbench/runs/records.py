@@ -40,8 +40,9 @@ class Result(_Strict):
     """What a run reached and what it was charged. The same bits under every executor and order, on one build.
 
     Accuracies are counts of right answers at the last epoch. `removed` of `prunable` weights of `parameters` parameters
-    are gone; in a basis these are coefficients, and `zero_weights` says how many weights are 0 with them. `charged`,
-    `apart` and `budget` are in training examples, `epoch` of which are one epoch. `loss` is the mean cross-entropy in nats
+    are gone; in a basis these are coefficients, and `zero_weights` says how many weights are 0 with them. `compact`
+    is what is left without the units that are gone whole: parameters, and multiplications of one image, none where no unit
+    is. `charged`, `apart` and `budget` are in training examples, `epoch` of which are one epoch. `loss` is the mean cross-entropy in nats
     by part of the data. `correlation` is R_p by the network that the result is compared with ("init" is where it descends
     from, others were kept), then by p; `barriers` are in percentage points of error by pair, then by part.
     """
@@ -74,6 +75,7 @@ class Result(_Strict):
     parameters_total: int | None = None
     layers: dict[str, tuple[int, int]] = {}
     multiplications: tuple[int, int] | None = None
+    compact: tuple[int, int] | None = None
     ticket: str | None = None
     weights: str | None = None
     zero_weights: int | None = None

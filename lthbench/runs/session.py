@@ -128,6 +128,7 @@ class Session:
             correlation={name: r for name, r in found["correlation"].items() if r},
             barriers={name: self._barrier(*pair) for name, pair in self.run.lines.items()},
             notes=self.run.notes,
+            compact=found.get("compact"),
             zero_weights=found.get("zero_weights"),
             **{name: found[name] for name in ("layers", "multiplications", "ticket", "weights")},
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lthbench.data import DataHome, Examples, holdout
 from lthbench.models.cost import multiplications
+from lthbench.pruning.compact import compact_cost
 from lthbench.pruning.correlation import correlations
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.mask import Mask
@@ -123,6 +124,7 @@ class Worker:
         note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
         note |= {"multiplications": multiplications(operation.source.model, there)}
         note |= {"correlation": {name: self._correlation(state, other) for name, other in operation.others}}
+        note |= {"compact": compact_cost(operation.source.model, module)}
         if state.basis is not None:
             note |= {"zero_weights": sum(int((~kept).sum()) for kept in there.values())}
         self.store.write("values", operation.key, {"predictions": predictions}, note)
