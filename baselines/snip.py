@@ -4,12 +4,10 @@ Lee et al., ICLR 2019, arXiv:1810.02340: one shot, 10 examples a class. Cost: T 
 Expect on digits, MLP 300-100: 96.8 ± 0.7 at rate 0.1 and 95 % removed, 95.0 ± 0.4 at 0.01, n = 5.
 """
 
-from lthbench import Gradients, Network, Run, alive, method
+from lthbench import Gradients, Mask, Network, Run, alive, at_init
 
 
-@method("snip", cost="T", at_zero="dense", cite="Lee et al., ICLR 2019, arXiv:1810.02340")
-def snip(run: Run) -> Network:
-    init = run.init()
+@at_init("snip", cite="Lee et al., ICLR 2019, arXiv:1810.02340")
+def snip(run: Run, init: Network) -> Mask:
     gradient = run.measure(init, Gradients(), per_class=10)
-    scores = alive(init, {name: (gradient[name] * w).abs() for name, w in init.prunable.items()})
-    return run.train(init.masked(run.select(scores)))
+    return run.select(alive(init, {name: (gradient[name] * w).abs() for name, w in init.prunable.items()}))

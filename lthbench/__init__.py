@@ -7,6 +7,7 @@ try:
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0.0.0"
 
+from lthbench.at_init import at_init
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.models import Model
 from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
@@ -74,6 +75,7 @@ __all__ = [
     "Tensors",
     "Units",
     "alive",
+    "at_init",
     "balanced_mask",
     "compact",
     "erk_mask",

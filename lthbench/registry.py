@@ -108,9 +108,9 @@ def method(
     def enter(function: M) -> M:
         if track not in get_args(Track):
             raise InputError(unknown("track", track, get_args(Track)))
-        file, known = inspect.getfile(function), METHODS.get(name)
-        if known and (inspect.getfile(known.function) != file or known.function.__module__ == function.__module__):
-            raise InputError(f"method {name!r} is in {inspect.getfile(known.function)} already; choose another name")
+        file, known = _file(function), METHODS.get(name)
+        if known and (_file(known.function) != file or known.function.__module__ == function.__module__):
+            raise InputError(f"method {name!r} is in {_file(known.function)} already; choose another name")
         entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(Path(file)))
         for parameter, default in entered.defaults.items():
             if default is not inspect.Parameter.empty and not isinstance(default, None | bool | int | float | str):
@@ -119,6 +119,11 @@ def method(
         return function
 
     return enter
+
+
+def _file(function: Callable[..., Any]) -> str:
+    """Where a method was written; what a decorator wraps counts, not the decorator."""
+    return inspect.getfile(inspect.unwrap(function))
 
 
 def load(path: Path) -> str:

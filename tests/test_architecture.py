@@ -12,7 +12,7 @@ LEVELS = [
     {"keys", "errors", "source", "budget"},
     {"models", "data"},
     {"pruning", "training"},
-    {"suite", "registry"},
+    {"suite", "registry", "at_init"},
     {"runs"},
     {"scoring"},
     {"board", "submission", "console", "listing"},

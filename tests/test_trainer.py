@@ -17,7 +17,7 @@ from lthbench.errors import MethodError
 from lthbench.models import FAMILIES
 from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.state import State, module_of
-from lthbench.training.rules import L1, Gradual, Live, Rule
+from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Live, Movement, Rule
 from lthbench.training.schedule import rates
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
@@ -123,6 +123,10 @@ CASES: dict[str, dict[str, Any]] = {
     "trained scores": {"rule": Popup()},
     "penalty": {"rule": L1(0.01)},
     "gradual": {"rule": Gradual(0.8, every=2)},
+    "rewiring": {"rule": GraNet(0.6, every=2)},
+    "random growth": {"rule": SET(every=2)},
+    "admm": {"rule": ADMM(0.5, rho=0.1, every=2)},
+    "movement": {"rule": Movement(0.5, every=2)},
     "finish": {"rule": Hardened()},
     "another order": {"order": 3},
     "nesterov": {"nesterov": True},

@@ -1,5 +1,6 @@
 """A session: one run under way, from its method's first line to its record."""
 
+import inspect
 import logging
 import math
 import platform
@@ -251,7 +252,7 @@ def _reason(error: BaseException, function: Callable[..., Any]) -> str:
     said = " ".join(str(error).split())
     if isinstance(error, LthbenchError):
         return said
-    file = function.__code__.co_filename
+    file = inspect.getfile(inspect.unwrap(function))
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     where = f" ({Path(file).name}:{lines[-1]})" if lines else ""
     return f"{type(error).__name__}: {said}{where}"

@@ -1,0 +1,13 @@
+"""ADMM: train with the weights drawn to their own sparse projection, prune by magnitude, and train once more.
+
+Zhang et al., ECCV 2018, arXiv:1804.03294, with rho = 1e-3; the training after it is that of Liu et al., ICML 2021,
+arXiv:2102.11068. Cost: 2T epochs.
+"""
+
+from lthbench import ADMM, Network, Run, magnitude, method
+
+
+@method("admm", cost="2T", cite="Zhang et al., ECCV 2018, arXiv:1804.03294")
+def admm(run: Run, rho: float = 1e-3, every: int = 10) -> Network:
+    dense = run.train(run.init(), rule=ADMM(run.sparsity, rho, every))
+    return run.train(dense.masked(run.select(magnitude(dense))).at(0))

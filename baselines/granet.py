@@ -1,0 +1,12 @@
+"""GraNet: gradual magnitude pruning in the first half of one training, with weights regrown where the gradient is large.
+
+Liu et al., NeurIPS 2021, arXiv:2106.10404, from a dense network; half of each layer is rewired at first. The CIFAR-10 suite
+prunes every 100 steps. Cost: T epochs.
+"""
+
+from lthbench import GraNet, Network, Run, method
+
+
+@method("granet", cost="T", at_zero="dense", cite="Liu et al., NeurIPS 2021, arXiv:2106.10404")
+def granet(run: Run, every: int = 10) -> Network:
+    return run.train(run.init(), rule=GraNet(run.sparsity, every))

@@ -1,0 +1,13 @@
+"""GraSP: keep the weights without which the gradient would flow less, the highest θ·Hg, one shot at initialisation.
+
+Wang et al., ICLR 2020, arXiv:2002.07376: removes the highest −θ·Hg at temperature 200, 10 examples a class.
+Cost: T epochs, and two passes over 10 examples a class to score.
+"""
+
+from lthbench import HessianGradient, Mask, Network, Run, alive, at_init
+
+
+@at_init("grasp", cite="Wang et al., ICLR 2020, arXiv:2002.07376")
+def grasp(run: Run, init: Network) -> Mask:
+    product = run.measure(init, HessianGradient(temperature=200.0), per_class=10)
+    return run.select(alive(init, {name: w * product[name] for name, w in init.prunable.items()}))

@@ -1,0 +1,13 @@
+"""Movement pruning: train once more, and on the way remove the weights that move towards zero.
+
+Sanh et al., NeurIPS 2020, arXiv:2005.07683, with the trained network in place of a language model. Its scores are trained
+by Adam there, and by the recipe here. Cost: 2T epochs.
+"""
+
+from lthbench import Movement, Network, Run, method
+
+
+@method("movement", cost="2T", at_zero="dense-twice", cite="Sanh et al., NeurIPS 2020, arXiv:2005.07683")
+def movement(run: Run, every: int = 10) -> Network:
+    dense = run.train(run.init())
+    return run.train(dense.at(0), rule=Movement(run.sparsity, every))

@@ -1,0 +1,19 @@
+"""The ticket with its mask shuffled over all layers together: do the counts of the layers matter?
+
+Frankle et al., ICLR 2021, arXiv:2009.08576. Cost: 2T epochs.
+"""
+
+from lthbench import Network, Run, magnitude, method
+
+
+@method(
+    "shuffled-globally",
+    cost="2T",
+    control_of="lottery-ticket",
+    at_zero="dense",
+    cite="Frankle et al., ICLR 2021, arXiv:2009.08576",
+)
+def shuffled_globally(run: Run) -> Network:
+    init = run.init()
+    mask = run.select(magnitude(run.train(init)))
+    return run.train(init.masked(mask.shuffled(run.generator("shuffle"), within="all")))
