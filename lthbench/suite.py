@@ -91,6 +91,7 @@ class Cell:
 class Suite(_Frozen):
     """workloads x learning rates x sparsities x seeds, and how methods are run on them.
 
+    `control_sparsities`: those of the sparsities that controls run on (default: all).
     `seeds`: how many, or the declared looks ([3, 5, 10]). `budget`: a formula in T and n, or "none". `validation`: how
     many training examples are held out. `duels`: pairs of methods; `tickets`: methods that verdicts are given on.
     """
@@ -102,6 +103,7 @@ class Suite(_Frozen):
     workload: tuple[Workload, ...] = Field(min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
     sparsities: tuple[Fraction, ...] = Field(min_length=1)
+    control_sparsities: tuple[Fraction, ...] = ()
     seeds: Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     budget: str
     allocation: Annotated[str, _one_of("allocation", ALLOCATIONS)] = "global"
@@ -143,6 +145,12 @@ class Suite(_Frozen):
                 raise ValueError(f"{key}: " + unknown("method of this suite", name, self.methods))
         return self
 
+    @model_validator(mode="after")
+    def _controls_are_on_the_grid(self) -> Self:
+        if off := [s for s in self.control_sparsities if s not in self.sparsities]:
+            raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")
+        return self
+
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """A suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
@@ -164,7 +172,8 @@ class Suite(_Frozen):
     @cached_property
     def hash(self) -> str:
         """A key of everything that a result may depend on; a key that is left out is as good as its default."""
-        shown: Any = {"about": True, "methods": True, "duels": True, "tickets": True, "recipe": {"lr"}}
+        shown: Any = dict.fromkeys(("about", "methods", "control_sparsities", "duels", "tickets"), True)
+        shown |= {"recipe": {"lr"}}
         return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
     @property
@@ -178,12 +187,13 @@ class Suite(_Frozen):
             return None
         return budget.evaluate(self.budget, {"T": self.recipe.epochs, "n": len(budget.rounds(sparsity))})
 
-    def cells(self, dense: bool = False) -> list[Cell]:
+    def cells(self, dense: bool = False, control: bool = False) -> list[Cell]:
         """The grid, seeds innermost, so that neighbours share no training; sparsity 0 alone for dense references."""
+        sparsities = self.control_sparsities or self.sparsities if control else self.sparsities
         return [
             Cell(workload, rate, sparsity, seed)
             for workload in self.workload
-            for sparsity in ((0.0,) if dense else self.sparsities)
+            for sparsity in ((0.0,) if dense else sparsities)
             for rate in self.learning_rates
             for seed in range(max(self.looks))
         ]

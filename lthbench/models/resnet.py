@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lthbench.models.layers import averaged, convolution, norm, scaled
 
-DEPTHS = (14, 20, 32, 44, 56, 110)
+DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 CHANNELS = (16, 32, 64)
 
 

@@ -225,9 +225,9 @@ def plan(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manife
 
 
 def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cell]]:
-    """Methods x cells; the dense references once for each workload, rate and seed."""
+    """Methods x cells; the dense references once for each workload, rate and seed; controls where the suite marks them."""
     for method in methods:
-        for cell in suite.cells(dense=method.track == "dense"):
+        for cell in suite.cells(dense=method.track == "dense", control=method.control_of is not None):
             yield method, cell
 
 
