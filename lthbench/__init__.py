@@ -22,10 +22,12 @@ from lthbench.pruning.units import Units
 from lthbench.registry import method
 from lthbench.runs.results import Results, load_results
 from lthbench.runs.run import Run
+from lthbench.runs.starts import starting
 from lthbench.training.probes import (
     Activations,
     Batches,
     Gradients,
+    GreedyForward,
     HessianGradient,
     Iterated,
     Probe,
@@ -47,6 +49,7 @@ __all__ = [
     "GraNet",
     "Gradients",
     "Gradual",
+    "GreedyForward",
     "Haar",
     "Hadamard",
     "HessianGradient",
@@ -85,6 +88,7 @@ __all__ = [
     "method",
     "named_basis",
     "random_scores",
+    "starting",
     "stretched",
     "uniform_mask",
 ]

@@ -30,6 +30,8 @@ class Story:
             self._names[root.key] = f"init {stream}{other}" if stream else f"init{other}"
 
     def train(self, net: Network, out: Network, steps: int, clock: Clock, rule: Rule | None) -> None:
+        if out.lineage.root.key in self._names:  # asked for once more, done once
+            return
         self._source(net)
         under = f" under {type(rule).__name__}" if rule else ""
         self._events.append(f"train {steps / clock.steps_per_epoch:g}{under}")

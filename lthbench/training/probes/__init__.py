@@ -2,6 +2,7 @@
 
 from lthbench.training.probes.activations import Activations
 from lthbench.training.probes.gradients import Gradients, HessianGradient, Sensitivity
+from lthbench.training.probes.greedy import GreedyForward
 from lthbench.training.probes.iterated import Iterated
 from lthbench.training.probes.probe import Batches, Probe
 from lthbench.training.probes.synflow import SynFlowScores
@@ -10,6 +11,7 @@ __all__ = [
     "Activations",
     "Batches",
     "Gradients",
+    "GreedyForward",
     "HessianGradient",
     "Iterated",
     "Probe",

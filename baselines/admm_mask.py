@@ -1,0 +1,15 @@
+"""Training under ADMM, and the training under its mask from one of four starts.
+
+The weights of the ADMM training are θ_T, and its largest are the mask. `start`: init (the ticket), reinit, trained (the full
+schedule again) or an epoch to rewind to. Liu et al., ICML 2021, arXiv:2102.11068. Cost: at most 2T epochs.
+"""
+
+from lthbench import ADMM, Network, Run, magnitude, method, starting
+
+
+@method("admm-mask", cost="<= 2T", cite="Liu et al., ICML 2021, arXiv:2102.11068")
+def admm_mask(run: Run, start: str = "init", rho: float = 1e-3, every: int = 100) -> Network:
+    rule = ADMM(run.sparsity, rho, every)
+    dense = run.train(run.init(), rule=rule)
+    run.keep(trained=dense)
+    return run.train(starting(run, start, rule=rule).masked(run.select(magnitude(dense))))

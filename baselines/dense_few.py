@@ -1,0 +1,13 @@
+"""The dense network on so many of the training examples, for as many passes as cost T epochs of all of them.
+
+What a subnetwork that was found on those examples is held against. Cost: at most T epochs.
+"""
+
+from lthbench import Network, Run, method
+
+
+@method("dense-few", cost="<= T", track="dense")
+def dense_few(run: Run, examples: int = 100) -> Network:
+    return run.train(
+        run.init(), recipe=run.recipe.replace(examples=examples, epochs=run.epochs * run.examples // examples)
+    )

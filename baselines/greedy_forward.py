@@ -1,0 +1,20 @@
+"""Pre-train a two-layer perceptron for some steps on some examples, choose neurons by greedy forward selection, fine-tune.
+
+`pretrain` steps at the constant peak rate on `examples` examples, which all of it sees; the cell's sparsity says how many
+neurons stay. Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs, and one pass over the examples to choose.
+"""
+
+from lthbench import GreedyForward, Network, Run, Steps, method
+
+
+@method("greedy-forward", cost="<= 2T", cite="Wolfe et al., 2021, arXiv:2108.00259")
+def greedy_forward(run: Run, pretrain: int = 10, examples: int = 100) -> Network:
+    few = run.recipe.replace(examples=examples, epochs=run.epochs * run.examples // examples)
+    net = run.train(run.init(), until=Steps(pretrain), recipe=few.replace(schedule="constant"))
+    size = net.units.sizes["hidden.0"]
+    neurons = int((1 - run.sparsity) * size + 1e-9)
+    count = run.measure(net, GreedyForward("out", neurons), examples=examples)["count"]
+    mean = net.with_weights({"out.weight": net.params["out.weight"] * count * size / count.sum()})
+    small = mean.masked(run.select({"hidden.0": count}, units=net.units))
+    run.keep(pretrained=net, before=small)
+    return run.train(small.at(0), recipe=few)

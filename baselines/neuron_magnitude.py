@@ -1,0 +1,17 @@
+"""The neurons with the largest weights, in place of those of greedy forward selection.
+
+`pretrain` steps on `examples` examples, as in greedy-forward. A neuron's score is the L2 norm of the weights that make it and
+that read it. Beside Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs.
+"""
+
+from lthbench import Network, Run, Steps, method
+
+
+@method("neuron-magnitude", cost="<= 2T", control_of="greedy-forward")
+def neuron_magnitude(run: Run, pretrain: int = 10, examples: int = 100) -> Network:
+    few = run.recipe.replace(examples=examples, epochs=run.epochs * run.examples // examples)
+    net = run.train(run.init(), until=Steps(pretrain), recipe=few.replace(schedule="constant"))
+    norms = net.units.sum({name: w.square() for name, w in net.prunable.items()}, read=True)
+    small = net.masked(run.select(norms, units=net.units))
+    run.keep(pretrained=net, before=small)
+    return run.train(small.at(0), recipe=few)

@@ -1,0 +1,19 @@
+"""Neurons at random, in place of those of greedy forward selection.
+
+`pretrain` steps on `examples` examples, as in greedy-forward. Beside Wolfe et al., arXiv:2108.00259.
+Cost: at most 2T epochs.
+"""
+
+import torch
+
+from lthbench import Network, Run, Steps, method
+
+
+@method("neuron-random", cost="<= 2T", control_of="greedy-forward")
+def neuron_random(run: Run, pretrain: int = 10, examples: int = 100) -> Network:
+    few = run.recipe.replace(examples=examples, epochs=run.epochs * run.examples // examples)
+    net = run.train(run.init(), until=Steps(pretrain), recipe=few.replace(schedule="constant"))
+    drawn = {name: torch.rand(size, generator=run.generator(name)) for name, size in net.units.sizes.items()}
+    small = net.masked(run.select(drawn, units=net.units))
+    run.keep(pretrained=net, before=small)
+    return run.train(small.at(0), recipe=few)

@@ -1,0 +1,16 @@
+"""One-shot magnitude pruning ("OMP"), and the training under its mask from one of four starts.
+
+`start`: init (the ticket), reinit, trained (prune-and-fine-tune: the full schedule again) or an epoch to rewind to.
+`pretrain_lr`: the rate of the dense training, where it is not that of the ticket. Liu et al., ICML 2021, arXiv:2102.11068;
+Ma et al., NeurIPS 2021, arXiv:2107.00166. Cost: at most 2T epochs.
+"""
+
+from lthbench import Network, Run, magnitude, method, starting
+
+
+@method("one-shot-mask", cost="<= 2T", at_zero="dense", cite="Ma et al., NeurIPS 2021, arXiv:2107.00166")
+def one_shot_mask(run: Run, start: str = "init", pretrain_lr: float | None = None) -> Network:
+    recipe = run.recipe.replace(lr=pretrain_lr or run.recipe.lr)
+    dense = run.train(run.init(), recipe=recipe)
+    run.keep(trained=dense)
+    return run.train(starting(run, start, recipe).masked(run.select(magnitude(dense))))
