@@ -1,0 +1,155 @@
+"""The charts, in Altair: as specifications that a page fills and draws, and as SVG files."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from lthbench.board.grids import DUEL_SYMBOLS, duel_grids
+from lthbench.board.judged import Duel, Judged
+
+# Distinct on a light and a dark ground; the shapes say the same to who sees no colours.
+COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
+FONT = "Roboto"  # comes with vl-convert, so that a text is as wide on every machine
+ERRORS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90]
+KINDS = {"a": "#4269d0", "a-small": "#a9bbec", "b": "#e08a00", "b-small": "#f3cf94", "tie": "#bfe3d0"}
+KINDS |= {"undecided": "#e6e6e6", "collapsed": "#cfcfcf", "pending": "#f2f2f2"}
+
+
+def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """What the accuracy chart draws: error in percent with its interval, never 0 on its logarithmic axis."""
+    least = 0.05
+    return scores.assign(
+        error=(100 - scores["mean"]).clip(lower=least),
+        error_low=(100 - scores["high"]).clip(lower=least),
+        error_high=(100 - scores["low"]).clip(lower=least, upper=100),
+        removed=100 * scores["sparsity"],
+        dense=scores["sparsity"] == 0,
+    )
+
+
+def accuracy(methods: list[str], legend: bool = False) -> alt.LayerChart:
+    """Accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are lines across.
+
+    The data are named `scores`: rows of `accuracy_rows` for one workload and learning rate.
+    """
+    key = alt.Legend(title=None, symbolSize=90, orient="top", columns=4) if legend else None
+    domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
+    marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
+    colour = alt.Color("method:N", scale=domain, legend=key)
+    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", tickCount=10)
+    scale = alt.Scale(type="log", reverse=True, nice=False)
+    y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
+    x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0))
+    base = alt.Chart(alt.NamedData("scores"))
+    sparse = base.transform_filter("!datum.dense")
+    tip = [alt.Tooltip("method:N"), alt.Tooltip("removed:Q", title="sparsity, %")]
+    tip += [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
+    tip += [alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("diverged:Q"), alt.Tooltip("epochs:Q", format=".4~g")]
+    shape = alt.Shape("method:N", scale=marks, legend=key)
+    lines = sparse.mark_line(strokeWidth=2).encode(x, y, colour)
+    bars = sparse.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
+        x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour
+    )
+    points = sparse.mark_point(filled=True, size=70, opacity=1).encode(x, y, colour, shape, tooltip=tip)
+    dense = base.transform_filter("datum.dense").mark_rule(strokeDash=[6, 4], strokeWidth=2)
+    return alt.layer(dense.encode(y, colour, tooltip=tip), bars, lines, points)
+
+
+def ranks(ranking: pd.DataFrame) -> alt.LayerChart:
+    """Places with simultaneous 95 % bounds, best first; the letter is the group."""
+    rows = ranking[~ranking["partial"]].rename_axis("place").reset_index()
+    group = rows["group"].astype(int).map(lambda g: chr(ord("A") + g - 1) if g <= 26 else str(g))
+    rows = rows.assign(letter=group, mean_place=rows["mean_place"].round(6))[
+        ["method", "place", "rank_low", "rank_high", "letter", "mean_place"]
+    ]
+    tip = [alt.Tooltip("method:N"), alt.Tooltip("place:Q"), alt.Tooltip("rank_low:Q", title="from")]
+    tip += [alt.Tooltip("rank_high:Q", title="to"), alt.Tooltip("letter:N", title="group")]
+    tip += [alt.Tooltip("mean_place:Q", format=".2f", title="mean place")]
+    axis = alt.Axis(tickMinStep=1, format="d", orient="top")
+    base = alt.Chart(rows).encode(alt.Y("method:N", sort=rows["method"].tolist(), title=None, axis=alt.Axis(labelLimit=180)))
+    bounds = base.mark_rule(strokeWidth=5, opacity=0.35, color=COLOURS[0]).encode(
+        alt.X("rank_low:Q", title="rank", axis=axis, scale=alt.Scale(zero=False, padding=14)),
+        alt.X2("rank_high:Q"),
+        tooltip=tip,
+    )
+    places = base.mark_point(filled=True, size=190, opacity=1, color=COLOURS[0]).encode(alt.X("place:Q"), tooltip=tip)
+    letters = base.mark_text(color="white", fontWeight="bold", fontSize=10).encode(
+        alt.X("place:Q"), alt.Text("letter:N"), tooltip=tip
+    )
+    return alt.layer(bounds, places, letters).properties(height=alt.Step(26))
+
+
+def correlations(rows: pd.DataFrame) -> alt.LayerChart:
+    """Weight correlation R_p between trained weights and a reference, against p; the dashed diagonal is chance."""
+    tip = [alt.Tooltip(f"{name}:N") for name in ("method", "reference", "learning_rate", "sparsity")]
+    tip += [alt.Tooltip("p:Q"), alt.Tooltip("value:Q", format=".3f", title="R_p"), alt.Tooltip("n:Q", title="runs")]
+    x = alt.X("p:Q", title="p, share of the largest weights")
+    lines = alt.Chart(rows).mark_line(point=True).encode(
+        x,
+        alt.Y("value:Q", title="R_p"),
+        alt.Color("method:N", legend=alt.Legend(title=None, orient="top", columns=3)),
+        alt.StrokeDash("reference:N", legend=alt.Legend(title=None, orient="top")),
+        detail=["learning_rate:N", "sparsity:N"],
+        tooltip=tip,
+    )
+    ends = pd.DataFrame({"p": [0.0, 1.0]})[lambda t: t["p"] <= rows["p"].max()]
+    chance = pd.concat([ends, pd.DataFrame({"p": [rows["p"].max()]})]).drop_duplicates().assign(value=lambda t: t["p"])
+    return alt.layer(alt.Chart(chance).mark_line(strokeDash=[4, 4], color="#888888").encode(x, alt.Y("value:Q")), lines)
+
+
+def spec(chart: Any) -> dict[str, Any]:
+    """The Vega-Lite specification, as wide as its place on the page."""
+    found: dict[str, Any] = chart.properties(width="container").to_dict(validate=False)
+    found.pop("config", None)
+    return found
+
+
+def accuracy_svg(judged: Judged, methods: list[str]) -> str:
+    """The accuracy of these methods on the first workload, a panel a learning rate."""
+    rows = accuracy_rows(judged.scores)
+    rows = rows[(rows["workload"] == rows["workload"].iloc[0]) & rows["method"].isin(methods)]
+    panels = [
+        alt.layer(accuracy(methods, legend=True), data=part.round(6)).properties(
+            width=300, height=230, title=f"learning rate {rate:g}"
+        )
+        for rate, part in rows.groupby("learning_rate")
+    ]
+    return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
+
+
+def duel_svg(judged: Judged, duel: Duel) -> str:
+    """The duel on its first workload as a heat map with a symbol in every square."""
+    grid = duel_grids(judged, duel)[0]
+    rows = pd.DataFrame(
+        [
+            {"rate": f"{rate:g}", "sparsity": f"{100 * s:g} %", "kind": q.kind, "text": f"{q.symbol} {q.number}"}
+            for (rate, s), q in grid.squares.items()
+        ]
+    )
+    there = [kind for kind in DUEL_SYMBOLS if kind in set(rows["kind"])]
+    said = {"a": f"▲ {duel.a} ahead", "b": f"▼ {duel.b} ahead", "a-small": f"△ {duel.a}, within the tolerance"}
+    said |= {"b-small": f"▽ {duel.b}, within the tolerance", "tie": "= tie", "undecided": "? undecided"}
+    said |= {"collapsed": "∅ both collapsed", "pending": "… pending"}
+    rows = rows.assign(outcome=rows["kind"].map(said))
+    colour = alt.Scale(domain=[said[kind] for kind in there], range=[KINDS[kind] for kind in there])
+    sparsities = [f"{100 * s:g} %" for s in grid.sparsities]
+    base = alt.Chart(rows).encode(
+        alt.X("sparsity:N", sort=sparsities, title="sparsity", axis=alt.Axis(labelAngle=0, orient="top")),
+        alt.Y("rate:N", sort=[f"{r:g}" for r in grid.rates], title="learning rate"),
+    )
+    boxes = base.mark_rect(stroke="white", strokeWidth=3, cornerRadius=5).encode(
+        alt.Color("outcome:N", scale=colour, legend=alt.Legend(title=None, orient="bottom", columns=3, labelLimit=260))
+    )
+    text = base.mark_text(fontSize=14).encode(alt.Text("text:N"))
+    return _svg(alt.layer(boxes, text).properties(width=alt.Step(96), height=alt.Step(46)))
+
+
+def _svg(chart: Any) -> str:
+    import vl_convert
+
+    chart = chart.configure(font=FONT, background="white").configure_view(stroke=None)
+    chart = chart.configure_axis(grid=True, gridColor="#eeeeee", labelFontSize=12, titleFontSize=12)
+    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(labelFontSize=12).to_json())
+    return svg

@@ -1,0 +1,109 @@
+"""Duels and verdicts as squares: a symbol, a number and a sentence for every rate and sparsity.
+
+A tie that was shown and what was not decided never share a symbol, and no symbol differs from another in colour alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lthbench.board.judged import Duel, Judged
+from lthbench.board.page import cell_words, rows_of
+from lthbench.scoring import words
+from lthbench.scoring.contrast import BOTH
+from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY
+from lthbench.scoring.winning import FAILS, HOLDS
+
+DUEL_SYMBOLS = {
+    "a": "▲",
+    "a-small": "△",
+    "b": "▼",
+    "b-small": "▽",
+    "tie": "=",
+    "undecided": "?",
+    "collapsed": "∅",
+    "pending": "…",
+}
+VERDICT_SYMBOLS = {"jackpot": "★", "secondary": "☆", "neither": "✕", "trivial": "–", "open": "?", "pending": "…"}
+WINNING_SYMBOLS = {"holds": "●", "fails": "○", "open": "?", "pending": "…"}
+
+
+@dataclass(frozen=True)
+class Square:
+    """One cell. `kind` names its symbol and its style."""
+
+    kind: str
+    symbol: str
+    number: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The squares of a workload by (learning rate, sparsity)."""
+
+    workload: str
+    rates: list[float]
+    sparsities: list[float]
+    squares: dict[tuple[float, float], Square]
+
+
+def duel_grids(judged: Judged, duel: Duel) -> list[Grid]:
+    """A grid a workload; the number is the difference a - b in pp."""
+    return _laid_out(duel.cells, lambda row: _duel_square(judged, duel, row))
+
+
+def verdict_grids(judged: Judged, ticket: str, reading: str) -> list[Grid]:
+    """A grid a workload; the number is how many seeds would decide what is open."""
+    table = judged.verdicts(ticket)
+    return _laid_out(table[table["reading"] == reading], lambda row: _verdict_square(judged, row))
+
+
+def winning_grids(judged: Judged, ticket: str) -> list[Grid]:
+    """A grid a workload; the number is the gap to re-initialised weights in pp."""
+    return _laid_out(judged.winning(ticket), _winning_square)
+
+
+def _laid_out(table: pd.DataFrame, square: Callable[[Any], Square]) -> list[Grid]:
+    grids = []
+    for workload, rows in table.groupby("workload", sort=True):
+        squares = {(row["learning_rate"], row["sparsity"]): square(row) for row in rows_of(rows)}
+        rates, sparsities = (sorted(rows[axis].unique().tolist()) for axis in ("learning_rate", "sparsity"))
+        grids.append(Grid(str(workload), rates, sparsities, squares))
+    return grids
+
+
+def _duel_square(judged: Judged, duel: Duel, row: Any) -> Square:
+    side = {duel.a: "a", duel.b: "b"}.get(row["outcome"], row["outcome"])
+    kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
+    means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
+    found = f" {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
+    return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), means + cell_words(judged, row, duel) + "." + found)
+
+
+def _verdict_square(judged: Judged, row: Any) -> Square:
+    kinds = {JACKPOT: "jackpot", SECONDARY: "secondary", NEITHER: "neither", "pending": "pending"}
+    kind = "trivial" if row["failed"] == "1" else kinds.get(row["verdict"], "open")
+    seeds = f"{row['seeds_needed']:.0f}" if math.isfinite(row["seeds_needed"]) else ">100"
+    said = words.verdict_words(row, judged.meta[row["workload"]].tolerance, judged.ticket_rules)
+    number = seeds if kind == "open" and not math.isnan(row["seeds_needed"]) else ""
+    return Square(kind, VERDICT_SYMBOLS[kind], number, f"{said}. By point estimates: {row['paper_rule']}.")
+
+
+def _winning_square(row: Any) -> Square:
+    kind = {HOLDS: "holds", FAILS: "fails", "pending": "pending"}.get(row["winning"], "open")
+    gaps = f"{_signed(row['gap_dense'])} pp against dense, {_signed(row['gap_reinit'])} pp against re-initialised"
+    return Square(kind, WINNING_SYMBOLS[kind], _signed(row["gap_reinit"]), f"winning property {row['winning']}: {gaps}.")
+
+
+def _percent(value: float) -> str:
+    return "collapsed" if math.isnan(value) else f"{value:.1f} %"
+
+
+def _signed(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:+.{1 if abs(value) >= 1 else 2}f}".replace("-", "−")

@@ -1,0 +1,69 @@
+"""Tables as compact JSON for a page: columns, strings by code, constants once."""
+
+import json
+import math
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
+from lthbench.runs.results import Results
+
+RUN_COLUMNS = ["method", "workload", "learning_rate", "sparsity", "seed", "status", "reason", "accuracy"]
+RUN_COLUMNS += ["validation_accuracy", "train_accuracy", "n_test", "removed", "prunable", "parameters_total"]
+RUN_COLUMNS += ["multiplications", "speed_up", "collapsed_layers", "epochs", "charged_train", "charged_score"]
+RUN_COLUMNS += ["charged_validate", "apart", "budget", "epochs_computed", "epochs_reused", "seconds", "pipeline"]
+RUN_COLUMNS += ["parameters", "version", "source", "ticket", "weights", "started", "host", "device", "torch"]
+
+
+def columns(table: pd.DataFrame) -> dict[str, Any]:
+    """A table by column: numbers, or {names, codes}, or {all} where every row has the same."""
+    return {"rows": len(table)} | {str(name): _column(table[name]) for name in table}
+
+
+def _column(values: pd.Series) -> Any:
+    plain = [None if v is None or (isinstance(v, float) and math.isnan(v)) else v for v in values.tolist()]
+    if plain and all(v == plain[0] for v in plain):
+        return {"all": _short(plain[0])}
+    if any(isinstance(v, str) for v in plain):
+        names = list(dict.fromkeys(plain))
+        codes = {name: i for i, name in enumerate(names)}
+        return {"names": names, "codes": [codes[v] for v in plain]}
+    return [_short(v) for v in plain]
+
+
+def _short(value: Any) -> Any:
+    """Six digits are more than a page shows; whole numbers without a point."""
+    if not isinstance(value, float):
+        return value
+    return None if not math.isfinite(value) else int(value) if value.is_integer() else float(f"{value:.6g}")
+
+
+def runs(results: Results) -> dict[str, Any]:
+    """The runs of a page, failed ones too."""
+    return columns(results.runs[RUN_COLUMNS])
+
+
+def layers(results: Results) -> dict[str, Any]:
+    """Removed weights by layer: `layouts` are the distinct (names, sizes), `of` and `removed` follow the runs."""
+    layouts: dict[tuple[Any, ...], int] = {}
+    of: list[int | None] = [None] * len(results.runs)
+    removed: list[list[int]] = [[] for _ in of]
+    table = results.layers
+    starts = [0, *(table["run"].to_numpy().searchsorted(range(1, len(of) + 1)).tolist())]
+    names, sizes, gone = (table[column].tolist() for column in ("layer", "size", "removed"))
+    for run in range(len(of)):
+        part = slice(starts[run], starts[run + 1])
+        if part.start < part.stop:
+            layout = (tuple(names[part]), tuple(sizes[part]))
+            of[run] = layouts.setdefault(layout, len(layouts))
+            removed[run] = gone[part]
+    return {"layouts": [{"names": n, "sizes": s} for n, s in layouts], "of": of, "removed": removed}
+
+
+def embedded(content: Any) -> Markup:
+    """JSON that is safe inside a script element, whatever a submitter wrote."""
+    dumps = partial(json.dumps, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return htmlsafe_json_dumps(content, dumps=dumps)
