@@ -6,7 +6,7 @@ import sys
 import click
 
 from lthbench import __version__
-from lthbench.commands import boards, data, methods, store, suites
+from lthbench.commands import boards, data, methods, store, submissions, suites
 from lthbench.commands.shared import Commands
 
 
@@ -32,6 +32,8 @@ for _command in (
     boards.board,
     methods.new,
     methods.check,
+    submissions.submit,
+    submissions.verify,
     data.data_,
     store.store_,
 ):

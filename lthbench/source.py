@@ -14,7 +14,7 @@ _parsing = threading.Lock()
 
 def digest(path: Path) -> str:
     """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
-    return _digest(path.read_text())
+    return digest_of(path.read_text())
 
 
 def parsed(text: str, mode: str = "exec") -> ast.AST:
@@ -24,10 +24,11 @@ def parsed(text: str, mode: str = "exec") -> ast.AST:
 
 
 @lru_cache(maxsize=1024)
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """The same of a text."""
     try:
         return keys.key("source", [line for line in _code(text) if line])
-    except (SyntaxError, tokenize.TokenError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
         return keys.key("source", text)
 
 

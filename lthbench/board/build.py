@@ -98,6 +98,8 @@ def _site(judged: dict[str, Judged], folder: Path, results: Path) -> None:
 
     for name, one in judged.items():
         levels = levels_in(results / name if (results / name).is_dir() else results)
-        write_whole(folder / f"{name}.html", site.suite_page(one, levels, home="index.html" if len(judged) > 1 else "").encode())
+        write_whole(
+            folder / f"{name}.html", site.suite_page(one, levels, home="index.html" if len(judged) > 1 else "").encode()
+        )
     if len(judged) > 1:
         write_whole(folder / "index.html", site.index_page(judged).encode())

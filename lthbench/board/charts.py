@@ -68,7 +68,9 @@ def ranks(ranking: pd.DataFrame) -> alt.LayerChart:
     tip += [alt.Tooltip("rank_high:Q", title="to"), alt.Tooltip("letter:N", title="group")]
     tip += [alt.Tooltip("mean_place:Q", format=".2f", title="mean place")]
     axis = alt.Axis(tickMinStep=1, format="d", orient="top")
-    base = alt.Chart(rows).encode(alt.Y("method:N", sort=rows["method"].tolist(), title=None, axis=alt.Axis(labelLimit=180)))
+    base = alt.Chart(rows).encode(
+        alt.Y("method:N", sort=rows["method"].tolist(), title=None, axis=alt.Axis(labelLimit=180))
+    )
     bounds = base.mark_rule(strokeWidth=5, opacity=0.35, color=COLOURS[0]).encode(
         alt.X("rank_low:Q", title="rank", axis=axis, scale=alt.Scale(zero=False, padding=14)),
         alt.X2("rank_high:Q"),
@@ -86,13 +88,17 @@ def correlations(rows: pd.DataFrame) -> alt.LayerChart:
     tip = [alt.Tooltip(f"{name}:N") for name in ("method", "reference", "learning_rate", "sparsity")]
     tip += [alt.Tooltip("p:Q"), alt.Tooltip("value:Q", format=".3f", title="R_p"), alt.Tooltip("n:Q", title="runs")]
     x = alt.X("p:Q", title="p, share of the largest weights")
-    lines = alt.Chart(rows).mark_line(point=True).encode(
-        x,
-        alt.Y("value:Q", title="R_p"),
-        alt.Color("method:N", legend=alt.Legend(title=None, orient="top", columns=3)),
-        alt.StrokeDash("reference:N", legend=alt.Legend(title=None, orient="top")),
-        detail=["learning_rate:N", "sparsity:N"],
-        tooltip=tip,
+    lines = (
+        alt.Chart(rows)
+        .mark_line(point=True)
+        .encode(
+            x,
+            alt.Y("value:Q", title="R_p"),
+            alt.Color("method:N", legend=alt.Legend(title=None, orient="top", columns=3)),
+            alt.StrokeDash("reference:N", legend=alt.Legend(title=None, orient="top")),
+            detail=["learning_rate:N", "sparsity:N"],
+            tooltip=tip,
+        )
     )
     ends = pd.DataFrame({"p": [0.0, 1.0]})[lambda t: t["p"] <= rows["p"].max()]
     chance = pd.concat([ends, pd.DataFrame({"p": [rows["p"].max()]})]).drop_duplicates().assign(value=lambda t: t["p"])

@@ -81,7 +81,9 @@ def _duel_square(judged: Judged, duel: Duel, row: Any) -> Square:
     kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
     found = f" {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
-    return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), means + cell_words(judged, row, duel) + "." + found)
+    return Square(
+        kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), means + cell_words(judged, row, duel) + "." + found
+    )
 
 
 def _verdict_square(judged: Judged, row: Any) -> Square:
@@ -96,7 +98,9 @@ def _verdict_square(judged: Judged, row: Any) -> Square:
 def _winning_square(row: Any) -> Square:
     kind = {HOLDS: "holds", FAILS: "fails", "pending": "pending"}.get(row["winning"], "open")
     gaps = f"{_signed(row['gap_dense'])} pp against dense, {_signed(row['gap_reinit'])} pp against re-initialised"
-    return Square(kind, WINNING_SYMBOLS[kind], _signed(row["gap_reinit"]), f"winning property {row['winning']}: {gaps}.")
+    return Square(
+        kind, WINNING_SYMBOLS[kind], _signed(row["gap_reinit"]), f"winning property {row['winning']}: {gaps}."
+    )
 
 
 def _percent(value: float) -> str:

@@ -6,7 +6,7 @@ covered on each trajectory, and every distinct scoring or validation pass.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lthbench.errors import OverBudget
 from lthbench.training.recipe import Clock
@@ -31,7 +31,7 @@ class Ledger:
     @property
     def spent(self) -> int:
         """Examples that count against the budget."""
-        return self.charged["train"] + max(0, self.charged["score"] + self.charged["validate"] - self.size)
+        return spent(self.charged, self.size)
 
     @property
     def total(self) -> int:
@@ -90,6 +90,11 @@ class Ledger:
                 f"over budget: {what} would bring the charge to {over / self.size:.6g} epochs, the budget is "
                 f"{self.limit / self.size:.6g}; train less, or stop at run.left"
             )
+
+
+def spent(charged: Mapping[str, int], size: int) -> int:
+    """Examples that count against the budget: all training, and what scoring and validation take beyond one epoch."""
+    return charged["train"] + max(0, charged["score"] + charged["validate"] - size)
 
 
 def _without(interval: Interval, covered: list[Interval]) -> list[Interval]:
