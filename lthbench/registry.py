@@ -61,6 +61,11 @@ class Method:
         return {p.name: p.default for p in own} | dict(self.parameters)
 
     @property
+    def file(self) -> Path:
+        """Where it was written; what a decorator wraps counts, not the decorator."""
+        return _file(self.function)
+
+    @property
     def about(self) -> str:
         """The first line of the function's docstring, else of its file's."""
         module = sys.modules.get(self.function.__module__)
@@ -109,9 +114,9 @@ def method(
         if track not in get_args(Track):
             raise InputError(unknown("track", track, get_args(Track)))
         file, known = _file(function), METHODS.get(name)
-        if known and (_file(known.function) != file or known.function.__module__ == function.__module__):
-            raise InputError(f"method {name!r} is in {_file(known.function)} already; choose another name")
-        entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(Path(file)))
+        if known and (known.file != file or known.function.__module__ == function.__module__):
+            raise InputError(f"method {name!r} is in {known.file} already; choose another name")
+        entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(file))
         for parameter, default in entered.defaults.items():
             if default is not inspect.Parameter.empty and not isinstance(default, None | bool | int | float | str):
                 raise InputError(f"method {name!r}: {parameter} = {default!r} is not a number, a text or None")
@@ -121,9 +126,8 @@ def method(
     return enter
 
 
-def _file(function: Callable[..., Any]) -> str:
-    """Where a method was written; what a decorator wraps counts, not the decorator."""
-    return inspect.getfile(inspect.unwrap(function))
+def _file(function: Callable[..., Any]) -> Path:
+    return Path(inspect.getfile(inspect.unwrap(function)))
 
 
 def load(path: Path) -> str:

@@ -121,7 +121,8 @@ class Worker:
                 predictions = answers.to(torch.int16).cpu()
         there = state.weight_mask
         note = {"right": right, "loss": loss, "finite": state.finite, "weights": digest(state.weights | state.buffers)}
-        note |= {"layers": Mask(state.mask).layers, "ticket": Mask(state.mask).digest}
+        counted = {name: keep | state.params[name].ne(0) for name, keep in state.mask.items()}
+        note |= {"layers": Mask(counted).layers, "ticket": Mask(state.mask).digest}
         note |= {"multiplications": multiplications(operation.source.model, there)}
         note |= {"correlation": {name: self._correlation(state, other) for name, other in operation.others}}
         note |= {"compact": compact_cost(operation.source.model, module)}

@@ -15,6 +15,7 @@ from lthbench.registry import Method
 from lthbench.runs.job import Job
 from lthbench.runs.plan import PlannedRun
 from lthbench.runs.records import Result
+from lthbench.submission.peeking import private, watched
 from lthbench.suite import Suite
 
 
@@ -30,14 +31,20 @@ class Finding:
 def check(method: str, data: Path | None = None, suite: str = "smoke", start: str = "spawn") -> list[Finding]:
     """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and look at what comes out.
 
-    The checks: it runs everywhere; exact sparsity; the charge equals the declared cost and what the plan said; two
-    executions are equal bit for bit; seeds differ; at sparsity 0 it gives what `at_zero` names.
+    The checks: it touches nothing that it was not given; it runs everywhere; exact sparsity; the charge equals the
+    declared cost and what the plan said; two executions are equal bit for bit; seeds differ; what it returns tells
+    classes apart; at sparsity 0 it gives what `at_zero` names.
     """
     small = _with_room(Suite.read(suite), method)
-    job = Job.make(small, [method], data, only=True, device="cpu")
-    first, second = _results(job, start), _results(job, start)
+    with watched() as touched:
+        job = Job.make(small, [method], data, only=True, device="cpu")
+        first, second = _results(job, start), _results(job, start)
     failed = [r for r in first if r.status != "ok"]
-    findings = [_header(job.methods[0]), _finding("runs everywhere", _reasons(failed), f"{len(first)} runs")]
+    findings = [
+        _header(job.methods[0]),
+        _finding("no peeking", [*private(job.methods[0].file), *touched], "uses what it is given"),
+        _finding("runs everywhere", _reasons(failed), f"{len(first)} runs"),
+    ]
     if not all(finding.passed for finding in findings):
         return findings
     findings += [
@@ -46,6 +53,7 @@ def check(method: str, data: Path | None = None, suite: str = "smoke", start: st
         _finding("plan equals run", _plan(job.plan.runs, first), _plan_note(job.plan.runs)),
         _finding("deterministic", _differences(first, second), "two executions, the same bits"),
         _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
+        _learns(first),
     ]
     if job.methods[0].at_zero:
         findings.append(_at_zero(small, job.methods[0], method, data, start))
@@ -142,6 +150,13 @@ def _same_seeds(results: list[Result]) -> Iterator[str]:
         if name in seen:
             yield f"{_where(r)}: the same weights as seed {seen[name]}"
         seen[name] = r.seed
+
+
+def _learns(results: list[Result]) -> Finding:
+    """The best run has to be right on the training examples more often than chance, by half of it."""
+    best = max(r.train.percent for r in results if r.train)
+    chance = 100 / results[0].classes
+    return Finding("learns", best > 1.5 * chance, f"right on {best:.3g} % of the training examples at best")
 
 
 def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None, start: str) -> Finding:
