@@ -36,6 +36,7 @@ from lthbench.training.probes import (
 )
 from lthbench.training.recipe import Recipe, Steps
 from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Live, Movement, RigL, Rule
+from lthbench.training.slimming import Slimming
 
 __all__ = [
     "ADMM",
@@ -73,6 +74,7 @@ __all__ = [
     "Run",
     "Scores",
     "Sensitivity",
+    "Slimming",
     "Steps",
     "SynFlowScores",
     "Tensors",

@@ -36,6 +36,7 @@ class Method:
 
     `cost`: epochs of training, a formula in T, n and its own parameters, "<=" in front where it depends on the data.
     `control_of`: the method that it is a control of. `at_zero`: the method whose result it must give at sparsity 0.
+    `suite`: what `lthbench check` tries it on, where the perceptron of `smoke` has not what it needs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Method:
     control_of: str | None
     at_zero: str | None
     source: str  # a digest of the code of its file, as it was loaded
+    suite: str = "smoke"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -107,6 +109,7 @@ def method(
     cite: str = "",
     control_of: str | None = None,
     at_zero: str | None = None,
+    suite: str = "smoke",
 ) -> Callable[[M], M]:
     """Enter a function `Run -> Network` into the registry. See Method for the arguments; a name taken already raises."""
 
@@ -116,7 +119,7 @@ def method(
         file, known = _file(function), METHODS.get(name)
         if known and (known.file != file or known.function.__module__ == function.__module__):
             raise InputError(f"method {name!r} is in {known.file} already; choose another name")
-        entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(file))
+        entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(file), suite)
         for parameter, default in entered.defaults.items():
             if default is not inspect.Parameter.empty and not isinstance(default, None | bool | int | float | str):
                 raise InputError(f"method {name!r}: {parameter} = {default!r} is not a number, a text or None")

@@ -10,6 +10,7 @@ from torch import Size, Tensor
 from lthbench.errors import MethodError, unknown
 from lthbench.models import Model
 from lthbench.models.channels import Channels, Slice, channels
+from lthbench.pruning.mask import Mask
 from lthbench.pruning.tensors import Tensors
 
 
@@ -77,6 +78,11 @@ class Units:
             ).all(0)
             for group in self.groups
         }
+
+    def distance(self, one: Mask, other: Mask) -> float:
+        """The share of units that one mask removes whole and the other does not."""
+        pairs = zip(self.gone(one.tensors).values(), self.gone(other.tensors).values(), strict=True)
+        return sum(int((a != b).sum()) for a, b in pairs) / sum(self.sizes.values())
 
     def without(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> dict[str, Size]:
         """The shapes of parameters and buffers when so many units of each group are taken out."""

@@ -28,14 +28,15 @@ class Finding:
     found: str
 
 
-def check(method: str, data: Path | None = None, suite: str = "smoke", start: str = "spawn") -> list[Finding]:
+def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "spawn") -> list[Finding]:
     """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and look at what comes out.
 
-    The checks: it touches nothing that it was not given; it runs everywhere; exact sparsity; the charge equals the
-    declared cost and what the plan said; two executions are equal bit for bit; seeds differ; what it returns tells
-    classes apart; at sparsity 0 it gives what `at_zero` names.
+    The suite is the one that the method names, unless another is given. The checks: it touches nothing that it was not
+    given; it runs everywhere; exact sparsity; the charge equals the declared cost and what the plan said; two executions
+    are equal bit for bit; seeds differ; what it returns tells classes apart; at sparsity 0 it gives what `at_zero` names.
     """
-    small = _with_room(Suite.read(suite), method)
+    registry.load_all()
+    small = _with_room(Suite.read(suite or registry.find(method).suite), method)
     with watched() as touched:
         job = Job.make(small, [method], data, only=True, device="cpu")
         first, second = _results(job, start), _results(job, start)

@@ -1,0 +1,14 @@
+"""Remove the channels whose filter has the smallest L2 norm, and train once more by the full schedule.
+
+Li et al., ICLR 2017, arXiv:1608.08710, who take the L1 norm (and find L2 alike) and fine-tune at the last rate. A filter's
+norm grows with its size: `global` compares layers of other widths by it, `uniform` does not. Cost: 2T epochs.
+"""
+
+from lthbench import Network, Run, method
+
+
+@method("channels-l2", cost="2T", at_zero="dense-twice", cite="Li et al., ICLR 2017, arXiv:1608.08710")
+def channels_l2(run: Run) -> Network:
+    dense = run.train(run.init())
+    norm = dense.units.sum({name: w.square() for name, w in dense.prunable.items()})
+    return run.train(dense.masked(run.select(norm, units=dense.units)).at(0))
