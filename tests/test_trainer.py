@@ -105,6 +105,21 @@ class HardenedBySetMask(Rule):
         s.set_mask(s.select({n: s.params[n].abs() for n in s.prunable}, 0.5))
 
 
+@dataclass(frozen=True)
+class Pushing(Rule):
+    """Moves a weight, its momentum and a mask, in place or by other tensors."""
+
+    in_place: bool
+    every: int = 2
+
+    def after_step(self, s: Live) -> None:
+        name = "out.weight"
+        for part, other in ((s.params, s.params[name] + 0.1), (s.momentum, s.momentum[name] / 2)):
+            part[name] = part[name].copy_(other) if self.in_place else other
+        mask = s.params[name] > -0.5
+        s.mask[name] = s.mask[name].copy_(mask) if self.in_place else mask
+
+
 def half_mask(t: Trajectory, seed: int = 0) -> dict[str, Tensor]:
     g = Generator().manual_seed(seed)
     return {n: torch.rand(shape, generator=g) < 0.5 for n, shape in t.model.prunable_shapes.items()}
@@ -552,6 +567,12 @@ def test_gradients_that_a_rule_sees_are_dense() -> None:
     trainer = Trainer(t, masked(begin(t), half_mask(t)), 0, feed())
     trainer.run([1], lambda *_: None)
     assert all(trainer.live.grads[n][~m].ne(0).any() for n, m in trainer.live.mask.items())
+
+
+def test_tensors_that_a_rule_puts_in_place_of_others_are_trained() -> None:
+    one, other = (trained(trajectory(rule=Pushing(in_place))) for in_place in (True, False))
+    assert bits(one) == bits(other)
+    assert not one.mask["out.weight"].all()
 
 
 def test_a_training_that_diverges_is_not_hidden() -> None:

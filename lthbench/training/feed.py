@@ -24,7 +24,7 @@ from lthbench.training.recipe import Clock, Recipe
 class Feed:
     """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step)."""
 
-    resident = True
+    resident = True  # a batch is on the device without the host
 
     def __init__(self, examples: Examples, manifest: Manifest, device: torch.device):
         self._raw, self._manifest, self.device = examples, manifest, device

@@ -4,6 +4,8 @@ Nothing in it looks at a value or waits for the device, and what it changes it c
 serves every step of a training, and a CUDA graph can hold it.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,16 +23,12 @@ class Step:
     """
 
     def __init__(self, trajectory: Trajectory, module: nn.Module, live: Live):
-        self.recipe, self.module, self.live, self.seen = trajectory.recipe, module, live, live
+        self.recipe, self.module, self.live = trajectory.recipe, module, live
+        self.seen: Any = live
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(live).items()}
         self._penalised, self._own_weights = (overrides(trajectory.rule, hook) for hook in ("penalty", "weights"))
         self.factors = {} if self._own_weights else self._factors()
-
-    @property
-    def has_hooks(self) -> bool:
-        """Whether a rule has a say in every step."""
-        return self._penalised or self._own_weights
 
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
         """One step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""

@@ -65,6 +65,7 @@ class Trainer:
 
     def snapshot(self) -> State:
         """The state at this step, in memory of its own, on the CPU."""
+        self._wait()
         with self._alone():
             state = self._copy(self.live)
             if not overrides(self.trajectory.rule, "finish"):
@@ -81,7 +82,8 @@ class Trainer:
         """The rest of the epoch that the training stands in, or as much of it as there is before the last stop."""
         trajectory, clock = self.trajectory, self.trajectory.clock
         epoch, offset = divmod(self.live.step, clock.steps_per_epoch)
-        batches = self.feed.epoch(clock, self.recipe, trajectory.seed, trajectory.order, epoch)[offset:]
+        with self._alone():
+            batches = self.feed.epoch(clock, self.recipe, trajectory.seed, trajectory.order, epoch)[offset:]
         while batches and self.live.step < stops[-1]:
             count = min(stop for stop in stops if stop > self.live.step) - self.live.step
             self._train(batches[:count])
@@ -96,14 +98,18 @@ class Trainer:
                 if self.draws:
                     torch.manual_seed(keys.seed("module", self.trajectory.seed, self.trajectory.order, self.live.step))
                 self.step(*self._batch(index), self.rates[self.live.step])
-                self._after_step()
+                if self._looks:
+                    self._look()
                 self.live.step += 1
 
-    def _after_step(self) -> None:
+    @property
+    def _looks(self) -> bool:
+        """Whether the rule looks in after this step."""
+        return bool(self.rule.every) and (self.live.step + 1) % self.rule.every == 0
+
+    def _look(self) -> None:
         """The rule's look between two steps. The tensors that it put in place of others go where the step finds them."""
         live = self.live
-        if not self.rule.every or (live.step + 1) % self.rule.every:
-            return
         with torch.no_grad():
             self.rule.after_step(live)
             for part, own in self._own.items():
@@ -111,7 +117,7 @@ class Trainer:
                 for name, t in own.items():
                     if name in now and now[name] is not t and now[name].shape == t.shape:
                         now[name] = t.copy_(now[name])
-            live.state = mapped(Tensor.contiguous, live.state)
+            live.state.update(mapped(Tensor.contiguous, live.state))
             self.step.remask()
 
     def _done(self) -> bool:
@@ -119,6 +125,7 @@ class Trainer:
         at_epoch_end = self.live.step > self.trajectory.first and self.live.step % self.live.steps_per_epoch == 0
         if not at_epoch_end or not overrides(self.trajectory.rule, "done"):
             return False
+        self._wait()
         with self._alone(), torch.no_grad():
             return self.rule.done(self.live)
 
@@ -132,6 +139,12 @@ class Trainer:
     def _alone(self) -> AbstractContextManager[object]:
         """In a turn."""
         return self.turn()
+
+    def _wait(self) -> None:
+        """Before somebody looks at the training, and outside of a turn: until all its steps are done. Here they are."""
+
+    def prepare(self) -> None:
+        """What takes long or much memory before the first step. Here nothing."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self.feed.batch(index)
