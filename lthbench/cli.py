@@ -6,7 +6,7 @@ import sys
 import click
 
 from lthbench import __version__
-from lthbench.commands import boards, data, methods, store, submissions, suites
+from lthbench.commands import bench, boards, data, methods, store, submissions, suites
 from lthbench.commands.shared import Commands
 
 
@@ -27,6 +27,7 @@ for _command in (
     suites.plan,
     suites.run,
     suites.status,
+    bench.bench,
     boards.score,
     boards.duel,
     boards.board,

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from lthbench import console, registry, suite
+from lthbench.bench.estimate import Estimate, estimate
+from lthbench.bench.measurement import Measurement, kept
 from lthbench.data import default_folder, overview
 from lthbench.models import FAMILIES
 from lthbench.runs import records
 from lthbench.runs.job import Job
 from lthbench.runs.plan import PlannedRun, order
+from lthbench.training import numerics
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
 
@@ -75,6 +78,25 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
         "peak_in_store": console.size(plan.peak()),
     }
     return rows, ["method", "runs", "operations", "epochs charged", "note"], summary
+
+
+def hours_rows(job: Job, gpus: int, price: float | None) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
+    """A row a workload, the columns' names, and the sums: hours on `gpus` devices, money at `price` an hour of each."""
+    found = kept(job.home.folder, numerics.build(job.device)["kind"])
+    estimates = [_estimate(job, workload, epochs, found) for workload, epochs in job.plan.epochs().items()]
+    rows = [(e.workload, round(e.epochs, 6), None if e.hours is None else e.hours / gpus, e.basis) for e in estimates]
+    known = [e.hours for e in estimates if e.hours is not None]
+    hours = sum(known) if len(known) == len(estimates) else None
+    summary: dict[str, Any] = {"hours": None if hours is None else round(hours / gpus, 3)}
+    if price is not None:
+        summary["price"] = None if hours is None else round(hours * price, 2)
+    return rows, ["workload", "epochs computed", "hours", "by"], summary
+
+
+def _estimate(job: Job, workload: suite.Workload, epochs: float, found: list[Measurement]) -> Estimate:
+    manifest = job.manifests[workload.dataset]
+    model, size = workload.build(manifest.shape, manifest.classes), manifest.sizes["train"] - job.suite.validation
+    return estimate(job.suite, workload, model, size, epochs, found)
 
 
 def _plan_row(label: str, runs: list[PlannedRun]) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ LEVELS = [
     {"pruning", "training"},
     {"suite", "registry", "at_init"},
     {"runs"},
-    {"scoring"},
+    {"scoring", "bench"},
     {"board", "submission", "console", "listing"},
     {"commands"},
     {"cli"},

@@ -28,22 +28,34 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @job_options
+@click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="Devices that share the work.")
+@click.option("--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Of one device: says the money.")
 @JSON
-def plan(suite: str, as_json: bool, **options: Any) -> None:
-    """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk.
+def plan(suite: str, gpus: int, price: float | None, as_json: bool, **options: Any) -> None:
+    """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
+
+    Hours are of the trainings alone, and come from what lthbench bench has measured on this machine.
 
     \b
     lthbench plan suites/digits.toml
+    lthbench plan cifar10 --gpus 8 --price-per-hour 2.5
     """
-    from lthbench.listing import plan_rows
+    from lthbench.listing import hours_rows, plan_rows
 
-    rows, headers, summary = plan_rows(_job(suite, planning=True, **options))
+    job = _job(suite, planning=True, **options)
+    rows, headers, summary = plan_rows(job)
+    times, columns, sums = hours_rows(job, gpus, price)
     if as_json:
-        click.echo(json.dumps(summary | {"methods": [dict(zip(headers, row, strict=True)) for row in rows]}))
+        tables = {"methods": (rows, headers), "workloads": (times, columns)}
+        listed = {what: [dict(zip(names, row, strict=True)) for row in them] for what, (them, names) in tables.items()}
+        click.echo(json.dumps(summary | sums | listed))
         return
     print_rows(rows, headers, False)
-    for name, value in summary.items():
-        click.echo(f"{name.replace('_', ' '):>20}  {value}")
+    click.echo()
+    print_rows(times, columns, False)
+    click.echo()
+    for name, value in (summary | sums).items():
+        click.echo(f"{name.replace('_', ' '):>20}  {'unknown' if value is None else value}")
 
 
 @click.command()

@@ -25,6 +25,22 @@ def multiplications(model: Model, mask: Mapping[str, Tensor]) -> tuple[int, int]
     return dense - removed, dense
 
 
+def activations(model: Model) -> int:
+    """Numbers that the linear and convolution layers put out for one image."""
+    count = 0
+
+    def add(layer: nn.Module, _: object, out: Tensor) -> None:
+        nonlocal count
+        count += out.numel()
+
+    module = model.module().eval()
+    for layer in module.modules():
+        if isinstance(layer, LAYERS):
+            layer.register_forward_hook(add)
+    module(torch.empty(1, *model.shape, device="meta"))
+    return count
+
+
 @lru_cache(maxsize=256)
 def uses(model: Model) -> Counter[str]:
     """How often each weight is multiplied in one forward pass."""

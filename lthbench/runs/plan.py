@@ -25,7 +25,7 @@ from lthbench.runs.guard import generators, restore
 from lthbench.runs.operations import Measure, Validate
 from lthbench.runs.run import Run
 from lthbench.runs.setting import Setting
-from lthbench.suite import Cell, Suite
+from lthbench.suite import Cell, Suite, Workload
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 
@@ -109,7 +109,15 @@ class Plan:
         covered: dict[str, set[tuple[int, int]]] = defaultdict(set)
         for step in self._trainings():
             covered[step.trajectory].add((step.start, step.stop))
-        return {trajectory: _union(spans) / self.epoch[trajectory] for trajectory, spans in covered.items()}
+        return {trajectory: union(spans) / self.epoch[trajectory] for trajectory, spans in covered.items()}
+
+    def epochs(self) -> dict[Workload, float]:
+        """Epochs that are trained on each workload when nothing is in the store."""
+        owner = {step.trajectory: run.cell.workload for run in self.runs for step in run.steps if step.kind == "train"}
+        sums = dict.fromkeys(owner.values(), 0.0)
+        for trajectory, epochs in self.trained.items():
+            sums[owner[trajectory]] += epochs
+        return sums
 
     def peak(self, live: int = 8) -> int:
         """Bytes of the states that lie in the store at once when the runs go in their order, `live` of them at a time."""
@@ -126,7 +134,7 @@ class Plan:
         return (step for run in self.runs for step in run.steps if step.kind == "train")
 
 
-def _union(spans: Iterable[tuple[int, int]]) -> int:
+def union(spans: Iterable[tuple[int, int]]) -> int:
     """How many steps lie in at least one of the spans."""
     steps = end = 0
     for start, stop in sorted(spans):

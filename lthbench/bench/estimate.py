@@ -1,0 +1,60 @@
+"""Hours and money of a plan, from what benches found on the device at hand."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lthbench.bench.measurement import Measurement
+from lthbench.models import Model
+from lthbench.models.cost import multiplications
+from lthbench.suite import Suite, Workload
+
+FAR = 20.0  # times the multiplications: beyond that, time no longer goes by them
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`hours` of one device for the trainings of a workload, None where nothing comparable was timed; `basis` says what was."""
+
+    workload: str
+    epochs: float
+    hours: float | None
+    basis: str
+
+
+def estimate(
+    suite: Suite, workload: Workload, model: Model, size: int, epochs: float, found: Sequence[Measurement]
+) -> Estimate:
+    """From a bench of the workload's model, else from the one nearest in multiplications, scaled by them.
+
+    `size`: images of an epoch. Evaluations, and what a training costs besides its steps, are not in it.
+    """
+    work = multiplications(model, {})[1]
+    close = [m for m in found if 1 / FAR < work / m.multiplications < FAR and m.precision == suite.precision]
+    nearest = min(
+        close,
+        key=lambda m: (not _same(m, model), m.batch != suite.recipe.batch, abs(math.log(m.multiplications / work))),
+        default=None,
+    )
+    if nearest is None:
+        return Estimate(workload.name, epochs, None, f"unknown; type: {_command(suite, workload)}")
+    scale = 1.0 if _same(nearest, model) else work / nearest.multiplications
+    hours = epochs * size * nearest.image * scale / 3600
+    return Estimate(workload.name, epochs, hours, _basis(nearest, scale, suite))
+
+
+def _same(found: Measurement, model: Model) -> bool:
+    return (found.model, found.stem, found.shape) == (model.name, model.stem, model.shape)
+
+
+def _basis(found: Measurement, scale: float, suite: Suite) -> str:
+    basis = f"bench of {found.workload}, {found.best.lanes} side by side"
+    if found.batch != suite.recipe.batch:
+        basis += f", at batch {found.batch}"
+    return basis if scale == 1 else f"{basis}, times {scale:.3g} for the multiplications"
+
+
+def _command(suite: Suite, workload: Workload) -> str:
+    stem = f" --stem {workload.stem}" if workload.stem else ""
+    batch = f" --batch {suite.recipe.batch}" if suite.recipe.batch != 128 else ""
+    return f"lthbench bench {workload.name} --precision {suite.precision}{stem}{batch}"

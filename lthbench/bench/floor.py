@@ -1,0 +1,39 @@
+"""The floor of a device: what its memory and its arithmetic allow, both measured on it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from lthbench.bench.clock import rounds
+from lthbench.models import Model
+from lthbench.models.cost import activations, multiplications
+from lthbench.training.numerics import precision
+
+PASSES = 11  # over each convolution's output in one step: forward, batch-norm, ReLU and back again
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+SIZES = {"cpu": (1 << 24, 1024), "cuda": (1 << 28, 8192)}  # bytes that are copied, side of the matrices
+
+
+@dataclass(frozen=True)
+class Floor:
+    """`bandwidth` in bytes a second, read and written; `rate` in operations a second, of matrix products."""
+
+    bandwidth: float
+    rate: float
+
+    def image(self, model: Model, name: str) -> float:
+        """Seconds that training on one image takes at least, in a precision: for memory, or for arithmetic."""
+        memory = PASSES * activations(model) * DTYPES[name].itemsize / self.bandwidth
+        arithmetic = 3 * 2 * multiplications(model, {})[1] / self.rate  # forward, and two products back
+        return max(memory, arithmetic)
+
+
+def measured(name: str, device: torch.device) -> Floor:
+    """The floor of a device in a precision, as the best of some rounds."""
+    size, side = SIZES.get(device.type, SIZES["cuda"])
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    matrix = torch.ones(side, side, dtype=DTYPES[name], device=device)
+    with precision("tf32" if name == "tf32" else "fp32", device):
+        times = rounds({"copy": lambda: target.copy_(source), "product": lambda: matrix @ matrix}, device, 7)
+    return Floor(2 * size / min(times["copy"]), 2 * side**3 / min(times["product"]))

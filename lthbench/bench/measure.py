@@ -1,0 +1,62 @@
+"""A bench: one workload, timed in every way, as one measurement."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+
+from lthbench.bench import floor, step, together
+from lthbench.bench.clock import ratio
+from lthbench.bench.measurement import Measurement, Speed
+from lthbench.bench.subject import Subject
+from lthbench.models.cost import multiplications
+from lthbench.training import numerics
+
+STEPS = {"cpu": (2, 10), "cuda": (50, 3000)}  # of a round in this process, of a training beside others
+ROUNDS = 5
+
+
+def measure(
+    name: str,
+    data: Path,
+    device: torch.device,
+    precision: str,
+    batch: int = 128,
+    stem: str = "",
+    lanes: Sequence[int] = (),
+    steps: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Measurement:
+    """Time a workload. `lanes`: how many trainings side by side, each in turn; `steps`: of each of those."""
+    short, long = STEPS.get(device.type, STEPS["cuda"])
+    with TemporaryDirectory(prefix="lthbench-bench-") as scratch, numerics.one_thread(device):
+        subject = Subject(name, stem, batch, precision, device, data, Path(scratch))
+        model, epoch = subject.model, subject.setting.size
+        say(f"the floor of {numerics.build(device)['kind']}")
+        bound = floor.measured(precision, device)
+        say(f"{step.OURS}, and the {step.PLAIN}")
+        times = step.side_by_side(subject, short, ROUNDS)
+        speeds = []
+        for count in lanes or default_lanes(device):
+            say(f"{count} side by side")
+            speeds.append(
+                Speed(lanes=count, epochs_per_second=together.epochs_per_second(subject, count, steps or long))
+            )
+        images = short * batch
+        return Measurement(
+            workload=name, stem=stem, shape=model.shape, batch=batch, precision=precision,
+            kind=numerics.build(device)["kind"], device=device.type, torch=torch.__version__,
+            epoch=epoch, multiplications=multiplications(model, {})[1],
+            bandwidth=bound.bandwidth, rate=bound.rate, floor=bound.image(model, precision) * epoch,
+            plain=median(times[step.PLAIN]) / images * epoch, ours=median(times[step.OURS]) / images * epoch,
+            ratio=ratio(times[step.OURS], times[step.PLAIN]), shares=step.shares(times), speeds=tuple(speeds),
+        )  # fmt: skip
+
+
+def default_lanes(device: torch.device) -> list[int]:
+    """1, 2, 4, … as far as 16 on a GPU, and as far as there are cores on a CPU."""
+    most = 16 if device.type == "cuda" else len(os.sched_getaffinity(0))
+    return [1 << k for k in range(most.bit_length())]

@@ -1,0 +1,40 @@
+"""The same training as anybody would write it in PyTorch: the yardstick of a bench."""
+
+from itertools import cycle
+
+import torch
+from torch import Generator, nn
+
+from lthbench.bench.subject import Subject
+from lthbench.training.augment import AUGMENTATIONS
+from lthbench.training.feed import Feed
+from lthbench.training.numerics import precision
+
+
+class Plain:
+    """nn.Module, torch.optim.SGD, zero_grad, backward, step; images lie on the device, no DataLoader in the way."""
+
+    def __init__(self, subject: Subject, feed: Feed):
+        self.feed, self.recipe, self.precision = feed, subject.setting.recipe, subject.precision
+        self.model = subject.model.build("cpu").to(feed.device).train()
+        self.loss = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            self.recipe.lr,
+            momentum=self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+        )
+        self.order = cycle(
+            torch.randperm(len(feed), generator=Generator().manual_seed(0)).split(self.recipe.batch)[:-1]
+        )
+        self.generator = Generator().manual_seed(0)
+
+    def train(self, steps: int) -> None:
+        for _ in range(steps):
+            images, labels = self.feed.batch(next(self.order))
+            images = AUGMENTATIONS[self.recipe.augment](images, self.generator)
+            self.optimizer.zero_grad()
+            with precision(self.precision, self.feed.device):
+                loss = self.loss(self.model(images), labels)
+            loss.backward()
+            self.optimizer.step()

@@ -1,0 +1,98 @@
+"""What is timed: trainings of one workload, asked for as a run asks for them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator
+
+from lthbench.data import DataHome, Examples, Manifest, prepare
+from lthbench.data.packed import pack
+from lthbench.errors import InputError
+from lthbench.models import Model
+from lthbench.runs.run import Run
+from lthbench.runs.setting import Setting
+from lthbench.suite import Suite, Workload
+from lthbench.training.recipe import Recipe
+from lthbench.training.trajectory import Trajectory
+
+SYNTHETIC = "synthetic"  # a data set of random images, drawn into a folder of its own when it is asked for
+SIZE = {"cpu": 4096, "cuda": 50_000}  # its training images
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A workload on a device: `name` is MODEL/DATASET, `scratch` a folder for random images."""
+
+    name: str
+    stem: str
+    batch: int
+    precision: str
+    device: torch.device
+    data: Path
+    scratch: Path
+
+    @cached_property
+    def home(self) -> DataHome:
+        """Where its data set is packed, which is seen to."""
+        if self._dataset != SYNTHETIC:
+            return DataHome(self.data)
+        pack(self.scratch / SYNTHETIC, SYNTHETIC, {"train": _noise(SIZE.get(self.device.type, 50_000))}, 10)
+        return DataHome(self.scratch)
+
+    @cached_property
+    def setting(self) -> Setting:
+        """A cell of a suite that holds nothing else."""
+        manifest: Manifest = prepare(self.home, self._dataset)
+        workload = Workload(model=self._model, dataset=self._dataset, stem=self.stem, prunable="all", tolerance=1.0)
+        recipe = Recipe(epochs=1000, batch=self.batch, lr=0.1, weight_decay=1e-4, augment="crop-flip")
+        rest: dict[str, Any] = {"methods": ("bench",), "learning_rates": (0.1,), "sparsities": (0.0,), "seeds": 16}
+        suite = Suite(name="bench", version="0.0", workload=(workload,), budget="none", validation=0,
+                      precision=self.precision, recipe=recipe, **rest)  # fmt: skip
+        return Setting(suite, suite.cells()[0], manifest)
+
+    @property
+    def model(self) -> Model:
+        return self.setting.model
+
+    def trajectory(self, order: int = 0) -> Trajectory:
+        """A training from initialisation; every `order` is another one."""
+        run = Run(self.setting, _Nobody())
+        trajectory = run.train(run.init(), order=order).trajectory
+        assert trajectory is not None
+        return trajectory
+
+    @property
+    def _model(self) -> str:
+        return self._parts[0]
+
+    @property
+    def _dataset(self) -> str:
+        return self._parts[1]
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        model, slash, dataset = self.name.partition("/")
+        if not (model and slash and dataset):
+            raise InputError(f"{self.name!r} is no workload; write MODEL/DATASET, such as resnet20/cifar10-jpeg")
+        return model, dataset
+
+
+class _Nobody:
+    """An engine that does nothing: what a run asks for is all that is wanted of it."""
+
+    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+        return stop
+
+    def _never(self, *_: Any) -> Any:
+        raise NotImplementedError("a bench only trains")
+
+    measure = validate = load = _never
+
+
+def _noise(count: int) -> Examples:
+    g = Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 32, 32, 3), generator=g, dtype=torch.uint8)
+    return Examples(images, torch.arange(count) % 10)

@@ -1,0 +1,68 @@
+"""`lthbench bench` from the command line to the hours of a plan, and what it trains."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from lthbench.bench.subject import Subject
+from lthbench.cli import main
+from lthbench.data import DataHome
+from lthbench.runs.plan import Plan, PlannedRun, Planner
+from lthbench.runs.run import Run
+
+CPU = torch.device("cpu")
+
+
+def lthbench(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def subject(scratch: Path, name: str, data: Path | None = None) -> Subject:
+    return Subject(name, "", 64, "fp32", CPU, data or scratch, scratch)
+
+
+def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path, data_folder: Path) -> None:
+    (tmp_path / "digits").symlink_to(data_folder / "digits")
+    words = ("mlp-32/digits", "--batch", 64, "--lanes", 2, "--steps", 4, "--data", tmp_path, "--device", "cpu")
+    done = lthbench("bench", *words)
+    assert done.exit_code == 0, done.output
+    assert "2 processes of one thread" in done.output and "plain PyTorch loop" in done.output
+    [path] = (tmp_path / ".bench").rglob("*.json")
+    found = json.loads(path.read_text())
+    assert found["epoch"] == 1297 and found["ratio"] > 0 and [s["lanes"] for s in found["speeds"]] == [2]
+
+    plan = ("plan", "smoke", "--method", "dense", "--only", "--data", tmp_path, "--device", "cpu", "--json")
+    one, two = (json.loads(lthbench(*plan, "--gpus", n, "--price-per-hour", 1e6).stdout) for n in (1, 2))
+    assert one["workloads"][0]["by"] == "bench of mlp-32/digits, 2 side by side"
+    assert one["workloads"][0]["hours"] == pytest.approx(2 * two["workloads"][0]["hours"])
+    assert one["price"] == two["price"] > 0
+
+
+def test_it_trains_what_a_run_would_train(tmp_path: Path, data_folder: Path) -> None:
+    ours = subject(tmp_path, "mlp-32/digits", data_folder)
+    plan = Plan([])
+    planned = PlannedRun(None, ours.setting.cell)  # type: ignore[arg-type]
+    run = Run(ours.setting, Planner(plan, planned))
+    run.train(run.init())
+    assert [step.trajectory for step in planned.steps] == [ours.trajectory().key]
+    assert len({ours.trajectory(order).key for order in range(5)}) == 5
+
+
+def test_random_images_need_no_data(tmp_path: Path) -> None:
+    ours = subject(tmp_path, "resnet20/synthetic")
+    assert ours.model.shape == (3, 32, 32)
+    assert ours.home == DataHome(tmp_path) and len(ours.home.load("synthetic", "train")) == ours.setting.size
+
+
+@pytest.mark.parametrize("name", ["resnet20", "/digits", "resnet20/"])
+def test_what_is_no_workload_is_refused(name: str, tmp_path: Path) -> None:
+    done = lthbench("bench", name, "--data", tmp_path)
+    assert done.exit_code == 2 and "write MODEL/DATASET" in done.output
+
+
+def test_data_that_is_missing_says_what_to_type(tmp_path: Path) -> None:
+    done = lthbench("bench", "resnet20/cifar10", "--data", tmp_path)
+    assert done.exit_code == 2 and "type: lthbench data get cifar10" in done.output

@@ -1,0 +1,61 @@
+"""The suites that come with lthbench: they plan without their data, and the lite ones cost what they say."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lthbench import registry, suite
+from lthbench.budget import rounds
+from lthbench.data import DataHome
+from lthbench.errors import InputError
+from lthbench.runs.job import Job
+from lthbench.runs.plan import plan, union
+from lthbench.runs.setting import settings
+from lthbench.suite import Suite
+
+LITE = [name for name in suite.names() if name.endswith("-lite")]
+MAIN = [name for name in suite.names() if name.startswith(("cifar", "tiny-imagenet")) and name not in LITE]
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_a_lite_suite_trains_as_many_epochs_as_its_first_line_says(name: str, tmp_path: Path) -> None:
+    whole = Suite.read(name)
+    one = whole.model_copy(update={"learning_rates": whole.learning_rates[:1], "seeds": 1})
+    registry.load_all()
+    methods = [registry.METHODS[method] for method in whole.methods]
+    trained = plan(one, methods, settings(one, DataHome(tmp_path), planning=True)).computed
+    epochs = trained * len(whole.learning_rates) * max(whole.looks)
+    said = re.match(r"# (\d+) trainings x (\d+) epochs = ([\d,]+) ", (suite.FOLDER / f"{name}.toml").read_text())
+    assert said and int(said[1]) * int(said[2]) == int(said[3].replace(",", "")) == epochs
+    assert whole.recipe.epochs == int(said[2])
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_a_main_suite_has_three_rates_five_seeds_and_the_sparsities_of_imp(name: str) -> None:
+    main = Suite.read(name)
+    assert main.learning_rates == (0.01, 0.05, 0.1) and main.looks == (5,)
+    assert main.budget == ("(n+1)T" if name.endswith("-iterative") else "2T")
+    assert main.sparsities == tuple(rounds(0.96)[k - 1] for k in (3, 6, 9, 11, 14))
+    assert [main.budget_epochs(s) for s in main.sparsities[-1:]] == [15 * 160 if "iterative" in name else 320]
+
+
+@pytest.mark.parametrize("name", [*MAIN, *LITE])
+def test_a_tenth_is_held_out_and_the_recipe_fits(name: str, tmp_path: Path) -> None:
+    own = Suite.read(name)
+    for manifest in settings(own, DataHome(tmp_path), planning=True).values():
+        assert own.validation == manifest.sizes["train"] // 10
+
+
+def test_what_can_be_planned_without_its_data_cannot_be_run_without_it(tmp_path: Path) -> None:
+    planned = Job.make(Suite.read("cifar10-lite"), ["dense"], tmp_path, only=True, planning=True)
+    assert len(planned.plan.runs) == 15
+    with pytest.raises(InputError, match="type: lthbench data get cifar10"):
+        Job.make(Suite.read("cifar10-lite"), ["dense"], tmp_path, only=True)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))
+def test_the_steps_of_spans_are_counted_once(spans: list[tuple[int, int]]) -> None:
+    assert union(spans) == len({step for start, stop in spans for step in range(start, stop)})
