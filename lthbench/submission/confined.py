@@ -86,7 +86,9 @@ def job(
         linked = [path for dataset in used for path in _data(folder / "data", home, dataset, manifests[dataset])]
         read = [*_packages(), *map(str, linked), *(path for path in SYSTEM if Path(path).exists())]
         plain = {"folder": str(folder), "method": method, "cells": [list(c) for c in cells], "read": read}
-        (folder / "job.json").write_text(json.dumps(plain | {"list": _listed(), "limits": limits.resources}))
+        (folder / "job.json").write_text(
+            json.dumps(plain | {"list": sorted(map(str, _folders())), "limits": limits.resources})
+        )
         ended, tried = _run(folder, limits)
         yield Left(*_left(folder / "left"), tried, ended)
 
@@ -165,26 +167,17 @@ def _data(folder: Path, home: DataHome, name: str, manifest: Manifest) -> list[P
 
 
 def _packages() -> list[str]:
-    """Where Python finds its modules, without the packages that bring test labels."""
-    folders = [Path(path).resolve() for path in sys.path if path and Path(path).is_dir()]
-    folders += [Path(sysconfig.get_paths()["stdlib"]).resolve()]
-    own = Path(lthbench.__file__).parent.resolve()
-    found = {
-        own,
-        registry.FOLDER.resolve(),
-        suite.FOLDER.resolve(),
-        Path(sys.prefix) / "pyvenv.cfg",
-        Path(sys.executable),
-    }
-    for folder in folders:
-        if folder != own.parent:
-            found |= {path for path in folder.iterdir() if not path.name.startswith(HIDDEN) and path not in folders}
-    return sorted(map(str, found))
+    """The files and folders of Python's modules and of lthbench, without the packages that bring test labels."""
+    own = {Path(lthbench.__file__).parent, registry.FOLDER, suite.FOLDER, Path(sys.prefix) / "pyvenv.cfg"}
+    folders = _folders()
+    found = {path for folder in folders for path in folder.iterdir() if not path.name.startswith(HIDDEN)}
+    return sorted(str(path.resolve()) for path in own | {p for p in found - folders if p.name != "site-packages"})
 
 
-def _listed() -> list[str]:
-    """Folders whose names a process must list to find a module in them."""
-    return sorted({str(Path(path).resolve()) for path in sys.path if path and Path(path).is_dir()})
+def _folders() -> set[Path]:
+    """Where Python itself and what is installed lie; not where the caller happens to stand."""
+    named = sysconfig.get_paths()
+    return {Path(named[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
 def _environment(folder: Path) -> dict[str, str]:

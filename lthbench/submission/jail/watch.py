@@ -40,7 +40,7 @@ def watch(pipe: int, readable: Sequence[str], own: str) -> None:
             name = os.fsdecode(path).rpartition(os.sep)[2]
             if name.startswith("test."):
                 return f"read {name}"
-            return None if inside(path, roots) or not os.path.exists(path) else f"read {os.fsdecode(path)}"
+            return None if inside(path, roots) or not os.path.lexists(path) else f"read {os.fsdecode(path)}"
         if event in CHANGES and isinstance(arguments[0], str | bytes) and not inside(arguments[0], (home,)):
             return f"change {os.fsdecode(arguments[0])}"
         return EVENTS.get(event)
