@@ -1,6 +1,7 @@
 """A lane gives the bits of the reference trainer, whatever stands beside it, and gives way where it cannot be captured."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lthbench.models import FAMILIES
 from lthbench.pruning.state import State
+from lthbench.runs.guard import Turns
 from lthbench.training import lanes
 from lthbench.training.lanes import Lane, Replay
 from lthbench.training.rules import L1, Gradual, Live, Rule
@@ -221,8 +223,7 @@ def test_preparing_changes_nothing() -> None:
 
 
 def test_a_cpu_has_the_plain_trainer() -> None:
-    t = trajectory()
-    assert type(lanes.trainer(t, begin(t), 0, feed())) is Trainer
+    assert lanes.fitting(feed()) is Trainer
 
 
 @pytest.mark.cuda
@@ -230,31 +231,27 @@ def test_a_cpu_has_the_plain_trainer() -> None:
 class TestOnAGpu:
     def test_the_graphs_are_there(self) -> None:
         t = trajectory(wide())
-        lane = lanes.trainer(t, begin(t), 0, feed(device="cuda"))
-        assert isinstance(lane, Lane)
+        assert lanes.fitting(feed(device="cuda")) is Lane
+        lane = Lane(t, begin(t), 0, feed(device="cuda"))
         lane.prepare()
         assert sorted(lane.replays) == [6, 8] and all(replay.grads for replay in lane.replays.values())
 
     def test_neighbours_do_not_matter(self) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        from lthbench.runs.guard import Turns
-
         data, turns = feed(device="cuda"), Turns()
         ts = [trajectory(wide(), seed=1, augment="crop-flip", precision="bf16", epochs=20)]
         ts += [trajectory(wide(), seed=s, rule=Wandering(), precision="bf16", epochs=20) for s in range(2, 9)]
 
-        def ended(t: Trajectory, together: bool) -> Any:
+        def ended(t: Trajectory) -> Any:
             found: dict[int, State] = {}
-            with turns.turn("an operation"):
-                lane = Lane(t, begin(t), 0, data, lambda: turns.turn("an operation"))
-                lane.prepare()
+            with turns:
+                lane = Lane(t, begin(t), 0, data, lambda: turns)
+            lane.prepare()
             lane.run([t.clock.total], found.__setitem__)
             return bits(found[t.clock.total])
 
-        alone = ended(ts[0], False)
+        alone = ended(ts[0])
         with ThreadPoolExecutor(8) as threads:
-            beside = list(threads.map(lambda t: ended(t, True), ts))
+            beside = list(threads.map(ended, ts))
         assert beside[0] == alone
 
     def test_a_forward_pass_that_looks_at_a_value_is_not_captured(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -65,6 +65,11 @@ def plan(suite: str, gpus: int, price: float | None, as_json: bool, **options: A
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
 @click.option("--address", default="auto", show_default=True, help="The Ray cluster, for --executor ray.")
+@click.option(
+    "--lanes",
+    type=click.IntRange(1),
+    help="Trainings at once in a worker (default: one on a CPU, as many as its memory holds on a GPU).",
+)
 @click.option("--keep", type=click.Choice(["masks", "finals", "all"]), default="masks", show_default=True,
               help="What stays of the networks: final masks; with kept values; every state.")  # fmt: skip
 @JSON
@@ -75,6 +80,7 @@ def run(
     serial: bool,
     workers: int | None,
     address: str,
+    lanes: int | None,
     keep: str,
     as_json: bool,
     **options: Any,
@@ -95,6 +101,7 @@ def run(
         executor="serial" if serial else executor,
         workers=workers or default_workers(job.device),
         address=address,
+        lanes=lanes,
         keep=keep,
     )
     watch = console.Watch(len(job.plan.runs), driver.counts)

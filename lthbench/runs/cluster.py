@@ -23,9 +23,11 @@ from lthbench import __version__, registry
 from lthbench.data import DataHome, default_folder, prepare
 from lthbench.errors import InputError, LthbenchError
 from lthbench.pruning.lineage import Trained
-from lthbench.runs.executors import Place, WorkerDied, foreign, pickled
 from lthbench.runs.operations import Judgement, Operation, Train, sources
+from lthbench.runs.place import Place
+from lthbench.runs.pool import WorkerDied
 from lthbench.runs.store import Store, write_whole
+from lthbench.runs.wire import foreign, pickled
 from lthbench.runs.worker import Reply, Worker
 from lthbench.training import numerics
 
@@ -83,12 +85,12 @@ class RayExecutor:
         (place.store / self.site.token).touch()
         self._check_nodes(datasets)
         gpu, total = torch.device(place.device).type == "cuda", self._ray.cluster_resources()
-        self.workers = max(1, int(total.get("GPU", 0) / share if gpu else total.get("CPU", 1)))
+        self.slots = max(1, int(total.get("GPU", 0) / share if gpu else total.get("CPU", 1)))
         self._trainer = self._ray.remote(_train).options(num_cpus=1, num_gpus=share * gpu, max_retries=RETRIES)
         apart = self._ray.remote(_Evaluator).options(
             num_cpus=0, num_gpus=share * gpu, max_restarts=-1, max_task_retries=RETRIES
         )
-        self._evaluators = cycle([apart.remote() for _ in range(-(-self.workers // TRAINERS))])
+        self._evaluators = cycle([apart.remote() for _ in range(-(-self.slots // TRAINERS))])
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
         """Ray places it; what it leaves is in the driver's store when the future is done."""

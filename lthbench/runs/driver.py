@@ -24,7 +24,8 @@ from lthbench.errors import InputError
 from lthbench.runs import finals
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker, Counts
-from lthbench.runs.executors import Executor, LocalExecutor, Place, SerialExecutor
+from lthbench.runs.executors import Executor, LocalExecutor, SerialExecutor
+from lthbench.runs.place import Place
 from lthbench.runs.plan import Plan, PlannedRun
 from lthbench.runs.records import Record, lines_of, parse
 from lthbench.runs.session import Session, Stopped, trace_name
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 Keep = Literal["masks", "finals", "all"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
-LIVE = 4  # live runs for each worker
+LIVE = 4  # live runs for each operation that workers take at once
 PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
 
 
@@ -54,6 +55,7 @@ class Driver:
     executor: str = "local"
     workers: int = 1
     address: str = "auto"  # of the Ray cluster
+    lanes: int | None = None  # trainings at once in a worker; None: one on a CPU, as many as fit on a GPU
     keep: Keep = "masks"
     start: str = "spawn"  # how worker processes are started
     records: list[Record] = field(default_factory=list)
@@ -61,7 +63,8 @@ class Driver:
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.place = Place(self.out / "store", self.home.folder, str(self.device))
+        self.place = Place(self.out / "store", self.home.folder, str(self.device), self.lanes)
+        self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.place.slots)
         self.build = numerics.build(self.device)
         self.baton = Baton()
         self._users = self.plan.users
@@ -94,7 +97,7 @@ class Driver:
         if self.executor == "serial":
             yield from (self._next(broker, waiting) for _ in todo)
             return
-        pool = ThreadPoolExecutor(LIVE * broker.executor.workers)
+        pool = ThreadPoolExecutor(LIVE * broker.executor.slots)
         left = {pool.submit(self._next, broker, waiting) for _ in todo}
         try:
             while left:
@@ -212,7 +215,7 @@ class Driver:
 
     def _check_room(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
-        need, free = self.plan.peak(LIVE * self.workers), shutil.disk_usage(self.out).free
+        need, free = self.plan.peak(self._live), shutil.disk_usage(self.out).free
         if need > free:
             raise InputError(
                 f"{self.out} has room for {free / 1e9:.3g} GB, the states of this suite need up to {need / 1e9:.3g} GB; "
@@ -226,4 +229,4 @@ def _grid(cell: Cell) -> tuple[Any, ...]:
 
 def default_workers(device: torch.device) -> int:
     """One for each core on a CPU; one for each GPU."""
-    return torch.cuda.device_count() if device.type == "cuda" else max(1, len(os.sched_getaffinity(0)))
+    return len(numerics.alike(device)) if device.type == "cuda" else max(1, len(os.sched_getaffinity(0)))

@@ -1,6 +1,7 @@
-"""The state of a process that all trainings in it share: looked at before and after, and put back."""
+"""The state of a process that all trainings in it share: who may touch it when, looked at before and after, and put back."""
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,25 @@ import numpy as np
 import torch
 
 from lthbench.errors import MethodError
+
+
+class Turns:
+    """A lock that is given in the order of asking. Threads that train in one process compute in turns: only the replays of
+    a GPU's graphs go on meanwhile, which nothing in the process reaches."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._asked = self._served = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            mine, self._asked = self._asked, self._asked + 1
+            self._changed.wait_for(lambda: self._served == mine)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._served += 1
+            self._changed.notify_all()
 
 
 def generators() -> tuple[Any, ...]:

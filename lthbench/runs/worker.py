@@ -1,9 +1,11 @@
-"""What a worker does: one operation at a time, from the store and the data to the store. Every executor runs this."""
+"""What a worker does: operations, from the store and the data to the store. Every executor runs this."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import singledispatchmethod
+from functools import cache, singledispatchmethod
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lthbench.data import DataHome, Examples, holdout
+from lthbench.errors import MethodError
 from lthbench.models.cost import multiplications
 from lthbench.pruning.compact import compact_cost
 from lthbench.pruning.correlation import correlations
@@ -19,13 +22,18 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import digest
 from lthbench.runs.connectivity import along, barrier
-from lthbench.runs.guard import unchanged
+from lthbench.runs.guard import Turns, unchanged
 from lthbench.runs.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate
+from lthbench.runs.room import Room
 from lthbench.runs.store import Store
+from lthbench.training import lanes
 from lthbench.training.feed import Feed, feed
 from lthbench.training.numerics import precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
+from lthbench.training.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
 
 BATCH = 1024  # of an evaluation: part of what fixes its last bits
 
@@ -41,19 +49,27 @@ class Reply:
 
 @dataclass
 class Worker:
-    """A store, the data that this process may read, and a device."""
+    """A store, the data that this process may read, a device, and how many trainings there is room for at once."""
 
     store: Store
     home: DataHome
     device: torch.device
+    room: Room = field(default_factory=lambda: Room(1))
+    turns: Turns = field(default_factory=Turns)
     _feeds: dict[Any, Feed] = field(default_factory=dict)
 
     def perform(self, operation: Operation) -> Reply:
         """Do one operation. Its result goes to the store. MissingEntry where its source is not there (any more)."""
         started = time.perf_counter()
-        with unchanged("an operation"):
+        with nullcontext() if isinstance(operation, Train) else self.turn():  # a training takes its turns itself
             reply = self._do(operation)
         return Reply(reply.epochs, time.perf_counter() - started, reply.ended)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Alone among the threads of the process; what shows then that it changed the process fails."""
+        with self.turns, unchanged("an operation"):
+            yield
 
     @singledispatchmethod
     def _do(self, operation: Operation) -> Reply:
@@ -61,16 +77,41 @@ class Worker:
 
     @_do.register
     def _train(self, operation: Train) -> Reply:
+        """Beside others; where there is too little memory for that, alone; and at last without the programs of a lane."""
+        for alone, plain in ((False, False), (True, False), (True, True)):
+            try:
+                with self.room.taken(_kind(operation.trajectory), alone) as settle:
+                    return self._trained(operation, settle, plain)
+            except torch.OutOfMemoryError as error:
+                why = str(error)
+            if self.room.shrink():
+                _warn(f"{self.device} has too little memory for so many trainings at once: fewer from now on")
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        raise MethodError(f"{self.device} has too little memory to train {operation.trajectory.model.name}: {why}")
+
+    def _trained(self, operation: Train, settle: Callable[[int], None], plain: bool) -> Reply:
+        """Train; `settle` is told the memory that it takes as soon as it is taken, 0 where that is known."""
         trajectory = operation.trajectory
-        state, at = self._begin(operation)
-        feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
-        trainer = Trainer(trajectory, state, at, feed)
+        with self.turn():
+            state, at = self._begin(operation)
+            feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+            feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # now it is there, and not counted below
+            before = self._reserved()
+            kind = Trainer if plain else lanes.fitting(feed)
+            trainer = kind(trajectory, state, at, feed, self.turn)
+        trainer.prepare()
+        settle(0 if self.room.knows(_kind(trajectory)) else self._reserved() - before)
 
         def keep(stop: int, state: State) -> None:
             self.store.write_state(trajectory.state(stop).key, state, trainer.live.step)
 
         ended = trainer.run(operation.stops, keep)
         return Reply((ended - at) / trajectory.clock.steps_per_epoch, 0.0, ended)
+
+    def _reserved(self) -> int:
+        """Bytes of the GPU that this process holds."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
 
     def _begin(self, operation: Train) -> tuple[State, int]:
         """The state that a training goes on from, and its step."""
@@ -172,6 +213,17 @@ class Worker:
     def _right(self, module: nn.Module, feed: Feed, name: str) -> int:
         """Of how many examples the network says the right class."""
         return int((self._logits(module, feed, name).argmax(1) == feed.labels).sum())
+
+
+def _kind(trajectory: Trajectory) -> Hashable:
+    """Trainings of one kind take as much memory as each other."""
+    return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
+
+
+@cache
+def _warn(message: str) -> None:
+    """Once in a process."""
+    log.warning(message)
 
 
 def _part(examples: Examples, count: int, part: str) -> Tensor:

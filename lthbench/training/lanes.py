@@ -27,10 +27,9 @@ log = logging.getLogger(__name__)
 REHEARSALS = 2  # before a capture: libraries choose their algorithms and take their workspaces in the first step
 
 
-def trainer(trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext) -> Trainer:
-    """A lane, where the device has graphs and holds the data; else the plain trainer. Both give the same bits."""
-    lane = PROGRAM.graphs and feed.device.type == "cuda" and feed.resident
-    return (Lane if lane else Trainer)(trajectory, state, at, feed, turn)
+def fitting(feed: Feed) -> type[Trainer]:
+    """Lane, where the device has graphs and holds the data; else the plain Trainer. Both give the same bits."""
+    return Lane if PROGRAM.graphs and feed.device.type == "cuda" and feed.resident else Trainer
 
 
 class Tables:

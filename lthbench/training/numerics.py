@@ -71,6 +71,14 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def alike(device: torch.device) -> list[torch.device]:
+    """The devices that "cuda" stands for: all GPUs of the kind of the first, so that their results are of one build."""
+    if device.type != "cuda" or device.index is not None:
+        return [device]
+    kinds = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return [torch.device("cuda", i) for i, kind in enumerate(kinds) if kind == kinds[0]]
+
+
 @cache
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")

@@ -18,7 +18,8 @@ from lthbench.registry import Method
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker
 from lthbench.runs.driver import Driver
-from lthbench.runs.executors import Place, SerialExecutor
+from lthbench.runs.executors import SerialExecutor
+from lthbench.runs.place import Place
 from lthbench.runs.plan import Plan, PlannedRun, plan
 from lthbench.runs.records import Record
 from lthbench.runs.run import Run as RealRun

@@ -15,9 +15,10 @@ import torch
 from lthbench import Live, Network, Rule, Run, Tensors
 from lthbench.data import DataHome
 from lthbench.errors import MethodError
-from lthbench.runs.executors import Place, Pool
+from lthbench.runs.guard import unchanged
 from lthbench.runs.operations import Evaluate, Split
-from lthbench.runs.worker import unchanged
+from lthbench.runs.place import Place
+from lthbench.runs.pool import Pool
 from lthbench.training import feed
 
 from .helpers import (

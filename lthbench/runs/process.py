@@ -1,0 +1,117 @@
+"""A worker process: its main function, and its handle in the driver."""
+
+import os
+import pickle
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from lthbench.errors import LthbenchError
+from lthbench.runs.operations import Operation
+from lthbench.runs.place import Place
+from lthbench.runs.wire import foreign, pickled, unpickled
+from lthbench.runs.worker import Reply, Worker
+from lthbench.training import numerics
+
+_starting = threading.Lock()  # a process that is forked meanwhile would hold the ends of another one's pipes
+
+
+class Process:
+    """A worker process that has been started. It takes as many operations at once as its place has slots."""
+
+    def __init__(self, context: BaseContext, place: Place, splits: frozenset[str]):
+        self.place, self.dead = place, False
+        with _starting:
+            self._connection, there = context.Pipe()
+            lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
+            ends = (there, lifeline, place, splits, (self._connection, self._lifeline))
+            self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
+            self.process.start()
+            there.close()
+            lifeline.close()
+        self._lock, self._tags = threading.Lock(), count()
+        self._waiting: dict[int, Future[Reply]] = {}
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, operation: Operation) -> Reply:
+        """Have an operation done, and wait for it. EOFError or OSError if the process ends before."""
+        message, future = pickled(operation), Future[Reply]()
+        with self._lock:
+            if self.dead:
+                raise EOFError
+            tag = next(self._tags)
+            self._waiting[tag] = future
+            self._connection.send((tag, message))
+        return future.result()
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.process.join(10)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                tag, reply = self._connection.recv()
+                future = self._waiting.pop(tag)
+                if isinstance(reply, BaseException):
+                    future.set_exception(reply)
+                else:
+                    future.set_result(reply)
+        except Exception as error:
+            with self._lock:
+                self.dead = True
+            for future in self._waiting.values():
+                future.set_exception(EOFError(repr(error)))
+
+
+def main(
+    connection: Connection, lifeline: Connection, place: Place, splits: frozenset[str], drivers: tuple[Connection, ...]
+) -> None:
+    """What the process does: operations in, replies out, until the driver is gone."""
+    for end in drivers:
+        end.close()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    worker, sending = place.worker(splits), threading.Lock()
+
+    def answer(tag: int, message: bytes) -> None:
+        reply = _reply(worker, message)
+        with sending:
+            connection.send_bytes(_sendable(tag, reply))
+
+    with ThreadPoolExecutor(place.slots, initializer=numerics.set_up, initargs=(worker.device,)) as threads:
+        while True:
+            try:
+                tag, message = connection.recv()
+            except (EOFError, OSError):
+                return
+            threads.submit(answer, tag, message)
+
+
+def _reply(worker: Worker, message: bytes) -> Any:
+    try:
+        with worker.turns:
+            operation = unpickled(message)
+        return worker.perform(operation)
+    except LthbenchError as error:
+        return error
+    except Exception as error:
+        return foreign(error)
+
+
+def _sendable(tag: int, reply: Any) -> bytes:
+    try:
+        return pickle.dumps((tag, reply))
+    except Exception as error:
+        return pickle.dumps((tag, foreign(error)))
+
+
+def _end_with(lifeline: Connection) -> None:
+    """When the driver's end closes, the worker ends."""
+    try:
+        lifeline.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(0)

@@ -1,0 +1,35 @@
+"""Operations on their way to a worker, and what goes wrong there on its way back."""
+
+import pickle
+import traceback
+from pathlib import Path
+
+from lthbench import registry
+from lthbench.errors import MethodError
+from lthbench.runs.operations import Operation
+
+
+def pickled(operation: Operation) -> bytes:
+    """An operation, with the method files that its rule or probe comes from. MethodError for one that cannot be sent."""
+    trajectory = getattr(operation, "trajectory", None)
+    thing = trajectory.rule if trajectory else getattr(operation, "probe", None)
+    modules = [kind.__module__ for kind in type(thing).__mro__ if kind.__module__.startswith(registry.MODULES)]
+    files = [str(registry.file_of(module)) for module in dict.fromkeys(reversed(modules))]
+    try:
+        return pickle.dumps((files, pickle.dumps(operation)))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise MethodError(f"{type(thing).__name__} cannot be sent to a worker ({error}); define it in a file") from None
+
+
+def unpickled(message: bytes) -> Operation:
+    """The inverse: loads the method files first."""
+    files, operation = pickle.loads(message)
+    for file in files:
+        registry.load(Path(file))
+    return pickle.loads(operation)
+
+
+def foreign(error: Exception) -> MethodError:
+    """An exception of method, rule or probe code (or of a library), as one line that survives a pipe."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
