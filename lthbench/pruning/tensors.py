@@ -50,7 +50,7 @@ class Planned(torch.Tensor):
         mutable = func._schema.is_mutable
         if mutable and not (isinstance(args[0], Planned) and not args[0].aliased):
             raise ValueLooked(f"{func} changes a tensor through a view, a list, or by planned values")
-        out = _on_meta(func, args, kwargs)
+        out = _on_meta(func, args, kwargs) if mutable else _known_on_meta(func, args, kwargs)
         if mutable:
             args[0].lineage = lineage
             return args[0]
@@ -65,6 +65,31 @@ class Planned(torch.Tensor):
 
     def numpy(self, *, force: bool = False) -> NoReturn:
         raise ValueLooked("numpy() needs the values of a tensor")
+
+
+def _known_on_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    """What `_on_meta` gives, asked once for every kind of arguments: a plan does the same to thousands of networks."""
+    kind = (func, _kind(args), _kind(kwargs))
+    if kind not in _KNOWN:
+        _KNOWN[kind] = _on_meta(func, args, kwargs)
+    return _KNOWN[kind]
+
+
+_KNOWN: dict[Any, Any] = {}
+
+
+def _kind(value: Any) -> Any:
+    """Of an argument, what decides about the shape of the result; hashable."""
+    match value:
+        case Tensor():
+            return value.shape, value.stride(), value.dtype
+        case dict():
+            return tuple((name, _kind(item)) for name, item in value.items())
+        case list() | tuple():
+            return tuple(_kind(item) for item in value)
+        case torch.Generator():
+            return None
+    return type(value), value
 
 
 def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
