@@ -10,6 +10,7 @@ except PackageNotFoundError:  # a checkout that is not installed
 from lthbench.at_init import at_init
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.models import Model
+from lthbench.pruning.adapters import importance_scores, prune_scores, prune_unit_scores
 from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
 from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
 from lthbench.pruning.compact import compact
@@ -85,10 +86,13 @@ __all__ = [
     "compact",
     "erk_mask",
     "global_mask",
+    "importance_scores",
     "load_results",
     "magnitude",
     "method",
     "named_basis",
+    "prune_scores",
+    "prune_unit_scores",
     "random_scores",
     "starting",
     "stretched",
