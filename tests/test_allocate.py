@@ -11,6 +11,8 @@ from torch import Generator, Tensor
 from lthbench.errors import MethodError
 from lthbench.pruning.allocate import (
     ALLOCATIONS,
+    balanced_densities,
+    balanced_mask,
     erk_densities,
     erk_mask,
     global_mask,
@@ -70,7 +72,7 @@ def test_no_score_that_stays_is_under_one_that_goes(scores: dict[str, Tensor], s
     assert not len(kept) or not len(gone) or kept.min() >= gone.max()
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "erk"])
+@pytest.mark.parametrize("allocation", ["uniform", "erk", "balanced"])
 @given(scores=tied_scores(), sparsity=sparsities)
 def test_no_score_that_stays_is_under_one_of_its_layer_that_goes(
     allocation: str, scores: dict[str, Tensor], sparsity: float
@@ -249,6 +251,24 @@ def erk_by_bisection(sizes: dict[str, torch.Size], sparsity: float) -> dict[str,
 def test_erk_densities_equal_an_independent_computation(found: list[list[int]], sparsity: float) -> None:
     sizes = {str(index): torch.Size(shape) for index, shape in enumerate(found)}
     assert erk_densities(sizes, sparsity) == pytest.approx(erk_by_bisection(sizes, sparsity), abs=1e-6)
+
+
+@given(shapes, st.floats(0, 1))
+def test_balanced_layers_keep_the_same_count_or_all_they_have(found: list[list[int]], sparsity: float) -> None:
+    sizes = {str(index): torch.Size(shape) for index, shape in enumerate(found)}
+    kept = {n: density * sizes[n].numel() for n, density in balanced_densities(sizes, sparsity).items()}
+    most = max(kept.values())
+    assert all(count == pytest.approx(min(most, sizes[n].numel()), abs=1e-6) for n, count in kept.items())
+    assert sum(kept.values()) == pytest.approx(
+        (1 - sparsity) * sum(shape.numel() for shape in sizes.values()), abs=1e-6
+    )
+
+
+@given(scores=tied_scores(), sparsity=sparsities)
+def test_balanced_follows_its_densities_within_one_weight(scores: dict[str, Tensor], sparsity: float) -> None:
+    density = balanced_densities({name: t.shape for name, t in scores.items()}, sparsity)
+    for name, (removed, size) in balanced_mask(scores, sparsity).layers.items():
+        assert abs(removed - (1 - density[name]) * size) < 1 + 1e-6
 
 
 def test_erk_densities_of_lenet() -> None:

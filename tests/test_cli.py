@@ -146,8 +146,9 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> No
     assert 0 < json.loads(done.stdout)["epochs_computed"] < 720
 
 
-def test_new_and_check_go_together(tmp_path: Path) -> None:
-    assert lthbench("new", "my-idea", cwd=tmp_path).returncode == 0
+@pytest.mark.parametrize("kind", ["criterion", "rule"])
+def test_new_and_check_go_together(tmp_path: Path, kind: str) -> None:
+    assert lthbench("new", "my-idea", "--kind", kind, cwd=tmp_path).returncode == 0
     assert lthbench("new", "my-idea", cwd=tmp_path).returncode == 2
     done = lthbench("check", "my_idea.py", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

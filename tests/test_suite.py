@@ -87,6 +87,12 @@ def test_the_grid_has_every_point_once(file: Path) -> None:
     assert [c.sparsity for c in changed(file).cells(dense=True)] == [0.0] * 4
 
 
+def test_controls_run_where_the_suite_marks_them(file: Path) -> None:
+    everywhere, marked = changed(file), changed(file, "seeds = 2", "seeds = 2\ncontrol_sparsities = [0.9]")
+    assert everywhere.cells(control=True) == everywhere.cells() == marked.cells()
+    assert {cell.sparsity for cell in marked.cells(control=True)} == {0.9}
+
+
 def test_looks_are_declared_numbers_of_seeds(file: Path) -> None:
     suite = changed(file, "seeds = 2", "seeds = [3, 5]")
     assert suite.looks == (3, 5)
@@ -162,6 +168,7 @@ def case(name: str, *values: Any) -> Any:
         case("a rate in the recipe", "epochs = 4", "epochs = 4\nlr = 7.0", ["recipe.lr"]),
         case("drops in epochs", "[0.5, 0.75]", "[80, 120]", ["drops", "80"]),
         case("budget", '"2T"', '"2X"', ["budget = '2X'"]),
+        case("controls off the grid", "seeds = 2", "seeds = 2\ncontrol_sparsities = [0.8]", ["0.8", "[0.5, 0.9]"]),
         case("duel of a method not there", '[["lottery-ticket", "dense"]]', '[["lotery-ticket", "dense"]]', ["duels"]),
     ],
 )
@@ -216,6 +223,7 @@ def test_a_suite_is_frozen(file: Path) -> None:
 SAME = {
     "about": ('"For tests."', '"Other words."'),
     "methods": ('["dense", "lottery-ticket"]', '["dense"]'),
+    "where controls run": ("seeds = 2", "seeds = 2\ncontrol_sparsities = [0.9]"),
     "duels": ('duels = [["lottery-ticket", "dense"]]', ""),
     "a whole number for a number": ("[0.5, 0.75]", "[0.50, 0.75]"),
     "a default written out": ("epochs = 4", 'epochs = 4\nschedule = "step"'),

@@ -25,16 +25,19 @@ def list_(what: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
+@click.option("--kind", type=click.Choice(["criterion", "rule", "structured"]), default="criterion", show_default=True,
+              help="What it starts as: a score of weights, something inside training, a score of channels.")  # fmt: skip
 @click.option("--folder", type=FOLDER, default=".", help="Where the file goes.")
-def new(name: str, folder: Path) -> None:
+def new(name: str, kind: str, folder: Path) -> None:
     """Write a method file to start from.
 
     \b
     lthbench new my-method
+    lthbench new my-method --kind rule
     """
     from lthbench.submission.scaffold import scaffold
 
-    path = scaffold(name, folder)
+    path = scaffold(name, folder, kind)
     click.echo(f"wrote {path}.  Next: lthbench check {path}")
 
 
@@ -43,7 +46,7 @@ def new(name: str, folder: Path) -> None:
 @DATA
 @JSON
 def check(method: str, data: Path | None, as_json: bool) -> None:
-    """Run the battery on a method: budget, sparsity, cost, determinism, behaviour at sparsity 0.
+    """Run the battery on a method: budget, sparsity, cost, determinism, no peeking, behaviour at sparsity 0.
 
     \b
     lthbench check my_method.py
