@@ -70,4 +70,4 @@ def test_an_error_is_told_with_the_line_of_the_criterion(tmp_path: Path, home: D
     [record] = drive(
         tiny(sparsities=(0.5,), seeds=1), [registry.find(f"{wrong}:wrong")], tmp_path / "out", home
     ).records
-    assert "ZeroDivisionError" in record.result.reason and "(own.py:8)" in record.result.reason
+    assert "ZeroDivisionError" in record.result.reason and "(own.py:9)" in record.result.reason
