@@ -24,6 +24,9 @@ from lthbench.registry import method
 from lthbench.runs.results import Results, load_results
 from lthbench.runs.run import Run
 from lthbench.runs.starts import starting
+from lthbench.theory.construction import approximated, doubled
+from lthbench.theory.subset_sum import closest_single, closest_subset
+from lthbench.training.edge_popup import EdgePopup, NeuronPopup
 from lthbench.training.probes import (
     Activations,
     Batches,
@@ -48,6 +51,7 @@ __all__ = [
     "Basis",
     "Batches",
     "Canonical",
+    "EdgePopup",
     "GraNet",
     "Gradients",
     "Gradual",
@@ -65,6 +69,7 @@ __all__ = [
     "Model",
     "Movement",
     "Network",
+    "NeuronPopup",
     "OverBudget",
     "Probe",
     "RandomOrthogonal",
@@ -81,9 +86,13 @@ __all__ = [
     "Tensors",
     "Units",
     "alive",
+    "approximated",
     "at_init",
     "balanced_mask",
+    "closest_single",
+    "closest_subset",
     "compact",
+    "doubled",
     "erk_mask",
     "global_mask",
     "importance_scores",

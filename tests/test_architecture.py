@@ -12,7 +12,7 @@ LEVELS = [
     {"keys", "errors", "source", "budget"},
     {"models", "data"},
     {"pruning", "training"},
-    {"suite", "registry", "at_init"},
+    {"suite", "registry", "at_init", "theory"},
     {"runs"},
     {"scoring", "bench"},
     {"board", "submission", "console", "listing"},

@@ -39,10 +39,16 @@ def signed_constant(shape: torch.Size, g: Generator) -> Tensor:
     return signs * math.sqrt(2 / _fan_in(shape))
 
 
+def uniform(shape: torch.Size, g: Generator) -> Tensor:
+    """U(-1, 1), whatever the width. Malach et al., ICML 2020."""
+    return 2 * torch.rand(shape, generator=g, dtype=torch.float64) - 1
+
+
 SCHEMES: dict[str, Scheme] = {
     "kaiming-normal": kaiming_normal,
     "kaiming-uniform": kaiming_uniform,
     "signed-constant": signed_constant,
+    "uniform": uniform,
 }
 LIBRARY = "library"  # as the family or its library initialises the whole model
 INITIALISATIONS = (*SCHEMES, LIBRARY)

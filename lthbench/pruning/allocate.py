@@ -112,6 +112,12 @@ def _densities(shapes: Mapping[str, torch.Size], share: Mapping[str, int], spars
         whole |= over
 
 
+def uniform_counts(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
+    """How many weights the uniform allocation removes of layers of these sizes."""
+    removed = removed_count(sum(sizes.values()), sparsity)
+    return _shared(removed, {name: sparsity * size for name, size in sizes.items()}, dict.fromkeys(sizes, 0))
+
+
 def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]) -> dict[str, Tensor]:
     removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
     _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)

@@ -70,6 +70,15 @@ class Units:
                     keep[s.name] &= _along(~gone[group.name], s, shapes[s.name])
         return keep
 
+    def spread(self, factors: Tensors, over: Tensors) -> dict[str, Tensor]:
+        """Tensors by parameter name, in which the weights that make a unit are multiplied by its factor: [units] by group."""
+        found = dict(over)
+        for group in self.groups:
+            for s in group.own:
+                if s.name in found and group.name in factors:
+                    found[s.name] = found[s.name] * _along(factors[group.name], s, found[s.name].shape)
+        return found
+
     def gone(self, mask: Tensors) -> dict[str, Tensor]:
         """Which units a mask removes whole: boolean, [units] by group."""
         return {

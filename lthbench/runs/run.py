@@ -263,8 +263,11 @@ class Run:
 
     def check_count(self, layers: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
         """(removed, prunable) of the workload's prunable weights, from (removed, size) of the layers of a network.
-        MethodError where fewer are removed than asked for."""
-        prunable = self.model.prunable_count
+
+        Where nothing is asked to be removed, a wider network than the workload's counts its own weights. MethodError where
+        fewer are removed than asked for."""
+        own = sum(size for _, size in layers.values())
+        prunable = self.model.prunable_count if self.sparsity else max(own, self.model.prunable_count)
         removed = prunable - sum(size - gone for gone, size in layers.values())
         asked = removed_count(prunable, self.sparsity)
         if removed < asked:

@@ -1,0 +1,44 @@
+"""The constructive proofs at work: a trained MLP approximated by pruning a wider random network, weight by weight.
+
+`subset-sum` makes every weight of a subset of n = 3 log2(1/ε) random products (Pensia et al., NeurIPS 2020,
+arXiv:2006.07990); `single-weight` of the nearest of n = 8/ε (after Malach et al., ICML 2020, arXiv:2002.00585). Notes: the
+largest error of a weight and that of all but 1 %, n, and the weights left and drawn over the target's. Cost: T epochs.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lthbench import Live, Network, Rule, Run, approximated, closest_single, closest_subset, doubled, method
+
+
+@dataclass(frozen=True)
+class WeightsAlone(Rule):
+    """Trains the prunable weights; biases stay as they are, at 0."""
+
+    def trained(self, s: Live) -> dict[str, Tensor]:
+        return {name: s.params[name] for name in s.prunable}
+
+
+def found(run: Run, n: int, choose: Callable[[Tensor, Tensor], Tensor]) -> Network:
+    """The random network with the mask that makes it nearly the trained one."""
+    target = run.train(run.init(), rule=WeightsAlone())
+    random = run.init(model=doubled(run.model, n), scheme="uniform")
+    near = approximated(target, random, n, choose)
+    size = run.model.prunable_count
+    run.keep(target=target)
+    run.note(error=float(near.errors.max()), error_99=float(near.errors.quantile(0.99)), width=n)
+    run.note(kept_ratio=near.kept / size, drawn_ratio=near.mask.prunable / size)
+    return random.masked(near.mask)
+
+
+@method("subset-sum", cost="T", track="dense", cite="Pensia et al., NeurIPS 2020, arXiv:2006.07990")
+def subset_sum(run: Run, epsilon: float = 0.01) -> Network:
+    return found(run, round(3 * math.log2(1 / epsilon)), closest_subset)
+
+
+@method("single-weight", cost="T", track="dense", cite="Malach et al., ICML 2020, arXiv:2002.00585")
+def single_weight(run: Run, epsilon: float = 0.1) -> Network:
+    return found(run, math.ceil(8 / epsilon), closest_single)

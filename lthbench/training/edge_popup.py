@@ -1,0 +1,105 @@
+"""Edge-popup: weights stay at their random values, and what is trained is which of them there are."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Size, Tensor
+
+from lthbench.pruning.allocate import removed_count, uniform_counts
+from lthbench.pruning.tensors import Tensors
+from lthbench.training.rules import Live, Rule
+
+
+@dataclass(frozen=True)
+class EdgePopup(Rule):
+    """Every weight has a score; the forward pass uses those with the highest |score|, the same share in every layer.
+
+    Scores start uniform in ±1/sqrt(fan_in) and follow the recipe; the gradient goes straight through the choice. Nothing
+    else is trained: biases stay 0, batch-norm stays without scale and shift. `scaled`: the weights are multiplied by
+    1/sqrt(density), which keeps the variance of what is left. Ramanujan et al., CVPR 2020, arXiv:1911.13299.
+    """
+
+    sparsity: float
+    scaled: bool = True
+
+    def shapes(self, s: Live) -> dict[str, Size]:
+        """The shape of the scores, by name."""
+        return {name: s.params[name].shape for name in s.prunable}
+
+    def counts(self, s: Live) -> dict[str, int]:
+        """How many of the scores go, by name."""
+        return uniform_counts({name: shape.numel() for name, shape in self.shapes(s).items()}, self.sparsity)
+
+    def spread(self, s: Live, gates: Tensors) -> Tensors:
+        """Gates by name of a score, as factors of the prunable parameters."""
+        return gates
+
+    def mask(self, s: Live, kept: Tensors) -> Tensors:
+        """The mask of parameters that keeps what these scores stand for."""
+        return kept
+
+    def start(self, s: Live) -> dict[str, Tensor]:
+        scale = (1 - self.sparsity) ** -0.5 if self.scaled else 1.0
+        frozen = {f"frozen/{name}": s.params[name].detach() * scale for name in s.prunable}
+        return frozen | {f"score/{name}": self._drawn(s, name, shape) for name, shape in self.shapes(s).items()}
+
+    def trained(self, s: Live) -> dict[str, Tensor]:
+        return {name: t for name, t in s.state.items() if name.startswith("score/")}
+
+    def weights(self, s: Live) -> dict[str, Tensor]:
+        sizes = {name: s.state[f"score/{name}"].abs() for name in self.shapes(s)}
+        gates = {name: kept + (sizes[name] - sizes[name].detach()) for name, kept in self._kept(s).items()}
+        return s.params | {n: s.state[f"frozen/{n}"] * factor for n, factor in self.spread(s, gates).items()}
+
+    def finish(self, s: Live) -> None:
+        for name, kept in self.mask(s, self._kept(s)).items():
+            s.mask[name].copy_(kept)
+            s.params[name].copy_(s.state[f"frozen/{name}"] * s.mask[name])
+
+    def _kept(self, s: Live) -> dict[str, Tensor]:
+        """The highest |scores| of every layer, exactly as many as there should be."""
+        gone = self.counts(s)
+        return {name: _top(s.state[f"score/{name}"].detach().abs(), gone[name]) for name in gone}
+
+    def _drawn(self, s: Live, name: str, shape: Size) -> Tensor:
+        uniform = 2 * torch.rand(shape, generator=s.generator) - 1
+        fan_in = next(s.params[n][0].numel() for n in s.prunable if n == name or n.startswith(f"{name}."))
+        return uniform.to(s.params[s.prunable[0]].device) / math.sqrt(fan_in)
+
+
+@dataclass(frozen=True)
+class NeuronPopup(EdgePopup):
+    """Edge-popup with one score for each neuron or channel: a neuron-subnetwork of Malach et al., ICML 2020.
+
+    The same share of every layer's neurons goes, the fewest with which as many weights go as asked.
+    """
+
+    def shapes(self, s: Live) -> dict[str, Size]:
+        return {name: Size([size]) for name, size in s.units.sizes.items()}
+
+    def counts(self, s: Live) -> dict[str, int]:
+        sizes, shapes = s.units.sizes, {name: s.params[name].shape for name in s.prunable}
+        asked = removed_count(sum(shape.numel() for shape in shapes.values()), self.sparsity)
+        shares = sorted({gone / size for size in sizes.values() for gone in range(size)})
+        for share in shares:
+            counts = {name: math.floor(share * size + 1e-9) for name, size in sizes.items()}
+            if s.units.removed(counts, shapes) >= asked:
+                break
+        return counts
+
+    def spread(self, s: Live, gates: Tensors) -> Tensors:
+        whole = {name: torch.ones_like(s.state[f"frozen/{name}"]) for name in s.prunable}
+        return s.units.spread(gates, whole)
+
+    def mask(self, s: Live, kept: Tensors) -> Tensors:
+        shapes = {name: s.params[name].shape for name in s.prunable}
+        return s.units.mask({name: ~k.cpu() for name, k in kept.items()}, shapes)
+
+
+def _top(scores: Tensor, gone: int) -> Tensor:
+    """Boolean: all but the `gone` lowest, an exact number also where scores tie."""
+    flat = scores.flatten()
+    kept = torch.zeros_like(flat, dtype=torch.bool)
+    kept[flat.topk(len(flat) - gone, sorted=False).indices] = True
+    return kept.view_as(scores)
