@@ -31,6 +31,7 @@ for _command in (
     boards.score,
     boards.duel,
     boards.board,
+    boards.report,
     methods.new,
     methods.check,
     submissions.submit,

@@ -15,7 +15,7 @@ LEVELS = [
     {"suite", "registry", "at_init", "theory"},
     {"runs"},
     {"scoring", "bench"},
-    {"board", "submission", "console", "listing"},
+    {"board", "report", "submission", "console", "listing"},
     {"commands"},
     {"cli"},
 ]

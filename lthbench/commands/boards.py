@@ -95,6 +95,20 @@ def board(folder: Path, skip_broken: bool) -> None:
     click.echo(f"\nThe board lies in {page}")
 
 
+@click.command()
+@click.argument("suite")
+def report(suite: str) -> None:
+    """Set what was measured beside what a paper published: SUITE is a run folder, or a suite on the leaderboard.
+
+    \b
+    lthbench report runs/liu2021-digits
+    lthbench report liu2021-digits
+    """
+    from lthbench.report.build import build
+
+    click.echo(f"The report lies in {build(suite)}")
+
+
 def _parquet(table: Any) -> bytes:
     try:
         content: bytes = table.to_parquet(index=False)

@@ -1,0 +1,98 @@
+"""Charts of reports, as SVG: lines with intervals, and matrices. Needs the extra `board`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from lthbench.errors import InputError
+
+# distinct on a light and a dark ground
+COLOURS = ["#4269d0", "#e08a00", "#2a9d8f", "#e4572e", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b"]
+FONT = "Roboto"  # comes with vl-convert, so that a text is as wide on every machine
+
+
+def lines(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    *,
+    titles: tuple[str, str],
+    column: str | None = None,
+    row: str | None = None,
+    rules: pd.DataFrame | None = None,
+    scale: str = "linear",
+    order: Sequence[str] | None = None,
+) -> str:
+    """`mean` with `low` and `high` against `x`, a line a colour, a panel for each `column` and `row`, as SVG text.
+
+    `rules` are levels across, with columns `mean` and `name`, and those of the panels that they belong to.
+    """
+    alt = _altair()
+    names = list(order) if order else list(dict.fromkeys(rows[colour].astype(str)))
+    extra = [] if rules is None else list(dict.fromkeys(rules["name"].astype(str)))
+    palette = [COLOURS[i % len(COLOURS)] for i in range(len(names))] + ["#8a8a8a"] * len(extra)
+    shade = alt.Color("series:N", title=None, scale=alt.Scale(domain=[*names, *extra], range=palette))
+    data = rows.assign(series=rows[colour].astype(str))
+    panels = [name for name in (column, row) if name]
+    if rules is not None:
+        data = pd.concat([data, rules.assign(series=rules["name"])], ignore_index=True)
+    where = alt.X(f"{x}:Q", title=titles[0], scale=alt.Scale(type=scale, zero=False, nice=False, padding=8))
+    value = alt.Y(f"{y}:Q", title=titles[1], scale=alt.Scale(zero=False))
+    base = alt.Chart(data[[*panels, x, y, "low", "high", "series"]])
+    measured = base.transform_filter(f"isValid(datum.{x})")
+    parts = [
+        measured.mark_errorbar(opacity=0.6).encode(
+            where, alt.Y("low:Q", title=titles[1], scale=alt.Scale(zero=False)), alt.Y2("high:Q"), shade
+        ),
+        measured.mark_line(point=True, strokeWidth=2).encode(where, value, shade),
+    ]
+    if rules is not None:
+        across = base.transform_filter(f"!isValid(datum.{x})")
+        parts.append(across.mark_rule(strokeDash=[6, 4], strokeWidth=1.5).encode(value, shade))
+    chart = alt.layer(*parts).properties(width=230, height=170)
+    if panels:
+        heads = {"title": None}
+        facets: dict[str, Any] = {}
+        if column:
+            facets["column"] = alt.Column(f"{column}:N", sort=None, **heads)
+        if row:
+            facets["row"] = alt.Row(f"{row}:N", sort=None, **heads)
+        chart = chart.facet(**facets)
+    return _svg(chart)
+
+
+def matrix(
+    rows: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], column: str | None = None
+) -> str:
+    """A square for each pair, its value written in it, as SVG text; `titles` are those of x, y and the value."""
+    alt = _altair()
+    base = alt.Chart(rows).encode(
+        alt.X(f"{x}:N", title=titles[0], sort=None, axis=alt.Axis(labelAngle=0, orient="top")),
+        alt.Y(f"{y}:N", title=titles[1], sort=None),
+    )
+    middle = float(rows[value].median())
+    squares = base.mark_rect().encode(
+        alt.Color(f"{value}:Q", title=titles[2], scale=alt.Scale(scheme="blues", zero=False))
+    )
+    dark = alt.condition(f"datum['{value}'] > {middle}", alt.value("white"), alt.value("black"))
+    text = base.mark_text(fontSize=12).encode(alt.Text(f"{value}:Q", format=".1f"), color=dark)
+    chart = alt.layer(squares, text).properties(width=70 * rows[x].nunique(), height=36 * rows[y].nunique())
+    return _svg(chart.facet(column=alt.Column(f"{column}:N", title=None, sort=None)) if column else chart)
+
+
+def _altair() -> Any:
+    try:
+        import altair
+        import vl_convert  # noqa: F401
+    except ImportError:
+        raise InputError("a report draws charts: pip install 'lthbench[board]'") from None
+    return altair
+
+
+def _svg(chart: Any) -> str:
+    import vl_convert
+
+    chart = chart.configure(font=FONT).configure_view(stroke="#dddddd").configure_legend(orient="bottom", columns=4)
+    return str(vl_convert.vegalite_to_svg(chart.to_json()))

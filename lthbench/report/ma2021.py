@@ -1,0 +1,129 @@
+"""Ma et al. 2021: the five conditions, with the rate of the pre-training and that of the ticket apart."""
+
+import pandas as pd
+
+from lthbench.report import charts
+from lthbench.report.measured import Measured, Section
+from lthbench.report.table import CELL, markdown, said, summary
+from lthbench.scoring import words
+from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY, verdicts
+
+MASKS = {"one-shot-mask": "OMP", "imp-mask": "IMP"}
+ARMS = {"init": "LT", "reinit": "RR"}
+ORDER = ["LT", "RR", "WR", "small dense"]
+
+
+def sections(measured: Measured) -> list[Section]:
+    """The verdicts, the conditions behind them, accuracies."""
+    found = judged(measured)
+    return [claim(found), conditions(measured, found), accuracy(measured)]
+
+
+def judged(measured: Measured) -> pd.DataFrame:
+    """The rows of `verdicts` for each ticket, both readings, with `mask` and `pretrain_lr`, and the outcome in words."""
+    rows = measured.rows(*MASKS)
+    tickets = rows.loc[rows["start"] == "init", ["label", "method", "pretrain_lr"]].drop_duplicates()
+    rules = measured.judged.rules(len(tickets))
+    there = set(measured.table["label"])
+    parts = []
+    for _, ticket in tickets.iterrows():
+        reinit = ticket["label"].replace("start=init", "start=reinit")
+        named = {"reinit": reinit, "dense": "dense", "small": "small-dense"}
+        controls = {role: name if name in there else None for role, name in named.items()}
+        sufficient = all(w.sufficient for w in measured.suite.workload)
+        found = verdicts(
+            measured.judged.table, measured.judged.meta, ticket["label"], sufficient=sufficient, rules=rules, **controls
+        )
+        said = [
+            words.verdict_words(row, measured.judged.meta[row["workload"]].tolerance, rules)
+            for _, row in found.iterrows()
+        ]
+        parts.append(found.assign(mask=MASKS[ticket["method"]], pretrain_lr=ticket["pretrain_lr"], said=said))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def claim(found: pd.DataFrame) -> Section:
+    """How many cells got which verdict, by the rate of the pre-training."""
+    if found.empty:
+        return Section("Does the claim hold here", "No ticket was run.")
+    lines = []
+    for (reading, rate), rows in found.groupby(["reading", "pretrain_lr"], sort=False):
+        shown, point = _counts(rows["verdict"]), _counts(rows["paper_rule"])
+        where = f"pre-trained at {rate:g}, controls at {'any' if reading == 'any' else 'the same'} rate"
+        lines.append(f"- {where}: {shown}; by the paper's rule on means: {point}.")
+    counts = found["verdict"].value_counts()
+    prizes = counts.get(JACKPOT, 0) + counts.get(SECONDARY, 0)
+    text = (
+        f"Of {len(found)} verdicts (cells, tickets and readings) {counts.get(JACKPOT, 0)} are a jackpot and {counts.get(SECONDARY, 0)} a "
+        f"secondary prize; {counts.get(NEITHER, 0)} are shown to be neither, the rest has not enough evidence. "
+        f"{'No prize is shown, as the paper finds for its small networks.' if not prizes else 'So prizes exist here.'} "
+        "Prizes are Holm-adjusted over the cells of a reading, at 5 % shared by the tickets."
+    )
+    return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
+
+
+def _counts(verdict: pd.Series) -> str:
+    return ", ".join(f"{name} {count}" for name, count in verdict.value_counts().items())
+
+
+def conditions(measured: Measured, found: pd.DataFrame) -> Section:
+    """One row a ticket and cell: what conditions 2 to 5 ask about, and the verdict."""
+    if found.empty:
+        return Section("The conditions", "")
+    rows = found[found["reading"] == "any"].copy()
+    same = found[found["reading"] == "same"].set_index([*CELL, "mask", "pretrain_lr"])["said"]
+    rows["same"] = [same[key] for key in rows[[*CELL, "mask", "pretrain_lr"]].itertuples(index=False, name=None)]
+    gaps = {
+        f"gap_{k}": name
+        for k, name in {2: "− small dense", 3: "− re-initialised", 4: "− dense, same rate", 5: "− best dense"}.items()
+    }
+    for gap in gaps:
+        rows[gap] = rows[gap].map(lambda g: "" if pd.isna(g) else f"{g:+.1f}".replace("-", "−"))
+    columns = {
+        "mask": "mask",
+        "pretrain_lr": "pre-trained at",
+        "learning_rate": "ticket at",
+        "sparsity": "sparsity",
+        **gaps,
+    }
+    columns |= {"said": "controls at any rate", "same": "controls at the same rate", "paper_rule": "*by the means*"}
+    workload = {"workload": "workload"} if len(measured.workloads) > 1 else {}
+    note = "Differences of the ticket in percentage points, the smallest over the control's rates; (2), (3), (4) and (5) in this order."
+    columns = workload | columns
+    return Section("The conditions", f"{note}\n\n{markdown(rows[list(columns)], list(columns.values()))}")
+
+
+def accuracy(measured: Measured) -> Section:
+    """Accuracy against the ticket's rate: LT, RR and WR, beside the small dense and the dense network."""
+    rows = measured.rows(*MASKS)
+    rows = rows.assign(mask=rows["method"].map(MASKS), arm=[ARMS.get(str(s), "WR") for s in rows["start"]])
+    found = summary(rows, [*CELL, "mask", "pretrain_lr", "arm"], "test")
+    small = summary(measured.rows("small-dense"), CELL, "test").assign(arm="small dense")
+    dense = summary(measured.rows("dense"), ["workload", "learning_rate"], "test")
+    every = [
+        small.assign(mask=mask, pretrain_lr=rate) for mask in MASKS.values() for rate in found["pretrain_lr"].unique()
+    ]
+    shown = pd.concat([found, *every], ignore_index=True)
+    shown["panel"] = shown["mask"] + ", pre-trained at " + shown["pretrain_lr"].map("{:g}".format)
+    shown["removed"] = (100 * shown["sparsity"]).map("{:.3g} % removed".format)
+    text = shown.assign(text=[said(m, s) for m, s in zip(shown["mean"], shown["sd"], strict=True)])
+    index = ["workload", "mask", "pretrain_lr", "sparsity", "learning_rate"]
+    table = text.pivot_table(index=index, columns="arm", values="text", aggfunc="first").reset_index().fillna("")
+    level = dense.set_index(["workload", "learning_rate"])
+    table["dense"] = [
+        said(*level.loc[(w, r), ["mean", "sd"]]) for w, r in zip(table["workload"], table["learning_rate"], strict=True)
+    ]
+    table = table[[*index, *(arm for arm in ORDER if arm in table), "dense"]].rename(
+        columns={"pretrain_lr": "pre-trained at", "learning_rate": "ticket at"}
+    )
+    images = {}
+    for i, workload in enumerate(measured.workloads):
+        one = shown[shown["workload"] == workload].sort_values(["removed", "mask", "pretrain_lr"])
+        panels = one[["panel", "removed"]].drop_duplicates()
+        best = dense.loc[dense["workload"] == workload, "mean"].max()
+        images[f"accuracy{i or ''}"] = charts.lines(
+            one, "learning_rate", "mean", "arm", column="panel", row="removed", scale="log", order=ORDER,
+            titles=("learning rate of the ticket", "test accuracy, %"),
+            rules=panels.assign(name="best dense", mean=best),
+        )  # fmt: skip
+    return Section("Accuracy by the ticket's rate", markdown(table), images)

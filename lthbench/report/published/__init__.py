@@ -1,0 +1,70 @@
+"""What papers have published, as data with a tag for how it is known; what is only recalled is never shown."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lthbench.errors import InputError, unknown
+
+FOLDER = Path(__file__).parent
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Number(_Strict):
+    """One published number. `tag`: read in the paper or its released code; second-hand; or recalled, which is not checked.
+
+    `workload`, `learning_rate`, `sparsity` and `method` (as a suite names it) say which measured number stands beside it.
+    """
+
+    what: str
+    value: float
+    tag: Literal["read", "second-hand", "recalled"]
+    unit: str = "%"
+    workload: str = ""
+    learning_rate: float | None = None
+    sparsity: float = 0.0
+    method: str = ""
+
+    @property
+    def shown(self) -> bool:
+        """Whether it may stand in a report as the paper's."""
+        return self.tag != "recalled"
+
+
+class Paper(_Strict):
+    """A paper: its citation, its claim in a sentence, the settings of its protocol, its numbers.
+
+    `protocol` has keys of a suite or its recipe; `differs` says in words what no key says.
+    """
+
+    citation: str
+    claim: str
+    protocol: dict[str, Any] = {}
+    differs: list[str] = []
+    number: list[Number] = []
+
+    @property
+    def numbers(self) -> list[Number]:
+        """Those that may be shown."""
+        return [number for number in self.number if number.shown]
+
+
+def names() -> list[str]:
+    """The papers that there is something of."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def paper(name: str) -> Paper:
+    """A paper by name. InputError for an unknown one, or a file that is not as it should be."""
+    if name not in names():
+        raise InputError(unknown("paper", name, names()))
+    path = FOLDER / f"{name}.toml"
+    try:
+        return Paper.model_validate(tomllib.loads(path.read_text()))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: {error}") from None

@@ -1,0 +1,66 @@
+"""Records as one long table, with a column for every parameter of a method, and what is said of its columns."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+from scipy import stats
+from tabulate import tabulate
+
+from lthbench.runs.records import Record
+
+CELL = ["workload", "learning_rate", "sparsity"]
+
+
+def table(records: Iterable[Record]) -> pd.DataFrame:
+    """One row a run that has a result. `label` is the method with its parameters, `method` without; its parameters have
+    columns of their own; accuracies in percent; `epochs` and `apart` are what was charged; `result` is the whole of it."""
+    rows = []
+    for record in records:
+        r = record.result
+        if r.status != "ok" or not (r.test and r.train):
+            continue
+        own = {"workload": r.workload, "learning_rate": r.learning_rate, "sparsity": r.sparsity, "seed": r.seed}
+        own |= {"label": r.method, "method": r.method.partition("[")[0]}
+        own |= {"test": r.test.percent, "train": r.train.percent, "train_loss": r.loss.get("train")}
+        own |= {"epochs": sum(r.charged.values()) / r.epoch, "apart": sum(r.apart.values()) / r.epoch, "result": r}
+        rows.append(r.parameters | own)
+    return pd.DataFrame(rows)
+
+
+def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """n, mean, standard deviation and the 95 % interval of the mean (Student's t) of a column, a row a group."""
+    groups = rows.groupby(list(by), sort=True, dropna=False)[value]
+    found = pd.DataFrame({"n": groups.count(), "mean": groups.mean(), "sd": groups.std(ddof=1).fillna(0.0)})
+    half = stats.t.ppf(0.975, (found["n"] - 1).clip(lower=1)) * found["sd"] / found["n"] ** 0.5
+    return found.assign(low=found["mean"] - half, high=found["mean"] + half).reset_index()
+
+
+def said(mean: float, sd: float, digits: int = 1) -> str:
+    """`96.3 ± 0.5`; nothing where there is no mean."""
+    return "" if pd.isna(mean) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def said_of(row: pd.Series, digits: int = 1) -> str:
+    """The mean and deviation of a row of a summary."""
+    return said(float(row["mean"]), float(row["sd"]), digits)
+
+
+def wide(found: pd.DataFrame, rows: Sequence[str], column: str, digits: int = 1) -> pd.DataFrame:
+    """A summary as text, one column for every value of `column`."""
+    text = found.assign(text=[said(m, s, digits) for m, s in zip(found["mean"], found["sd"], strict=True)])
+    return (
+        text.pivot_table(index=list(rows), columns=column, values="text", aggfunc="first", sort=False)
+        .fillna("")
+        .reset_index()
+    )
+
+
+def markdown(rows: pd.DataFrame, headers: Sequence[str] | None = None) -> str:
+    """A Markdown table of text and numbers."""
+    cells = [[_text(value) for value in row] for row in rows.itertuples(index=False)]
+    names = list(headers) if headers else [str(name).replace("_", " ") for name in rows.columns]
+    return tabulate(cells, names, tablefmt="pipe", disable_numparse=True)
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
