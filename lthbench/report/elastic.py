@@ -4,7 +4,7 @@ import pandas as pd
 
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section, tally
-from lthbench.report.table import markdown, said, summary
+from lthbench.report.table import markdown, said, said_of, summary
 
 CONTROLS = {"elastic-reinit": "re-initialised", "snip": "SNIP", "random-pruning": "random"}
 
@@ -112,10 +112,8 @@ def drift(measured: Measured) -> Section:
     by = ["sparsity", "source", "target"]
     table = rows.groupby(by, sort=False)[["epochs", "source_cost"]].mean().reset_index()
     for name, digits in (("drift", 2), ("barrier", 1)):
-        found = summary(rows, by, name).set_index(by)
-        table[name] = [
-            said(*found.loc[key, ["mean", "sd"]], digits=digits) for key in table[by].itertuples(index=False, name=None)
-        ]
+        found = {tuple(row[by]): said_of(row, digits) for _, row in summary(rows, by, name).iterrows()}
+        table[name] = [found[key] for key in table[by].itertuples(index=False, name=None)]
     headers = [
         "sparsity",
         "source",

@@ -61,14 +61,14 @@ def _contest(measured: Measured, rate: float, a: str, b: str) -> pd.DataFrame:
         if first and second:
             cells = measured.duel(first, second)
             named = cells["outcome"].replace({first: "ticket", second: "other"})
-            parts.append(cells.assign(mask=MASKS[mask], outcome=named)[lambda c: c["learning_rate"] == rate])
+            parts.append(cells.assign(mask=MASKS[mask], outcome=named).query("learning_rate == @rate"))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"outcome": []})
 
 
 def _label(measured: Measured, mask: str, start: str) -> str:
     rows = measured.rows(mask)
-    labels = rows.loc[rows["start"] == start, "label"].unique() if len(rows) else []
-    return str(labels[0]) if len(labels) else ""
+    labels = rows.loc[rows["start"] == start, "label"].tolist() if len(rows) else [""]
+    return next(map(str, labels), "")
 
 
 def accuracy(measured: Measured) -> Section:
@@ -92,7 +92,7 @@ def accuracy(measured: Measured) -> Section:
     for i, workload in enumerate(measured.workloads):
         images[f"accuracy{i or ''}"] = charts.lines(
             shown[shown["workload"] == workload], "removed", "mean", "start", column="mask", row="rate",
-            rules=pd.concat(across)[lambda d, w=workload: d["workload"] == w],
+            rules=pd.concat(across).query("workload == @workload"),
             titles=("removed, %", "test accuracy, %"), order=_order(rows),
         )  # fmt: skip
     return Section("Accuracy by start and mask", markdown(text), images)

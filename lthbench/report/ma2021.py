@@ -4,7 +4,7 @@ import pandas as pd
 
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section
-from lthbench.report.table import CELL, markdown, said, summary
+from lthbench.report.table import CELL, markdown, said, said_of, summary
 from lthbench.scoring import words
 from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY, verdicts
 
@@ -111,7 +111,7 @@ def accuracy(measured: Measured) -> Section:
     table = text.pivot_table(index=index, columns="arm", values="text", aggfunc="first").reset_index().fillna("")
     level = dense.set_index(["workload", "learning_rate"])
     table["dense"] = [
-        said(*level.loc[(w, r), ["mean", "sd"]]) for w, r in zip(table["workload"], table["learning_rate"], strict=True)
+        said_of(level.loc[(w, r)]) for w, r in zip(table["workload"], table["learning_rate"], strict=True)
     ]
     table = table[[*index, *(arm for arm in ORDER if arm in table), "dense"]].rename(
         columns={"pretrain_lr": "pre-trained at", "learning_rate": "ticket at"}
