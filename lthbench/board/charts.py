@@ -11,9 +11,9 @@ from lthbench.board.judged import Duel, Judged
 # Distinct on a light and a dark ground; the shapes say the same to who sees no colours.
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-FONT = "Roboto"  # comes with vl-convert, so that a text is as wide on every machine
+FONT = "Roboto, Helvetica, Arial, sans-serif"
 ERRORS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90]
-KINDS = {"a": "#4269d0", "a-small": "#a9bbec", "b": "#e08a00", "b-small": "#f3cf94", "tie": "#bfe3d0"}
+KINDS = {"a": "#a9bdf2", "a-small": "#e3eafc", "b": "#fbc878", "b-small": "#fdecd0", "tie": "#cfeedd"}
 KINDS |= {"undecided": "#e6e6e6", "collapsed": "#cfcfcf", "pending": "#f2f2f2"}
 
 
@@ -29,30 +29,34 @@ def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def accuracy(methods: list[str], legend: bool = False) -> alt.LayerChart:
+def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> alt.LayerChart:
     """Accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are lines across.
 
-    The data are named `scores`: rows of `accuracy_rows` for one workload and learning rate.
+    `rows` of `accuracy_rows` are those of one workload and learning rate; without them the data are named `scores`, for a
+    page to fill, which has a legend of its own.
     """
-    key = alt.Legend(title=None, symbolSize=90, orient="top", columns=4) if legend else None
+    key = None if rows is None else alt.Legend(title=None, symbolSize=90, orient="top", columns=6)
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
     colour = alt.Color("method:N", scale=domain, legend=key)
     axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", tickCount=10)
     scale = alt.Scale(type="log", reverse=True, nice=False)
     y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
-    x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0))
-    base = alt.Chart(alt.NamedData("scores"))
+    x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.45))
+    base = alt.Chart(alt.NamedData("scores") if rows is None else rows)
     sparse = base.transform_filter("!datum.dense")
     tip = [alt.Tooltip("method:N"), alt.Tooltip("removed:Q", title="sparsity, %")]
     tip += [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
     tip += [alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("diverged:Q"), alt.Tooltip("epochs:Q", format=".4~g")]
     shape = alt.Shape("method:N", scale=marks, legend=key)
-    lines = sparse.mark_line(strokeWidth=2).encode(x, y, colour)
-    bars = sparse.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
-        x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour
+    beside = alt.XOffset("method:N")  # so that intervals do not hide each other
+    lines = sparse.mark_line(strokeWidth=2, aria=False).encode(x, y, colour, beside)
+    bars = sparse.mark_rule(strokeWidth=1.5, opacity=0.6, aria=False).encode(
+        x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour, beside
     )
-    points = sparse.mark_point(filled=True, size=70, opacity=1).encode(x, y, colour, shape, tooltip=tip)
+    said = "datum.method + ', sparsity ' + datum.removed + ' %: ' + format(datum.mean, '.2f') + ' %'"
+    points = sparse.transform_calculate(said=said).mark_point(filled=True, size=70, opacity=1)
+    points = points.encode(x, y, colour, shape, beside, alt.Description("said:N"), tooltip=tip)
     dense = base.transform_filter("datum.dense").mark_rule(strokeDash=[6, 4], strokeWidth=2)
     return alt.layer(dense.encode(y, colour, tooltip=tip), bars, lines, points)
 
@@ -80,7 +84,7 @@ def ranks(ranking: pd.DataFrame) -> alt.LayerChart:
     letters = base.mark_text(color="white", fontWeight="bold", fontSize=10).encode(
         alt.X("place:Q"), alt.Text("letter:N"), tooltip=tip
     )
-    return alt.layer(bounds, places, letters).properties(height=alt.Step(26))
+    return alt.layer(bounds, places, letters).properties(height=26 * len(rows))
 
 
 def correlations(rows: pd.DataFrame) -> alt.LayerChart:
@@ -107,7 +111,9 @@ def correlations(rows: pd.DataFrame) -> alt.LayerChart:
 
 def spec(chart: Any) -> dict[str, Any]:
     """The Vega-Lite specification, as wide as its place on the page."""
-    found: dict[str, Any] = chart.properties(width="container").to_dict(validate=False)
+    found: dict[str, Any] = chart.properties(
+        width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    ).to_dict(validate=False)
     found.pop("config", None)
     return found
 
@@ -117,9 +123,7 @@ def accuracy_svg(judged: Judged, methods: list[str]) -> str:
     rows = accuracy_rows(judged.scores)
     rows = rows[(rows["workload"] == rows["workload"].iloc[0]) & rows["method"].isin(methods)]
     panels = [
-        alt.layer(accuracy(methods, legend=True), data=part.round(6)).properties(
-            width=300, height=230, title=f"learning rate {rate:g}"
-        )
+        accuracy(methods, part.round(6)).properties(width=330, height=240, title=f"learning rate {rate:g}")
         for rate, part in rows.groupby("learning_rate")
     ]
     return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
@@ -142,8 +146,18 @@ def duel_svg(judged: Judged, duel: Duel) -> str:
     colour = alt.Scale(domain=[said[kind] for kind in there], range=[KINDS[kind] for kind in there])
     sparsities = [f"{100 * s:g} %" for s in grid.sparsities]
     base = alt.Chart(rows).encode(
-        alt.X("sparsity:N", sort=sparsities, title="sparsity", axis=alt.Axis(labelAngle=0, orient="top")),
-        alt.Y("rate:N", sort=[f"{r:g}" for r in grid.rates], title="learning rate"),
+        alt.X(
+            "sparsity:N",
+            sort=sparsities,
+            title="sparsity",
+            axis=alt.Axis(labelAngle=0, orient="top", grid=False, domain=False, ticks=False),
+        ),
+        alt.Y(
+            "rate:N",
+            sort=[f"{r:g}" for r in grid.rates],
+            title="learning rate",
+            axis=alt.Axis(grid=False, domain=False, ticks=False),
+        ),
     )
     boxes = base.mark_rect(stroke="white", strokeWidth=3, cornerRadius=5).encode(
         alt.Color("outcome:N", scale=colour, legend=alt.Legend(title=None, orient="bottom", columns=3, labelLimit=260))

@@ -80,7 +80,7 @@ def _duel_square(judged: Judged, duel: Duel, row: Any) -> Square:
     side = {duel.a: "a", duel.b: "b"}.get(row["outcome"], row["outcome"])
     kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
-    found = f" {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
+    found = f" With these seeds, {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
     return Square(
         kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), means + cell_words(judged, row, duel) + "." + found
     )

@@ -97,7 +97,8 @@ def shown_methods(judged: Judged) -> list[str]:
     """The methods that a chart shows at first: references, and those of duels and verdicts."""
     named = [name for duel in judged.duels for name in (duel.a, duel.b)] + judged.tickets
     names = dict.fromkeys([*(m for m in judged.methods if m in ("dense", "small-dense")), *named, *judged.methods])
-    return list(names)[: max(SHOWN, 1)]
+    first = list(names)[:SHOWN]
+    return [name for name in judged.methods if name in first]
 
 
 def correlation_rows(judged: Judged) -> pd.DataFrame:

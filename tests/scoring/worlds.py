@@ -45,6 +45,20 @@ def null_duel(rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {"dense": same[..., :1] + np.zeros(GRID), "lottery-ticket": same, "prune-finetune": same}
 
 
+def mixed_duel(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Half of the cells equal, the others 0.2, 0.5 or 1 pp apart, either way."""
+    same = null_duel(rng)
+    sizes = np.array([0.2, 0.5, 1.0])[rng.integers(0, 3, GRID)] * rng.choice([-1, 1], GRID)
+    gap = np.where(rng.random(GRID) < 0.5, 0.0, sizes)
+    return same | {"lottery-ticket": same["prune-finetune"] + gap}
+
+
+def jackpots(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Every ticket equals the best dense network exactly and is 3 pp above its controls."""
+    best = 100 - DENSE_ERROR[:, None, None] + np.zeros(GRID)
+    return {"dense": best, "lottery-ticket": best, "random-reinit": best - 3, "small-dense": best - 3}
+
+
 def prizes(truth: dict[str, np.ndarray], clear: float = 0.5) -> np.ndarray:
     """Flags (workload, rate, sparsity): where the true means make a jackpot, comparing with re-initialisation at the same rate alone."""
     ticket, best = truth["lottery-ticket"], truth["dense"].max(axis=1, keepdims=True)

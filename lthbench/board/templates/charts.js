@@ -37,8 +37,8 @@ function panels() {
     const spec = structuredClone(DATA.specs.accuracy);
     spec.datasets = { scores: values };
     for (const layer of spec.layer) {
-      for (const y of [layer.encoding.y]) Object.assign(y.scale ??= { type: "log", reverse: true }, { domain: [Math.min(...errors) * 0.85, Math.min(100, Math.max(...errors) * 1.15)] });
-      if (layer.encoding.x) layer.encoding.x.scale = { domain: sparsities };
+      Object.assign(layer.encoding.y.scale, { domain: [Math.min(...errors) * 0.85, Math.min(100, Math.max(...errors) * 1.15)] });
+      if (layer.encoding.x) Object.assign(layer.encoding.x.scale, { domain: sparsities });
     }
     draw(chart, spec);
   }

@@ -1,0 +1,45 @@
+"""A headless browser for the site, and pages that say what went wrong in them."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a page from disk. At the end: no error was logged, and nothing but pages on disk was asked for."""
+    said: list[str] = []
+    asked: list[str] = []
+    contexts: list[Any] = []
+
+    def open_(path: Path, where: str = "", width: int = 1280, scheme: Any = "light") -> Page:
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.resolve().as_uri() + where)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not said
+    assert all(url.startswith(("file:///", "data:")) and url.split("#")[0].endswith(".html") for url in asked), asked
