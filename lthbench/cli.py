@@ -36,6 +36,7 @@ for _command in (
     methods.check,
     submissions.submit,
     submissions.verify,
+    submissions.publish,
     data.data_,
     store.store_,
 ):

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,47 +35,94 @@ def submit(results: Path, method: str, authors: tuple[str, ...], paper: str, lic
                f"  Next: lthbench verify {out}")  # fmt: skip
 
 
+def verifying(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `verify` and `publish` have in common."""
+    options = (
+        click.argument("bundle", type=PATH),
+        click.option("--claimed", is_flag=True, help="The first level alone: reads, loads no weights."),
+        click.option("--retrain", type=click.IntRange(1), metavar="K", help="Do K runs, drawn by chance, again from the "
+                     "source, confined."),
+        click.option("--seed", type=click.IntRange(0), help="Of that draw (default: from the system). The author does "
+                     "not choose it."),
+        click.option("--seconds", type=click.IntRange(1), default=3600, show_default=True, help="Clock of --retrain."),
+        click.option("--memory", type=click.IntRange(1), default=16, show_default=True, metavar="GB",
+                     help="Memory of --retrain."),
+        click.option("--suite", metavar="FILE", help="The suite, where it does not come with lthbench."),
+        DATA,
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.argument("bundle", type=PATH)
-@click.option("--claimed", is_flag=True, help="The first level alone: read, load no weights.")
-@click.option(
-    "--retrain", type=click.IntRange(1), metavar="K", help="Run K runs, drawn by chance, again from the source."
-)
-@click.option(
-    "--seed", type=click.IntRange(0), help="Of that draw (default: from the system). Not for the author to choose."
-)
-@click.option("--seconds", type=click.IntRange(1), default=3600, show_default=True, help="Wall clock of --retrain.")
-@click.option(
-    "--memory", type=click.IntRange(1), default=16, show_default=True, metavar="GB", help="Memory of --retrain."
-)
-@click.option("--suite", metavar="FILE", help="The suite, where it does not come with lthbench.")
-@DATA
+@verifying
 @JSON
-def verify(
-    bundle: Path, claimed: bool, retrain: int | None, seed: int | None, seconds: int, memory: int, suite: str | None,
-    data: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+def verify(bundle: Path, as_json: bool, **options: Any) -> None:
     """Verify a bundle: what it claims, every network measured again, with --retrain K runs done again, confined.
 
     \b
     lthbench verify my-method.zip
     lthbench verify my-method.zip --retrain 3 --json
     """
-    from lthbench.submission.confined import Limits
-    from lthbench.submission.retrained import Retrain
-    from lthbench.submission.verify import Options
-    from lthbench.submission.verify import verify as look
-
-    limits = Limits(seconds, memory * 1_000_000_000)
-    again = (Retrain(retrain, limits=limits) if seed is None else Retrain(retrain, seed, limits)) if retrain else None
-    report = look(bundle, Options("claimed" if claimed else "re-evaluated", again, data, suite))
+    report = _report(bundle, **options)
     if as_json:
         click.echo(json.dumps(report.plain()))
     else:
-        print_rows(report.rows, ["level", "check", "", "found"], False)
-        for name, note in report.notes.items():
-            click.echo(f"{name}: {'; '.join(note) if isinstance(note, list) else note}")
-        click.echo(
-            f"\n{bundle}: {report.level or 'refused'}" + ("" if report.passed else ", and not beyond: see FAILED")
-        )
+        _print(bundle, report)
     sys.exit(0 if report.passed else 1)
+
+
+@click.command()
+@verifying
+@click.option("--leaderboard", type=FOLDER, default="leaderboard", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Print what the row would change, as Markdown, and write nothing.")
+@click.option("--replace", is_flag=True, help="Take the place of the method's row.")
+@click.option("--beside", is_flag=True, help="Leave the method's row, and record these results next to it.")
+@click.option("--undo", is_flag=True, help="Take the row of this bundle's method back; what stood before is back.")
+def publish(
+    bundle: Path, leaderboard: Path, dry_run: bool, replace: bool, beside: bool, undo: bool, **options: Any
+) -> None:
+    """Verify a bundle, move its records to the leaderboard, note the level, build the board.
+
+    \b
+    lthbench publish my-method.zip --retrain 3
+    lthbench publish my-method.zip --dry-run
+    """
+    from tabulate import tabulate
+
+    from lthbench.submission import publish as publishing
+
+    if undo:
+        click.echo(publishing.undo(bundle, leaderboard))
+        return
+    report = _report(bundle, **options)
+    if not report.passed:
+        _print(bundle, report)
+        sys.exit(1)
+    if dry_run:
+        rows, headers = publishing.changes(bundle, leaderboard)
+        click.echo(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
+        return
+    click.echo(publishing.publish(bundle, leaderboard, report, replace=replace, beside=beside))
+
+
+def _report(
+    bundle: Path, claimed: bool, retrain: int | None, seed: int | None, seconds: int, memory: int, suite: str | None,
+    data: Path | None,
+) -> Any:  # fmt: skip
+    from lthbench.submission.confined import Limits
+    from lthbench.submission.retrained import Retrain, drawn_seed
+    from lthbench.submission.verify import Options, verify
+
+    limits = Limits(seconds, memory * 1_000_000_000)
+    again = Retrain(retrain, drawn_seed() if seed is None else seed, limits) if retrain else None
+    return verify(bundle, Options("claimed" if claimed else "re-evaluated", again, data, suite))
+
+
+def _print(bundle: Path, report: Any) -> None:
+    """The findings of a report, what was drawn, and the level."""
+    print_rows(report.rows, ["level", "check", "", "found"], False)
+    for name, note in report.notes.items():
+        click.echo(f"{name}: {'; '.join(note) if isinstance(note, list) else note}")
+    click.echo(f"\n{bundle}: {report.level or 'refused'}" + ("" if report.passed else ", and no further: see FAILED"))

@@ -33,12 +33,17 @@ ALPHA = 0.05
 Cell = tuple[str, float, float, int]
 
 
+def drawn_seed() -> int:
+    """A seed that nobody chose."""
+    return int.from_bytes(os.urandom(6))
+
+
 @dataclass(frozen=True)
 class Retrain:
     """How many runs, and the seed of the draw: the verifier's, or drawn now; never the author's."""
 
     runs: int
-    seed: int = field(default_factory=lambda: int.from_bytes(os.urandom(8)))
+    seed: int = field(default_factory=drawn_seed)
     limits: Limits = field(default_factory=Limits)
 
 

@@ -1,0 +1,62 @@
+"""How far each published row was verified: `levels.json` beside the records of a suite."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lthbench.errors import InputError
+
+FILE = "levels.json"
+Level = Literal["claimed", "re-evaluated", "re-trained"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Verified(_Strict):
+    """What was published of a bundle: its level, whose it is, the sha256 of its manifest, and the runs done again."""
+
+    level: Level
+    bundle: str
+    authors: tuple[str, ...]
+    paper: str = ""
+    date: str
+    seed: int | None = None
+    drawn: tuple[str, ...] = ()
+
+
+class Row(Verified):
+    """A published row: the one that it took the place of, and what others found for the same method."""
+
+    replaced: "Row | None" = None
+    beside: tuple[Verified, ...] = ()
+
+
+def read(folder: Path) -> dict[str, Row]:
+    """The rows of a results folder that came by a bundle, by method. InputError for a file that is none."""
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    try:
+        return _Rows.model_validate_json(path.read_bytes()).rows
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def text(rows: dict[str, Row]) -> bytes:
+    """As it is written: methods in order, what is not there left out."""
+    ordered: dict[str, Any] = {name: rows[name] for name in sorted(rows)}
+    return (_Rows(rows=ordered).model_dump_json(indent=1, exclude_defaults=True) + "\n").encode()
+
+
+def level_of(folder: Path, method: str) -> Level | None:
+    """The level of a method's row; None for rows that lthbench's own runs gave."""
+    row = read(folder).get(method)
+    return row.level if row else None
+
+
+class _Rows(_Strict):
+    rows: dict[str, Row] = {}
