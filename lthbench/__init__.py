@@ -24,6 +24,7 @@ from lthbench.registry import method
 from lthbench.runs.results import Results, load_results
 from lthbench.runs.run import Run
 from lthbench.runs.starts import starting
+from lthbench.submission.ticket import Ticket, load_ticket
 from lthbench.theory.construction import approximated, doubled
 from lthbench.theory.subset_sum import closest_single, closest_subset
 from lthbench.training.edge_popup import EdgePopup, NeuronPopup
@@ -84,6 +85,7 @@ __all__ = [
     "Steps",
     "SynFlowScores",
     "Tensors",
+    "Ticket",
     "Units",
     "alive",
     "approximated",
@@ -97,6 +99,7 @@ __all__ = [
     "global_mask",
     "importance_scores",
     "load_results",
+    "load_ticket",
     "magnitude",
     "method",
     "named_basis",

@@ -37,6 +37,7 @@ for _command in (
     submissions.submit,
     submissions.verify,
     submissions.publish,
+    submissions.export,
     data.data_,
     store.store_,
 ):

@@ -5,23 +5,21 @@ import inspect
 import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 from safetensors.torch import save
-from torch import Tensor
 
 from lthbench import __version__, registry
 from lthbench.board.scores import scores
-from lthbench.errors import InputError, MissingEntry, unknown
+from lthbench.errors import InputError, unknown
 from lthbench.registry import Method
-from lthbench.runs import finals, records
+from lthbench.runs import records
 from lthbench.runs.records import Record
-from lthbench.runs.store import Store
 from lthbench.submission import bundle, manifest
 from lthbench.submission.complete import missing
 from lthbench.submission.manifest import RECORDS, SOURCE, Architecture, File, Manifest, Named, Origin, Score, Ticket
+from lthbench.submission.ticket import entry
 from lthbench.suite import Suite, in_folder
 
 
@@ -79,7 +77,7 @@ def _records(results: Path, suite: Suite, method: Method) -> list[Record]:
 
 
 def _ticket(results: Path, record: Record, path: str) -> tuple[Ticket, bytes]:
-    tensors, note = _final(results, record)
+    tensors, note = entry(results, str(record.result.weights))
     content = save(tensors)
     r = record.result
     ticket = Ticket(
@@ -92,21 +90,6 @@ def _ticket(results: Path, record: Record, path: str) -> tuple[Ticket, bytes]:
         file=_file(path, content),
     )
     return ticket, content
-
-
-def _final(results: Path, record: Record) -> tuple[dict[str, Tensor], Any]:
-    """What the store kept of a run."""
-    weights = str(record.result.weights)
-    for build in sorted(path.name for path in (results / "store").glob("*") if path.is_dir()):
-        store = Store(results / "store", build)
-        try:
-            return store.read(finals.KIND, weights)
-        except MissingEntry:
-            continue
-    raise InputError(
-        f"{results} keeps no final values of {record.result.method}; type: lthbench run {record.result.suite} "
-        f"--method … --keep finals --out ANOTHER, and submit that"
-    )
 
 
 def _manifest(
