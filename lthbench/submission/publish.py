@@ -93,7 +93,10 @@ def undo(path: Path, leaderboard: Path) -> str:
         rows[place.method] = row.replaced
     for other in row.beside:
         place.aside("beside", other.bundle).unlink(missing_ok=True)
-    write_whole(place.folder / levels.FILE, levels.text(rows))
+    if rows:
+        write_whole(place.folder / levels.FILE, levels.text(rows))
+    else:
+        (place.folder / levels.FILE).unlink()
     build(place.leaderboard)
     return f"{place.method} is off {place.suite}" + (", and its earlier row is back" if place.file.is_file() else "")
 
