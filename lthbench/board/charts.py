@@ -29,7 +29,7 @@ def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> alt.LayerChart:
+def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> alt.LayerChart | alt.FacetChart:
     """Accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are lines across.
 
     `rows` of `accuracy_rows` are those of one workload and learning rate; without them the data are named `scores`, for a
@@ -61,7 +61,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> alt.LayerC
     return alt.layer(dense.encode(y, colour, tooltip=tip), bars, lines, points)
 
 
-def ranks(ranking: pd.DataFrame) -> alt.LayerChart:
+def ranks(ranking: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     """Places with simultaneous 95 % bounds, best first; the letter is the group."""
     rows = ranking[~ranking["partial"]].rename_axis("place").reset_index()
     group = rows["group"].astype(int).map(lambda g: chr(ord("A") + g - 1) if g <= 26 else str(g))
@@ -87,7 +87,7 @@ def ranks(ranking: pd.DataFrame) -> alt.LayerChart:
     return alt.layer(bounds, places, letters).properties(height=26 * len(rows))
 
 
-def correlations(rows: pd.DataFrame) -> alt.LayerChart:
+def correlations(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     """Weight correlation R_p between trained weights and a reference, against p; the dashed diagonal is chance."""
     tip = [alt.Tooltip(f"{name}:N") for name in ("method", "reference", "learning_rate", "sparsity")]
     tip += [alt.Tooltip("p:Q"), alt.Tooltip("value:Q", format=".3f", title="R_p"), alt.Tooltip("n:Q", title="runs")]

@@ -9,6 +9,7 @@ import pandas as pd
 from lthbench.board.judged import Judged
 from lthbench.report.table import table
 from lthbench.runs.records import Record
+from lthbench.runs.results import tabulated
 from lthbench.scoring import words
 from lthbench.suite import Suite
 
@@ -35,7 +36,7 @@ class Measured:
 
     @cached_property
     def judged(self) -> Judged:
-        return Judged(self.suite, self.records)
+        return Judged(self.suite, tabulated(self.records))
 
     @property
     def workloads(self) -> list[str]:
@@ -47,7 +48,7 @@ class Measured:
 
     def duel(self, a: str, b: str) -> pd.DataFrame:
         """Cell by cell, paired by seed, with `said`: the outcome in words."""
-        cells = self.judged.duel(a, b)
+        cells = self.judged.duel(a, b).cells
         said = [
             words.cell_words(row, a, b, self.judged.meta[row["workload"]].tolerance, self.judged.rules())
             for _, row in cells.iterrows()

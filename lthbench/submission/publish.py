@@ -18,6 +18,7 @@ from lthbench.board.scores import scores
 from lthbench.errors import InputError
 from lthbench.runs import records
 from lthbench.runs.records import Record
+from lthbench.runs.results import tabulated
 from lthbench.runs.store import write_whole
 from lthbench.scoring import levels
 from lthbench.scoring.levels import Row, Verified
@@ -104,10 +105,10 @@ def undo(path: Path, leaderboard: Path) -> str:
 def changes(path: Path, leaderboard: Path) -> tuple[list[list[Any]], list[str]]:
     """What a bundle's row would change: by cell its mean, the row that stands there, the best other, its place."""
     with bundles.opened(path) as bundle:
-        at, mine = _place(bundle, leaderboard), scores(records.frame(bundle.records))
+        at, mine = _place(bundle, leaderboard), scores(tabulated(bundle.records).scored)
     published = _published(at.folder)
-    others = scores(records.frame(r for r in published if r.result.method != at.method))
-    own = scores(records.frame(r for r in published if r.result.method == at.method))
+    others = scores(tabulated(r for r in published if r.result.method != at.method).scored)
+    own = scores(tabulated(r for r in published if r.result.method == at.method).scored)
     rows = []
     for _, row in mine.iterrows():
         rivals = _at(others, row).sort_values("mean", ascending=False)

@@ -16,6 +16,7 @@ from lthbench.errors import InputError, unknown
 from lthbench.registry import Method
 from lthbench.runs import records
 from lthbench.runs.records import Record
+from lthbench.runs.results import tabulated
 from lthbench.submission import bundle, manifest
 from lthbench.submission.complete import missing
 from lthbench.submission.manifest import RECORDS, SOURCE, Architecture, File, Manifest, Named, Origin, Score, Ticket
@@ -46,7 +47,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
 
 def claimed_scores(mine: Iterable[Record]) -> list[Score]:
     """What records say of each cell."""
-    table = scores(records.frame(mine))
+    table = scores(tabulated(mine).scored)
     return [
         Score(
             workload=row["workload"],
