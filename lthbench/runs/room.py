@@ -20,7 +20,7 @@ class Room:
         self.capacity, self.measured = capacity, measured
         self._least = capacity // PROGRAM.most if measured else 1
         self._sizes: dict[Hashable, int] = {}
-        self._used = 0
+        self._used, self._shrunk = 0, False
         self._door, self._changed = Turns(), threading.Condition()
 
     @classmethod
@@ -62,12 +62,13 @@ class Room:
                 self._changed.notify_all()
 
     def shrink(self) -> bool:
-        """After a training found no room beside the others, which has left: no more than these at once. False if it was alone."""
+        """No more at once than are in now, as one more found no memory. True the first time that this means fewer."""
         with self._changed:
             if not self._used:
                 return False
             self.capacity = min(self.capacity, self._used)
-            return True
+            first, self._shrunk = not self._shrunk, True
+            return first
 
     def _size(self, kind: Hashable, alone: bool) -> int:
         if alone:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache, singledispatchmethod
+from functools import singledispatchmethod
 from typing import Any
 
 import torch
@@ -78,17 +78,20 @@ class Worker:
     @_do.register
     def _train(self, operation: Train) -> Reply:
         """Beside others; where there is too little memory for that, alone; and at last without the programs of a lane."""
+        name = operation.trajectory.model.name
         for alone, plain in ((False, False), (True, False), (True, True)):
+            if plain:
+                lanes.warn(name, "too little memory for the programs of a lane")
             try:
                 with self.room.taken(_kind(operation.trajectory), alone) as settle:
                     return self._trained(operation, settle, plain)
             except torch.OutOfMemoryError as error:
                 why = str(error)
             if self.room.shrink():
-                _warn(f"{self.device} has too little memory for so many trainings at once: fewer from now on")
+                log.warning("%s has too little memory for so many trainings at once: fewer from now on", self.device)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-        raise MethodError(f"{self.device} has too little memory to train {operation.trajectory.model.name}: {why}")
+        raise MethodError(f"{self.device} has too little memory to train {name}: {why}")
 
     def _trained(self, operation: Train, settle: Callable[[int], None], plain: bool) -> Reply:
         """Train; `settle` is told the memory that it takes as soon as it is taken, 0 where that is known."""
@@ -98,8 +101,7 @@ class Worker:
             feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # now it is there, and not counted below
             before = self._reserved()
-            kind = Trainer if plain else lanes.fitting(feed)
-            trainer = kind(trajectory, state, at, feed, self.turn)
+            trainer = (Trainer if plain else lanes.trainer)(trajectory, state, at, feed, self.turn)
         trainer.prepare()
         settle(0 if self.room.knows(_kind(trajectory)) else self._reserved() - before)
 
@@ -218,12 +220,6 @@ class Worker:
 def _kind(trajectory: Trajectory) -> Hashable:
     """Trainings of one kind take as much memory as each other."""
     return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
-
-
-@cache
-def _warn(message: str) -> None:
-    """Once in a process."""
-    log.warning(message)
 
 
 def _part(examples: Examples, count: int, part: str) -> Tensor:

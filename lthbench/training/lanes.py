@@ -6,6 +6,7 @@ a CPU it is run as it is, which shows that it gives the bits of the reference tr
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
@@ -27,9 +28,10 @@ log = logging.getLogger(__name__)
 REHEARSALS = 2  # before a capture: libraries choose their algorithms and take their workspaces in the first step
 
 
-def fitting(feed: Feed) -> type[Trainer]:
-    """Lane, where the device has graphs and holds the data; else the plain Trainer. Both give the same bits."""
-    return Lane if PROGRAM.graphs and feed.device.type == "cuda" and feed.resident else Trainer
+def trainer(trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext) -> Trainer:
+    """A lane, where the device has graphs and holds the data; else the plain trainer. Both give the same bits."""
+    lane = PROGRAM.graphs and feed.device.type == "cuda" and feed.resident
+    return (Lane if lane else Trainer)(trajectory, state, at, feed, turn)
 
 
 class Tables:
@@ -187,7 +189,7 @@ class Lane(Trainer):
     def _give_up(self, why: str) -> None:
         self.plain, self.step.seen = True, self.live
         self.replays.clear()
-        _warn(f"{self.trajectory.model.name} is trained by the plain loop, with the same result but more slowly: {why}")
+        warn(self.trajectory.model.name, why)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -226,7 +228,15 @@ def _fill(table: Tensor, values: Tensor) -> None:
     table.view(-1)[: len(values)].copy_(pinned, non_blocking=True)
 
 
+_warning = threading.Lock()
+
+
+def warn(model: str, why: str) -> None:
+    """Say that a model is trained by the plain loop, once in a process for each reason."""
+    with _warning:
+        _warn(f"{model} is trained by the plain loop, with the same result but more slowly: {why}")
+
+
 @cache
 def _warn(message: str) -> None:
-    """Once in a process."""
     log.warning(message)

@@ -32,7 +32,7 @@ class Crowd:
         self.most, self.now, self.peak, self.lock = most, 0, 0, threading.Lock()
 
     def trainer(self) -> type[Trainer]:
-        """A trainer that needs memory that only `most` can have at once, and only 100 steps of each other."""
+        """A trainer that needs memory that only `most` can have at once."""
         crowd = self
 
         class Needy(Trainer):
@@ -93,9 +93,8 @@ def test_too_little_memory_means_fewer_at_once_with_one_warning(
     tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     crowd, said = Crowd(most), tmp_path / "said"
-    monkeypatch.setattr(worker.lanes, "fitting", lambda feed: crowd.trainer())
-    monkeypatch.setattr(worker.log, "warning", lambda text: said.open("a").write(text + "\n"))
-    worker._warn.cache_clear()
+    monkeypatch.setattr(worker.lanes, "trainer", crowd.trainer())
+    monkeypatch.setattr(worker.log, "warning", lambda text, *more: said.open("a").write(text % more + "\n"))
     methods = [method(dense, track="dense"), method(ticket), method(chance)]
     found = drive(TINY, methods, tmp_path / "out", home, executor="local", lanes=6).results
     assert found == {name: result for name, result in whole.results.items() if name in found} and found
