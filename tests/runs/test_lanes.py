@@ -169,6 +169,23 @@ class TestRoom:
             with room.taken("vit") as settle:
                 settle(1000)
 
+    def test_one_that_wants_to_be_alone_is_not_overtaken(self) -> None:
+        room, order = Room(2), []
+
+        def training(name: str, alone: bool) -> None:
+            with room.taken(name, alone):
+                order.append(name)
+
+        threads = [threading.Thread(target=training, args=(name, name == "alone")) for name in ("alone", "late")]
+        with room.taken("early"):
+            for thread in threads:
+                thread.start()
+                thread.join(0.1)
+            assert order == []
+        for thread in threads:
+            thread.join(10)
+        assert order == ["alone", "late"]
+
     def test_shrinking_leaves_those_that_are_in(self) -> None:
         room = Room(4)
         assert not room.shrink()
