@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import cycle, islice, pairwise
 from statistics import median
 
 import torch
@@ -13,50 +14,52 @@ from lthbench.bench.subject import Subject
 from lthbench.pruning.state import initial_state
 from lthbench.runs.store import Store
 from lthbench.runs.worker import Worker
+from lthbench.training import lanes
 from lthbench.training.augment import AUGMENTATIONS
-from lthbench.training.feed import Feed, step_generator
+from lthbench.training.feed import step_generator
 from lthbench.training.numerics import precision
 from lthbench.training.trainer import Trainer
 
 PLAIN, OURS = "plain PyTorch loop", "lthbench, one at a time"
 
 
+PARTS = ("data", "forward", "backward", "update")  # of a step, in order
+
+
 def side_by_side(subject: Subject, steps: int, count: int) -> dict[str, list[float]]:
-    """Seconds of `steps` steps in each of `count` rounds: the plain loop's, a Trainer's, and those of a step's parts."""
+    """Seconds of `steps` steps in each of `count` rounds: the plain loop's, ours, and steps up to the end of each part."""
     trajectory, setting = subject.trajectory(), subject.setting
     feed = Worker(Store(subject.scratch, "bench"), subject.home, subject.device).feed(setting.split, "train")
-    trainer = Trainer(trajectory, initial_state(trajectory.start.root), 0, feed)  # type: ignore[arg-type]
-    plain = Plain(subject, feed)
-
-    def ours() -> None:
-        trainer.run([trainer.live.step + steps], lambda stop, state: None)
-
-    return rounds(
-        {PLAIN: lambda: plain.train(steps), OURS: ours, **_parts(trainer, feed, steps)}, subject.device, count
-    )
+    state = initial_state(trajectory.start.root)  # type: ignore[arg-type]
+    ours, bare = lanes.trainer(trajectory, state, 0, feed), Trainer(trajectory, state, 0, feed)
+    works: dict[str, Callable[[], object]] = {
+        PLAIN: partial(Plain(subject, feed).train, steps),
+        OURS: partial(_go_on, ours, steps),
+        **{part: partial(_upto, part, bare, steps) for part in PARTS[:-1]},
+        PARTS[-1]: partial(_go_on, bare, steps),
+    }
+    return rounds(works, subject.device, count)
 
 
 def shares(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """Which share of a step goes where, of what `side_by_side` found."""
-    data, forward, backward, whole = (median(times[name]) for name in ("data", "forward", "backward", OURS))
-    parts = {"data": data, "forward": forward - data, "backward": backward - forward, "update": whole - backward}
-    return {name: max(0.0, part / whole) for name, part in parts.items()}
+    """Which share of a step goes into each part, of what `side_by_side` found."""
+    ends = [0.0, *(median(times[part]) for part in PARTS)]
+    return {part: max(0.0, end - start) / ends[-1] for part, (start, end) in zip(PARTS, pairwise(ends), strict=True)}
 
 
-def _parts(trainer: Trainer, feed: Feed, steps: int) -> dict[str, Callable[[], object]]:
-    """Steps up to where their data is ready, up to where the loss is known, and up to where its gradient is."""
-    recipe, module = trainer.recipe, trainer.module
-    batches = feed.epoch(trainer.trajectory.clock, recipe, 0, 0, 0)[:steps]
-    params = list(module.parameters())
+def _go_on(trainer: Trainer, steps: int) -> None:
+    trainer.run([trainer.live.step + steps], lambda stop, state: None)
 
-    def upto(part: str) -> None:
-        for number, index in enumerate(batches):
-            images, labels = feed.batch(index)
-            images = AUGMENTATIONS[recipe.augment](images, step_generator("augment", 0, 0, number))
-            if part != "data":
-                with precision(trainer.trajectory.precision, feed.device):
-                    loss = F.cross_entropy(module(images).float(), labels)
-            if part == "backward":
-                torch.autograd.grad(loss, params)
 
-    return {part: partial(upto, part) for part in ("data", "forward", "backward")}
+def _upto(part: str, trainer: Trainer, steps: int) -> None:
+    """Steps that end where their data is ready, where the loss is known, or where its gradient is."""
+    feed, recipe, module = trainer.feed, trainer.recipe, trainer.module
+    batches = feed.epoch(trainer.trajectory.clock, recipe, 0, 0, 0)
+    for number, index in enumerate(islice(cycle(batches), steps)):
+        images, labels = feed.batch(index)
+        images = AUGMENTATIONS[recipe.augment](images, step_generator("augment", 0, 0, number))
+        if part != "data":
+            with precision(trainer.trajectory.precision, feed.device):
+                loss = F.cross_entropy(module(images).float(), labels)
+        if part == "backward":
+            torch.autograd.grad(loss, list(module.parameters()))

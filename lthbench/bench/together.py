@@ -1,33 +1,39 @@
 """Many trainings at once, through an executor as in a run: lanes of a GPU, or processes on a CPU."""
 
-import time
-
 from lthbench.bench.subject import Subject
 from lthbench.runs.executors import LocalExecutor, Place
 from lthbench.runs.operations import Train
+from lthbench.runs.store import Store
+from lthbench.training import numerics
 
-WARM = 2  # steps of a training that is begun and ended
+WARM = 2  # steps of a training before its time counts
 
 
 def epochs_per_second(subject: Subject, lanes: int, steps: int) -> float:
-    """Network-epochs a second of `lanes` trainings side by side.
+    """Network-epochs a second of `lanes` trainings side by side, of `steps` steps each once they are under way.
 
-    By how much longer `steps` more steps take, so that what a training costs besides its steps falls out.
+    Every training leaves a state when it is under way and one at its end; the times of these are what is measured.
     """
     place = Place(subject.scratch / f"store-{lanes}", subject.home.folder, str(subject.device))
     executor = LocalExecutor(place, lanes)
     try:
-        _trained(executor, subject, range(lanes), WARM)  # the workers stand
-        few, short = _trained(executor, subject, range(lanes, 2 * lanes), WARM)
-        more, long = _trained(executor, subject, range(2 * lanes, 3 * lanes), WARM + steps)
-        return (more - few) / (long - short)
+        _train(executor, subject, range(lanes), (WARM,))  # the workers stand: each takes one, as there are as many
+        _train(executor, subject, range(lanes, 2 * lanes), (WARM, WARM + steps))
     finally:
         executor.close()
+    store = Store(place.store, numerics.build_key(subject.device))
+    begun, ended = (_times(store, subject, range(lanes, 2 * lanes), stop) for stop in (WARM, WARM + steps))
+    epochs = lanes * steps / subject.trajectory().clock.steps_per_epoch
+    return epochs / (max(ended) - min(begun)) * 1e9
 
 
-def _trained(executor: LocalExecutor, subject: Subject, orders: range, steps: int) -> tuple[float, float]:
-    """Epochs and seconds of some trainings; every worker takes one, as there are as many."""
-    asked = [Train(subject.trajectory(order), 0, (steps,)) for order in orders]
-    started = time.perf_counter()
-    replies = [future.result() for future in [executor.submit(operation, 0.0) for operation in asked]]
-    return sum(reply.epochs for reply in replies), time.perf_counter() - started
+def _train(executor: LocalExecutor, subject: Subject, orders: range, stops: tuple[int, ...]) -> None:
+    asked = [executor.submit(Train(subject.trajectory(order), 0, stops), 0.0) for order in orders]
+    for future in asked:
+        future.result()
+
+
+def _times(store: Store, subject: Subject, orders: range, stop: int) -> list[int]:
+    """When the states at a stop were written, in ns."""
+    paths = (store.path("states", subject.trajectory(order).state(stop).key) for order in orders)
+    return [path.stat().st_mtime_ns for path in paths]

@@ -11,7 +11,7 @@ from lthbench.bench.clock import ratio
 from lthbench.bench.estimate import Estimate, estimate
 from lthbench.bench.floor import Floor
 from lthbench.bench.measurement import Measurement, Speed, keep, kept
-from lthbench.bench.step import OURS, shares
+from lthbench.bench.step import shares
 from lthbench.bench.table import rows
 from lthbench.models import Model
 from lthbench.models.cost import activations, multiplications
@@ -96,7 +96,7 @@ def test_a_spell_that_slows_a_whole_round_leaves_the_ratio(pairs: list[tuple[flo
 
 
 def test_shares_add_up_to_a_step() -> None:
-    found = shares({"data": [1.0], "forward": [3.0], "backward": [9.0], OURS: [10.0]})
+    found = shares({"data": [1.0], "forward": [3.0], "backward": [9.0], "update": [10.0]})
     assert found == pytest.approx({"data": 0.1, "forward": 0.2, "backward": 0.6, "update": 0.1})
 
 
