@@ -35,14 +35,13 @@ FAMILIES = {
 
 
 def network(m: Model, mask: Mask) -> nn.Module:
-    """A network as after a training: nothing but what the mask removes is zero, one or without an offset."""
+    """A network as after a training: no scale is one, and nothing but what the mask removes is zero."""
     g = Generator().manual_seed(3)
     state = initial_state(Init(m, "library" if ":" in m.name else "kaiming-normal", 0, 0))
-    params = {n: t + 0.2 * torch.rand(t.shape, generator=g) for n, t in state.params.items()}
+    params = {n: t + 0.2 * torch.randn(t.shape, generator=g) * (t.dim() == 1) for n, t in state.params.items()}
     params = {n: torch.where(mask.tensors[n], t, 0) if n in mask.tensors else t for n, t in params.items()}
-    buffers = {
-        n: t + torch.rand(t.shape, generator=g) if t.is_floating_point() else t for n, t in state.buffers.items()
-    }
+    buffers = {n: t + torch.rand(t.shape, generator=g) if n.endswith("var") else t for n, t in state.buffers.items()}
+    buffers |= {n: torch.randn(t.shape, generator=g) for n, t in buffers.items() if n.endswith("mean")}
     return module_of(m, replace(state, params=params, buffers=buffers)).eval()
 
 
