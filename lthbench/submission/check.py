@@ -101,7 +101,7 @@ def _header(method: Method) -> Finding:
         declared_cost(method, Suite.read("smoke"), 0.8)
     except InputError as error:
         return Finding("header", False, str(error))
-    fine = "" if method.cite else "; no citation yet"
+    fine = "" if method.cite else " (no citation yet)"
     return Finding(
         "header", bool(method.about), method.about + fine or "the file's first docstring line says what it does"
     )
