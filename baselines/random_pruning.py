@@ -4,6 +4,11 @@
 weights in every layer. Liu et al., ICLR 2022, arXiv:2202.02643; Gadhikar et al., ICML 2023, arXiv:2210.02412.
 Cost: T epochs.
 Expect on digits, MLP 300-100: 94.3 ± 1.0 at rate 0.1 and 95 % removed, 54.3 ± 4.8 at 0.01, n = 5 (`random-pruning`).
+Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3:
+`random-pruning` 77.3 ± 4.3 and 81.9 ± 8.7, long 91.6 ± 0.6 and 84.8 ± 9.5;
+`random-uniform` 72.3 ± 9.1 and 85.6 ± 2.8, long 91.5 ± 2.7 and 91.1 ± 4.5;
+`random-erk` 92.1 ± 0.2 and 95.5 ± 0.5, long 94.7 ± 0.3 and 96.5 ± 0.5;
+`random-balanced` 93.8 ± 0.3 and 95.1 ± 0.6, long 95.0 ± 0.9 and 96.7 ± 1.0.
 """
 
 from lthbench import Mask, Network, Run, at_init, balanced_mask, erk_mask, random_scores, uniform_mask

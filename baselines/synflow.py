@@ -2,6 +2,8 @@
 
 Tanaka et al., NeurIPS 2020, arXiv:2006.05467: w ∂R/∂w, R the output for an image of ones under absolute weights; what is
 left shrinks by the same factor in every round. Cost: T epochs.
+Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: 95.7 ± 0.6 and 95.7 ± 0.8;
+long 97.2 ± 0.2 and 96.4 ± 1.0; shuffled 93.8 ± 0.2 and 96.1 ± 0.5; re-initialised 96.7 ± 0.4 and 95.8 ± 0.2.
 """
 
 from lthbench import Iterated, Mask, Network, Run, SynFlowScores, at_init

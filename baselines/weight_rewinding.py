@@ -2,6 +2,7 @@
 
 Frankle et al., ICML 2020, arXiv:1912.05671, one shot. k = 3 is a twentieth of 60 epochs, and 1,170 steps of CIFAR-10 in
 batches of 128. Cost: 2T - k epochs.
+Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: 94.7 ± 0.5 and 95.2 ± 0.9 (k = 1).
 """
 
 from lthbench import Network, Run, magnitude, method
