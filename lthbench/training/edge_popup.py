@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Size, Tensor
 
+from lthbench.models import Model
 from lthbench.pruning.allocate import removed_count, uniform_counts
 from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.units import Units
 from lthbench.training.rules import Live, Rule
 
 
@@ -79,22 +82,26 @@ class NeuronPopup(EdgePopup):
         return {name: Size([size]) for name, size in s.units.sizes.items()}
 
     def counts(self, s: Live) -> dict[str, int]:
-        sizes, shapes = s.units.sizes, {name: s.params[name].shape for name in s.prunable}
-        asked = removed_count(sum(shape.numel() for shape in shapes.values()), self.sparsity)
-        shares = sorted({gone / size for size in sizes.values() for gone in range(size)})
-        for share in shares:
-            counts = {name: math.floor(share * size + 1e-9) for name, size in sizes.items()}
-            if s.units.removed(counts, shapes) >= asked:
-                break
-        return counts
+        return _fewest(s.model, self.sparsity)
 
     def spread(self, s: Live, gates: Tensors) -> Tensors:
         whole = {name: torch.ones_like(s.state[f"frozen/{name}"]) for name in s.prunable}
         return s.units.spread(gates, whole)
 
     def mask(self, s: Live, kept: Tensors) -> Tensors:
-        shapes = {name: s.params[name].shape for name in s.prunable}
-        return s.units.mask({name: ~k.cpu() for name, k in kept.items()}, shapes)
+        return s.units.mask({name: ~k.cpu() for name, k in kept.items()}, s.model.prunable_shapes)
+
+
+@lru_cache
+def _fewest(model: Model, sparsity: float) -> dict[str, int]:
+    """How many neurons of each layer go: the same share, the smallest that takes enough weights; one always stays."""
+    units, shapes = Units.of(model), model.prunable_shapes
+    asked = removed_count(model.prunable_count, sparsity)
+    for share in sorted({gone / size for size in units.sizes.values() for gone in range(size)}):
+        counts = {name: math.floor(share * size + 1e-9) for name, size in units.sizes.items()}
+        if units.removed(counts, shapes) >= asked:
+            break
+    return counts
 
 
 def _top(scores: Tensor, gone: int) -> Tensor:
