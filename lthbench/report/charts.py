@@ -9,7 +9,7 @@ from lthbench.errors import InputError
 
 # distinct on a light and a dark ground
 COLOURS = ["#4269d0", "#e08a00", "#2a9d8f", "#e4572e", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b"]
-FONT = "Roboto"  # comes with vl-convert, so that a text is as wide on every machine
+FONT = "Roboto, sans-serif"
 
 
 def lines(

@@ -1,0 +1,173 @@
+"""Reports: what they say of made-up records that are known to be one way or the other, and what they never say."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lthbench.cli import main
+from lthbench.registry import Method
+from lthbench.report.build import SECTIONS, beside, build, differences, written
+from lthbench.report.measured import Measured, Section
+from lthbench.report.published import FOLDER, Number, Paper, names, paper
+from lthbench.suite import Cell, Suite
+
+from .synthetic import Accuracy, records
+
+
+def measured(suite: str, accuracy: Accuracy, **changes: object) -> Measured:
+    small = Suite.read(suite).model_copy(update=changes)
+    return Measured(small, records(small, accuracy))
+
+
+def page(found: Measured) -> str:
+    name = found.suite.name.partition("-")[0]
+    return written(found, paper(name), SECTIONS[name](found))[0]
+
+
+def claim(suite: str, accuracy: Accuracy, **changes: object) -> str:
+    """What a report says of a paper's claim."""
+    found = measured(suite, accuracy, **changes)
+    sections: list[Section] = SECTIONS[suite.partition("-")[0]](found)
+    assert sections[0].title == "Does the claim hold here"
+    return sections[0].text
+
+
+def liu(gap_low: float, gap_high: float, tuned: float) -> Callable[[Method, Cell], float]:
+    def accuracy(method: Method, cell: Cell) -> float:
+        start = method.defaults.get("start")
+        gap = gap_low if cell.learning_rate < 0.05 else gap_high
+        return 95 - gap * (start == "reinit") + tuned * (start == "trained")
+
+    return accuracy
+
+
+def test_liu_holds() -> None:
+    text = claim("liu2021-digits", liu(3, 0, 2))
+    assert "more cells at the small rate" in text and "the first half of the claim holds" in text
+    assert "prune-finetune is never behind and sometimes ahead" in text
+
+
+def test_liu_fails() -> None:
+    text = claim("liu2021-digits", liu(3, 3, -2))
+    assert "as many cells" in text and "does not hold as it stands" in text
+    assert re.search(r"prune-finetune is ahead in 0 cells and behind in \d+", text)
+
+
+@pytest.mark.parametrize(("small", "verdict"), [(-3, "jackpot"), (0, "neither")])
+def test_ma_says_what_the_conditions_say(small: float, verdict: str) -> None:
+    def accuracy(method: Method, cell: Cell) -> float:
+        reinit = method.defaults.get("start") == "reinit"
+        return 95 - 3 * reinit + (small if method.name == "small-dense" else 0)
+
+    text = claim("ma2021-digits", accuracy, learning_rates=(0.1,), sparsities=(0.9,), methods=MA)
+    jackpots = int(re.search(r"(\d+) are a jackpot", text).group(1))  # type: ignore[union-attr]
+    assert jackpots == (4 if verdict == "jackpot" else 0)  # two tickets, two readings
+
+
+MA = (
+    *("dense", "small-dense"),
+    *(f"imp-mask[start={s},pretrain_lr={rate}]" for s in ("init", "reinit", "2") for rate in (0.01, 0.1)),
+)
+
+
+def wolfe(threshold: Callable[[int], float]) -> Accuracy:
+    def accuracy(method: Method, cell: Cell) -> float:
+        own = method.defaults
+        return 95.0 if method.name == "dense-few" or own["pretrain"] >= threshold(own["examples"]) else 80.0
+
+    return accuracy
+
+
+def test_wolfe_sees_growth_and_its_absence() -> None:
+    growing = claim("wolfe2021-digits", wolfe(lambda m: m / 8))
+    assert "the threshold grows with m" in growing
+    assert "the threshold is 8 steps at every m, so no growth is seen" in claim("wolfe2021-digits", wolfe(lambda m: 8))
+    assert "4 of 4 numbers of examples have no threshold" in claim("wolfe2021-digits", wolfe(lambda m: 9999))
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"), [(0, "nowhere shown to be behind"), (5, "behind the target's own ticket in 6")]
+)
+def test_elastic_against_its_own(gap: float, said: str) -> None:
+    def accuracy(method: Method, cell: Cell) -> float:
+        source = method.defaults.get("source")
+        return 95 - gap * (method.name == "elastic" and source != cell.workload.model) - 9 * (method.name == "snip")
+
+    text = claim("elastic-digits", accuracy)
+    assert said in text and "ahead of SNIP" in text
+
+
+class TestPublished:
+    def test_every_file_is_read_and_belongs_to_a_report(self) -> None:
+        assert {*names()} == {*SECTIONS}
+        assert all(paper(name).citation and paper(name).claim for name in names())
+
+    def test_a_recalled_number_is_never_printed(self) -> None:
+        numbers = [
+            Number(what="kept", value=12.345, tag="read"),
+            Number(what="hearsay", value=23.456, tag="second-hand"),
+            Number(what="memory", value=34.567, tag="recalled"),
+        ]
+        found = measured("liu2021-digits", lambda m, c: 90.0, methods=("dense",))
+        source = Paper(citation="c", claim="d", number=numbers)
+        text = written(found, source, [])[0]
+        assert "12.345" in text and "23.456" in text and "second-hand" in text
+        assert "34.567" not in text and "memory" not in text and "recalled" not in text
+        assert "No number" in beside(found, Paper(citation="c", claim="d", number=numbers[2:])).text
+
+    @pytest.mark.parametrize("name", names())
+    def test_none_of_ours_is_recalled_into_a_page(self, name: str) -> None:
+        source = paper(name)
+        found = measured("liu2021-digits", lambda m, c: 90.0, methods=("dense",))
+        shown = beside(found, source).text
+        for number in source.number:
+            assert (f"| {number.value:g} {number.unit}" in shown) or number.tag == "recalled"
+
+    def test_the_measured_number_stands_beside_its_own_cell(self) -> None:
+        number = Number(
+            what="dense", value=1.0, tag="read", workload="mlp-300-100/digits", learning_rate=0.1, method="dense"
+        )
+        found = measured("liu2021-digits", lambda m, c: 90.0 if c.learning_rate == 0.1 else 50.0, methods=("dense",))
+        text = beside(found, Paper(citation="c", claim="d", number=[number])).text
+        assert re.search(r"\| (89|90)\.\d ± 0\.\d", text) and "not run here" not in text
+        other = number.model_copy(update={"learning_rate": 0.2})
+        assert "not run here" in beside(found, Paper(citation="c", claim="d", number=[other])).text
+
+    def test_differences_are_those_that_differ(self) -> None:
+        found = measured("liu2021-digits", lambda m, c: 90.0, methods=("dense",))
+        text = differences(
+            found, Paper(citation="c", claim="d", protocol={"epochs": 40, "batch": 128, "allocation": "uniform"})
+        ).text
+        assert "batch" in text and "epochs" not in text and "allocation" not in text
+
+    def test_published_files_lie_where_they_are_looked_for(self) -> None:
+        assert FOLDER.is_dir() and len(names()) >= 4
+
+
+def run_folder(folder: Path, suite: str = "elastic-digits") -> Path:
+    found = measured(suite, lambda m, c: 90.0)
+    (folder / "records").mkdir(parents=True)
+    (folder / "suite.json").write_text(found.suite.model_dump_json())
+    (folder / "records" / "all.jsonl").write_text("".join(r.line() + "\n" for r in found.records))
+    return folder
+
+
+def test_command_writes_page_and_charts(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run")
+    result = CliRunner().invoke(main, ["report", str(folder)])
+    assert result.exit_code == 0, result.output
+    text = (folder / "report" / "elastic-digits.md").read_text()
+    for image in re.findall(r"\]\((.+\.svg)\)", text):
+        assert (folder / "report" / image).read_text().startswith("<svg")
+    assert "| resnet14-w0.25 " in text
+    assert build(str(folder)).read_text() == text  # the same bytes again
+
+
+@pytest.mark.parametrize("asked", ["no-such-suite", "smoke", "liu2021-digits"])
+def test_what_cannot_be_reported_is_one_line(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # no leaderboard here
+    result = CliRunner().invoke(main, ["report", asked])
+    assert result.exit_code == 2 and result.output.count("\n") == 1, result.output
