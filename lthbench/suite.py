@@ -58,7 +58,7 @@ class Workload(_Frozen):
         if isinstance(self.prunable, str):
             if self.prunable not in PRUNABLE:
                 raise ValueError("prunable: " + unknown("prunable set", self.prunable, PRUNABLE))
-            if "dense" in self.model_fields_set:
+            if self.dense != type(self).model_fields["dense"].default:
                 raise ValueError(f"prunable = {self.prunable!r} classifies every parameter; leave dense out")
         return self
 

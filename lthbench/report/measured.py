@@ -10,7 +10,6 @@ from lthbench.board.judged import Judged
 from lthbench.report.table import table
 from lthbench.runs.records import Record
 from lthbench.runs.results import tabulated
-from lthbench.scoring import words
 from lthbench.suite import Suite
 
 
@@ -47,13 +46,8 @@ class Measured:
         return self.table[self.table["method"].isin(methods)]
 
     def duel(self, a: str, b: str) -> pd.DataFrame:
-        """Cell by cell, paired by seed, with `said`: the outcome in words."""
-        cells = self.judged.duel(a, b).cells
-        said = [
-            words.cell_words(row, a, b, self.judged.meta[row["workload"]].tolerance, self.judged.rules())
-            for _, row in cells.iterrows()
-        ]
-        return cells.assign(said=said)
+        """Cell by cell, paired by seed: rows of `scoring.duel`."""
+        return self.judged.duel(a, b).cells
 
 
 def tally(cells: pd.DataFrame, names: Mapping[str, str]) -> str:

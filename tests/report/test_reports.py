@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.registry import Method
+from lthbench.report import elastic, liu2021, ma2021, wolfe2021
 from lthbench.report.build import SECTIONS, beside, build, differences, written
 from lthbench.report.measured import Measured, Section
 from lthbench.report.published import FOLDER, Number, Paper, names, paper
@@ -22,17 +23,28 @@ def measured(suite: str, accuracy: Accuracy, **changes: object) -> Measured:
     return Measured(small, records(small, accuracy))
 
 
-def page(found: Measured) -> str:
-    name = found.suite.name.partition("-")[0]
-    return written(found, paper(name), SECTIONS[name](found))[0]
+CLAIMS: dict[str, Callable[[Measured], Section]] = {
+    "liu2021": liu2021.claim,
+    "ma2021": lambda found: ma2021.claim(ma2021.judged(found)),
+    "wolfe2021": wolfe2021.claim,
+    "elastic": elastic.claim,
+}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_page_is_whole(name: str) -> None:
+    found = measured(f"{name}-digits", lambda m, c: 95 - 9 * c.sparsity, seeds=3)
+    text, charts = written(found, paper(name), SECTIONS[name](found))
+    assert charts and re.findall(r"\]\((.+)\.svg\)", text) == [*charts]
+    assert all(svg.startswith("<svg") and "<text" in svg for svg in charts.values())
+    assert not re.search(r"\bnan\b", text)
 
 
 def claim(suite: str, accuracy: Accuracy, **changes: object) -> str:
     """What a report says of a paper's claim."""
-    found = measured(suite, accuracy, **changes)
-    sections: list[Section] = SECTIONS[suite.partition("-")[0]](found)
-    assert sections[0].title == "Does the claim hold here"
-    return sections[0].text
+    section = CLAIMS[suite.partition("-")[0]](measured(suite, accuracy, **changes))
+    assert section.title == "Does the claim hold here"
+    return section.text
 
 
 def liu(gap_low: float, gap_high: float, tuned: float) -> Callable[[Method, Cell], float]:
