@@ -29,7 +29,7 @@ def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> alt.LayerChart | alt.FacetChart:
+def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     """Accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are lines across.
 
     `rows` of `accuracy_rows` are those of one workload and learning rate; without them the data are named `scores`, for a
@@ -61,7 +61,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> alt.LayerC
     return alt.layer(dense.encode(y, colour, tooltip=tip), bars, lines, points)
 
 
-def ranks(ranking: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def ranks(ranking: pd.DataFrame) -> Any:
     """Places with simultaneous 95 % bounds, best first; the letter is the group."""
     rows = ranking[~ranking["partial"]].rename_axis("place").reset_index()
     group = rows["group"].astype(int).map(lambda g: chr(ord("A") + g - 1) if g <= 26 else str(g))
@@ -87,7 +87,7 @@ def ranks(ranking: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     return alt.layer(bounds, places, letters).properties(height=26 * len(rows))
 
 
-def correlations(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
+def correlations(rows: pd.DataFrame) -> Any:
     """Weight correlation R_p between trained weights and a reference, against p; the dashed diagonal is chance."""
     tip = [alt.Tooltip(f"{name}:N") for name in ("method", "reference", "learning_rate", "sparsity")]
     tip += [alt.Tooltip("p:Q"), alt.Tooltip("value:Q", format=".3f", title="R_p"), alt.Tooltip("n:Q", title="runs")]
@@ -104,16 +104,15 @@ def correlations(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
             tooltip=tip,
         )
     )
-    ends = pd.DataFrame({"p": [0.0, 1.0]})[lambda t: t["p"] <= rows["p"].max()]
-    chance = pd.concat([ends, pd.DataFrame({"p": [rows["p"].max()]})]).drop_duplicates().assign(value=lambda t: t["p"])
+    most = float(rows["p"].max())
+    chance = pd.DataFrame({"p": [0.0, most], "value": [0.0, most]})
     return alt.layer(alt.Chart(chance).mark_line(strokeDash=[4, 4], color="#888888").encode(x, alt.Y("value:Q")), lines)
 
 
 def spec(chart: Any) -> dict[str, Any]:
     """The Vega-Lite specification, as wide as its place on the page."""
-    found: dict[str, Any] = chart.properties(
-        width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
-    ).to_dict(validate=False)
+    fitted = alt.AutoSizeParams(type="fit-x", contains="padding")
+    found: dict[str, Any] = chart.properties(width="container", autosize=fitted).to_dict(validate=False)
     found.pop("config", None)
     return found
 
@@ -145,19 +144,11 @@ def duel_svg(judged: Judged, duel: Duel) -> str:
     rows = rows.assign(outcome=rows["kind"].map(said))
     colour = alt.Scale(domain=[said[kind] for kind in there], range=[KINDS[kind] for kind in there])
     sparsities = [f"{100 * s:g} %" for s in grid.sparsities]
+    bare: dict[str, Any] = {"grid": False, "domain": False, "ticks": False}
+    across, down = alt.Axis(labelAngle=0, orient="top", **bare), alt.Axis(**bare)
     base = alt.Chart(rows).encode(
-        alt.X(
-            "sparsity:N",
-            sort=sparsities,
-            title="sparsity",
-            axis=alt.Axis(labelAngle=0, orient="top", grid=False, domain=False, ticks=False),
-        ),
-        alt.Y(
-            "rate:N",
-            sort=[f"{r:g}" for r in grid.rates],
-            title="learning rate",
-            axis=alt.Axis(grid=False, domain=False, ticks=False),
-        ),
+        alt.X("sparsity:N", sort=sparsities, title="sparsity", axis=across),
+        alt.Y("rate:N", sort=[f"{r:g}" for r in grid.rates], title="learning rate", axis=down),
     )
     boxes = base.mark_rect(stroke="white", strokeWidth=3, cornerRadius=5).encode(
         alt.Color("outcome:N", scale=colour, legend=alt.Legend(title=None, orient="bottom", columns=3, labelLimit=260))
