@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 TEN_LINES = '''"""Keep the smallest weights: a method that should lose."""
@@ -96,6 +98,30 @@ def test_score_as_csv(folder: Path) -> None:
     lines = lthbench("score", "runs/smoke", "--csv", "-", cwd=folder).stdout.splitlines()
     assert lines[0].split(",")[:6] == ["workload", "learning_rate", "sparsity", "method", "n", "diverged"]
     assert len(lines) == 1 + 1 + 2 * 5 + 1
+
+
+def test_duel_of_any_two(folder: Path) -> None:
+    words = ("duel", "smallest", "random-reinit", "runs/smoke")
+    said = lthbench(*words, cwd=folder)
+    assert said.returncode == 0, said.stderr
+    assert "## smallest against random-reinit" in said.stdout
+    tables = json.loads(lthbench(*words, "--json", cwd=folder).stdout)
+    assert tables["margins"][0]["group"] == "overall"
+    assert all(row["n_pairs"] == 2 for row in tables["cells"])
+    assert "Did you mean 'smallest'?" in lthbench("duel", "smalest", "dense", "runs/smoke", cwd=folder).stderr
+
+
+def test_broken_records_are_left_out_only_when_asked(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "runs/smoke", tmp_path / "smoke")
+    path = tmp_path / "smoke/records/dense.jsonl"
+    path.write_text(path.read_text() + path.read_text()[:300])
+    refused = lthbench("board", "smoke", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "dense.jsonl:3: no record" in refused.stderr
+    done = lthbench("score", "smoke", "--skip-broken", "--table", "runs", "--parquet", "x.parquet", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "left out: smoke/records/dense.jsonl:3" in done.stderr
+    assert len(pd.read_parquet(tmp_path / "x.parquet")) == 26
 
 
 @pytest.mark.parametrize(

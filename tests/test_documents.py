@@ -9,7 +9,7 @@ import pytest
 from lthbench.cli import main
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "RULES.md")
 
 
 def commands() -> list[str]:

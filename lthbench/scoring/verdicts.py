@@ -51,6 +51,7 @@ VERDICT_COLUMNS += [
     "seeds_needed",
     "reading",
     "paper_rule",
+    *[f"pairs_{k}" for k in CONDITIONS],
 ]
 
 
@@ -69,7 +70,8 @@ def verdicts(
 
     A control that was not run is named None: its p is 1, and no prize can be shown. `sufficient` says whether the recipe counts for
     condition 1. A suite with k ticket methods passes `Rules(alpha=0.05 / k)`; at alpha 0 every verdict is `pending`.
-    `n` is the fewest pairs in a contrast, `gap_k` the smallest difference over the reading; `failed` and `unproven` list conditions as
+    `n` is the fewest pairs in a contrast, `gap_k` the smallest difference over the reading, `pairs_k` the fewest
+    pairs of a condition; `failed` and `unproven` list conditions as
     in "3 4". `seeds_needed` is inf where `max_seeds` are too few or collapses bar the claim, and NaN for no advice.
     `paper_rule` is the verdict of the point estimates.
     Raises ValueError for bad records or a named method without runs.
@@ -153,7 +155,11 @@ def _conditions(parts: pd.DataFrame) -> pd.DataFrame:
     """A row a cell: n, and for each condition k gap_k, p_show_k, p_refute_k, and over_k, the smallest gap to the margin."""
     grouped = parts.groupby(["cell", "condition"])
     summary = grouped.agg(
-        gap=("difference", "min"), over=("gap", "min"), p_show=("p_show", "max"), p_refute=("p_refute", "min")
+        gap=("difference", "min"),
+        over=("gap", "min"),
+        p_show=("p_show", "max"),
+        p_refute=("p_refute", "min"),
+        pairs=("n_pairs", "min"),
     )
     summary["p_refute"] = np.minimum(1.0, summary["p_refute"] * grouped.size())
     wide = [summary.xs(k, level="condition").add_suffix(f"_{k}") for k in CONDITIONS]

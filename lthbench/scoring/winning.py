@@ -21,6 +21,7 @@ def winning(verdicts: pd.DataFrame, rules: Rules | None = None) -> pd.DataFrame:
     """One row a cell of `verdicts`, with `WINNING_COLUMNS`: `holds`, `fails`, `open`, or `pending` at alpha 0; gaps in pp."""
     rules = rules or Rules()
     rows = verdicts[verdicts["reading"] == "same"].reset_index(drop=True)
+    rows["n"] = rows[["pairs_3", "pairs_4"]].min(axis=1)  # whether there is a small dense network or not
     family = rows["n"] >= rules.min_seeds
     holds = within(family, np.maximum(rows["p_show_3"], rows["p_show_4"]), holm)
     fails = within(family, np.minimum(1.0, 2 * np.minimum(rows["p_refute_3"], rows["p_refute_4"])), bh)

@@ -96,12 +96,15 @@ class Table {
   arrange() {
     if (this.sorted) {
       const { read, sign } = this.sorted;
-      const values = new Map(this.found.map((i) => [i, read(i)]));
-      this.found.sort((i, j) => {
-        const [a, b] = [values.get(i), values.get(j)];
-        if (a == null || b == null) return (a == null) - (b == null) || i - j; // what is missing comes last
-        return (a < b ? -sign : a > b ? sign : 0) || i - j;
-      });
+      const keys = new Float64Array(this.rows.length);
+      const seen = [...new Set(this.found.map(read))].filter((v) => v != null);
+      if (typeof seen[0] === "string") { // words are compared once each, rows by the place of their word
+        const place = new Map(seen.sort((a, b) => (a < b ? -1 : 1)).map((value, k) => [value, k]));
+        for (const i of this.found) keys[i] = sign * (place.get(read(i)) ?? sign * Infinity);
+      } else {
+        for (const i of this.found) keys[i] = sign * (read(i) ?? sign * Infinity); // what is missing comes last
+      }
+      this.found.sort((i, j) => (keys[i] < keys[j] ? -1 : keys[i] > keys[j] ? 1 : i - j));
     }
     this.draw();
   }

@@ -1,0 +1,99 @@
+"""Squares, levels and the winning property: what a board shows, without a browser."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lthbench.board import grids
+from lthbench.board.build import judged_in
+from lthbench.board.judged import Judged
+from lthbench.board.levels import level_of, levels_in
+from lthbench.errors import InputError
+from lthbench.scoring.contrast import Meta, Rules
+from lthbench.scoring.verdicts import verdicts
+from lthbench.scoring.winning import winning
+
+RESULTS = Path(__file__).parent.parent.parent / "leaderboard/results"
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    return judged_in(RESULTS / "digits")
+
+
+@pytest.mark.parametrize("symbols", [grids.DUEL_SYMBOLS, grids.VERDICT_SYMBOLS, grids.WINNING_SYMBOLS])
+def test_no_two_outcomes_share_a_symbol(symbols: dict[str, str]) -> None:
+    assert len(set(symbols.values())) == len(symbols)
+
+
+def test_every_cell_of_a_duel_is_a_square_of_its_outcome(judged: Judged) -> None:
+    for duel in judged.duels:
+        [grid] = grids.duel_grids(judged, duel)
+        assert len(grid.squares) == len(duel.cells)
+        for row in duel.cells.itertuples():
+            square = grid.squares[row.learning_rate, row.sparsity]
+            expected = {duel.a: "▲△", duel.b: "▼▽", "tie": "=∅", "undecided": "?"}[row.outcome]
+            assert square.symbol in expected
+            if row.n:
+                assert float(square.number.replace("−", "-")) == pytest.approx(row.difference, abs=0.051)
+
+
+def test_what_is_open_says_how_many_seeds_would_decide(judged: Judged) -> None:
+    open_ = judged.verdicts("lottery-ticket").query("verdict == 'not enough evidence' and reading == 'any'")
+    squares = [q for g in grids.verdict_grids(judged, "lottery-ticket", "any") for q in g.squares.values()]
+    assert [q.number for q in squares if q.kind == "open"] == [f"{n:.0f}" for n in open_["seeds_needed"]]
+    assert all("By point estimates" in q.words for q in squares)
+
+
+def test_a_duel_the_other_way_round_mirrors(judged: Judged) -> None:
+    forth, back = judged.duel("lottery-ticket", "prune-finetune"), judged.duel("prune-finetune", "lottery-ticket")
+    assert (forth.cells["difference"] + back.cells["difference"]).abs().max() < 1e-9
+    assert forth.cells["outcome"].tolist() == back.cells["outcome"].tolist()
+    with pytest.raises(InputError, match="Did you mean 'prune-finetune'"):
+        judged.duel("lottery-ticket", "prune-finetun")
+    with pytest.raises(InputError, match="a duel needs two methods"):
+        judged.duel("dense", "dense")
+
+
+def test_levels_are_noted_beside_the_records(tmp_path: Path) -> None:
+    assert level_of(tmp_path, "x") == "claimed"
+    (tmp_path / "levels.json").write_text(json.dumps({"x": "re-trained"}))
+    assert (level_of(tmp_path, "x"), level_of(tmp_path, "y")) == ("re-trained", "claimed")
+    for broken in ('{"x": "certified"}', "[", "[]", "1"):
+        (tmp_path / "levels.json").write_text(broken)
+        with pytest.raises(InputError, match=r"levels\.json"):
+            levels_in(tmp_path)
+
+
+def test_the_winning_property_needs_both_halves() -> None:
+    steps = [0.0, 0.1, -0.1, 0.05, -0.05]
+    means = {"won": (91.0, 89.0), "lost to dense": (85.0, 80.0), "no gap": (91.0, 91.0)}
+    rows = []
+    for name, (ticket, reinit) in means.items():
+        values = {("dense", 0.0): 91.0, ("ticket", 0.9): ticket, ("reinit", 0.9): reinit}
+        rows += [(name, 0.1, s, m, i, v + d) for (m, s), v in values.items() for i, d in enumerate(steps)]
+    records = pd.DataFrame(rows, columns=["workload", "learning_rate", "sparsity", "method", "seed", "accuracy"])
+    meta = {name: Meta(10, 10000, 0.5) for name in means}
+    table = verdicts(records, meta, "ticket", reinit="reinit", small=None)
+    found = winning(table).set_index("workload")["winning"].to_dict()
+    assert found == {"won": "holds", "lost to dense": "fails", "no gap": "fails"}
+    assert winning(table, Rules(alpha=0))["winning"].unique().tolist() == ["pending"]
+    assert winning(table, Rules(min_seeds=6))["winning"].unique().tolist() == ["open"]
+
+
+def test_records_of_another_text_of_the_suite_are_refused_by_line(tmp_path: Path) -> None:
+    folder = tmp_path / "results/digits"
+    folder.mkdir(parents=True)
+    text = (RESULTS / "digits/dense.jsonl").read_text()
+    first, *rest = text.splitlines(keepends=True)
+    other = first.replace('"suite_version": "0.1"', '"suite_version": "0.0"').replace(
+        '"suite_hash": "', '"suite_hash": "0'
+    )
+    (folder / "dense.jsonl").write_text("".join([*rest, other]))
+    with pytest.raises(InputError, match=r"dense\.jsonl:20: .* suite digits 0\.0 .*--skip-broken"):
+        judged_in(folder)
+    skipped: list[str] = []
+    assert len(judged_in(folder, skipped).frame) == 19
+    assert len(skipped) == 1
