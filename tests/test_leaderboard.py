@@ -19,7 +19,7 @@ def test_a_rescore_gives_the_committed_files(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path)
     build(tmp_path / "leaderboard")
     for path in [*(tmp_path / "leaderboard").rglob("*"), tmp_path / "README.md"]:
-        if path.is_file():
+        if path.is_file() and path.suffix != ".png":  # a photograph of a page
             committed = (ROOT / path.relative_to(tmp_path)).read_text()
             assert comparable(path.suffix, path.read_text()) == comparable(path.suffix, committed), (
                 f"{path.name}: type make board"
