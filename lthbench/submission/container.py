@@ -70,11 +70,11 @@ class Zip(Container):
 
     def __init__(self, file: BinaryIO):
         self._zip = _opened(file)
+        for info in self._zip.infolist():
+            _check_member(info)
         self._infos = {info.filename: info for info in self._zip.infolist()}
         if len(self._infos) < len(self._zip.infolist()):
             raise BundleError("two members of the zip have one name")
-        for info in self._infos.values():
-            _check_member(info)
         self.sizes = {name: info.file_size for name, info in self._infos.items()}
         if sum(self.sizes.values()) > os.fstat(file.fileno()).st_size:
             raise BundleError("the members of the zip overlap: they are larger than the file")
