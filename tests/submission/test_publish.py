@@ -1,0 +1,138 @@
+"""From a bundle to the board and back; and the levels on the way."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lthbench.cli import main
+from lthbench.errors import InputError
+from lthbench.runs import records
+from lthbench.scoring import levels
+from lthbench.submission import publish as publishing
+from lthbench.submission.jail import landlock, seccomp
+from lthbench.submission.retrained import Retrain, equivalence
+from lthbench.submission.verify import Options, verify
+
+from .forge import Forgery
+from .test_hostile import everything
+
+confines = pytest.mark.skipif(
+    not (landlock.abi() and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
+)
+
+
+@pytest.fixture
+def leaderboard(author: Path, tmp_path: Path) -> Path:
+    """A leaderboard with a row of `rewound` that lthbench's own run gave."""
+    folder = tmp_path / "leaderboard"
+    (folder / "results/smoke").mkdir(parents=True)
+    shutil.copy(author / "runs/smoke/records/rewound.jsonl", folder / "results/smoke")
+    return folder
+
+
+def typed(*words: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_published_and_taken_back(good: Path, leaderboard: Path, data_folder: Path) -> None:
+    publishing.build(leaderboard)
+    before = contents(leaderboard)
+    options = ("--data", data_folder, "--leaderboard", leaderboard)
+    table = typed("publish", good, *options, "--dry-run")
+    assert table.exit_code == 0, table.output
+    assert "| 80 %" in table.output and "of 2" in table.output
+    assert contents(leaderboard) == before
+    done = typed("publish", good, *options)
+    assert done.output == "mine: re-evaluated, published on smoke\n"
+    rows = records.in_folder(leaderboard / "results/smoke")
+    assert {r.result.method for r in rows} == {"mine", "rewound"}
+    assert levels.level_of(leaderboard / "results/smoke", "mine") == "re-evaluated"
+    assert levels.level_of(leaderboard / "results/smoke", "rewound") is None
+    assert "mine" in (leaderboard / "tables/smoke/README.md").read_text()
+    again = typed("publish", good, *options)
+    assert again.exit_code == 2
+    assert "has a row of 'mine' already" in again.output
+    assert typed("publish", good, *options, "--undo").exit_code == 0
+    assert contents(leaderboard) == before
+
+
+def test_what_others_found_stands_beside_and_a_replaced_row_comes_back(
+    good: Path, leaderboard: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    forgery = Forgery.of(good)
+    forgery.manifest["authors"] = ["Somebody Else"]
+    other = forgery.zip(tmp_path / "other.zip")
+    options = ("--data", data_folder, "--leaderboard", leaderboard)
+    assert typed("publish", other, *options, "--beside").exit_code == 2
+    assert typed("publish", good, *options).exit_code == 0
+    first = contents(leaderboard)
+    assert typed("publish", other, *options, "--beside").exit_code == 0
+    row = levels.read(leaderboard / "results/smoke")["mine"]
+    assert (row.authors, [beside.authors for beside in row.beside]) == (("A. Author",), [("Somebody Else",)])
+    assert len(records.read((leaderboard / "results/smoke/beside").iterdir())) == 4
+    shutil.rmtree(leaderboard / "results/smoke/beside")
+    for name, content in first.items():
+        (leaderboard / name).write_bytes(content)
+    assert typed("publish", other, *options, "--replace").exit_code == 0
+    assert levels.read(leaderboard / "results/smoke")["mine"].authors == ("Somebody Else",)
+    assert typed("publish", other, *options, "--undo").exit_code == 0
+    assert contents(leaderboard) == first
+
+
+def test_nothing_unverified_is_published(good: Path, leaderboard: Path, data_folder: Path, tmp_path: Path) -> None:
+    forgery = Forgery.of(good)
+    forgery.result(budget=10**9)
+    forgery.rehash()
+    bad, before = forgery.write(tmp_path / "bad"), everything(leaderboard)
+    assert typed("publish", bad, "--data", data_folder, "--leaderboard", leaderboard).exit_code == 1
+    report = verify(bad, Options(data=data_folder))
+    with pytest.raises(InputError, match="is not verified: budget: "):
+        publishing.publish(bad, leaderboard, report)
+    honest = verify(good, Options(data=data_folder))
+    with pytest.raises(InputError, match="changed since it was verified"):
+        publishing.publish(bad, leaderboard, honest)
+    assert everything(leaderboard) == before
+
+
+@confines
+def test_all_three_levels_on_tickets_with_their_own_starts(rewound: Path, data_folder: Path) -> None:
+    done = typed("verify", rewound, "--data", data_folder, "--retrain", 2, "--seed", 5, "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert report["level"] == "re-trained"
+    assert (report["notes"]["seed"], len(report["notes"]["drawn"])) == (5, 2)
+    found = {f["check"]: f["found"] for level in report["levels"] for f in level["findings"]}
+    assert found["networks"] == "2 networks, bit for bit"
+    assert found["start"] == "4 rewound or trained, as declared (--retrain checks it)"
+
+
+@confines
+def test_a_network_that_its_source_does_not_give_is_found(
+    good: Path, rewound: Path, author: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    """The source of another method under the name of this one."""
+    forgery = Forgery.of(good)
+    text = (author / "mine.py").read_text().replace('order=1)', 'order=0)').replace("import Network", "import Network, Steps")  # fmt: skip
+    forgery.method(text + "\nimport os\n\ntry:\n    os.fork()\nexcept OSError:\n    pass\n")
+    forgery.rehash()
+    report = verify(forgery.write(tmp_path / "bundle"), Options(retrain=Retrain(4, seed=1), data=data_folder))
+    assert report.level == "re-evaluated"
+    failed = {check: found for _, check, passed, found in report.rows if passed == "FAILED"}
+    assert failed.keys() == {"attempts", "networks", "starts", "records"}
+    assert "gives another network than the one handed in (and 3 more)" in failed["networks"]
+    assert failed["attempts"] == "the method tried to start a process"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "passed"),
+    [([0.0, 0.0], True), ([0.1, -0.1, 0.05], True), ([0.1], False), ([2.0, 2.1, 1.9], False), ([-3.0, 3.0], False)],
+)
+def test_equivalence(gaps: list[float], passed: bool) -> None:
+    assert equivalence(gaps).passed is passed
