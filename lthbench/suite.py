@@ -162,12 +162,12 @@ class Suite(_Frozen):
             if isinstance(content.get("recipe"), dict):
                 content["recipe"] |= {"lr": 1.0}  # of no account: every cell has its own
             return cls.model_validate_json(json.dumps(content, default=str), strict=True)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: {error}") from None
         except ValidationError as error:
             raise InputError("; ".join(_problem(file, e) for e in error.errors())) from None
-        except (InputError, TypeError) as error:
+        except (InputError, TypeError, ValueError) as error:  # of TOML and UTF-8 too
             raise InputError(f"{file}: {error}") from None
+        except RecursionError:
+            raise InputError(f"{file}: tables or lists lie too deep") from None
 
     @cached_property
     def hash(self) -> str:
@@ -233,7 +233,7 @@ def _problem(file: Path, error: Any) -> str:
         return f"{file}: {where} is missing"
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{file}: {where} is not a key of a suite; " + unknown("key", str(error["loc"][-1]), _keys(error["loc"]))
-    value = "" if where == "suite" else f" = {error['input']!r}"
+    value = "" if where == "suite" else f" = {error['input']!r:.200}"
     return f"{file}: {where}{value}: {error['msg'].removeprefix('Value error, ')}"
 
 

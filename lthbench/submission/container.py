@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lthbench.errors import InputError
-from lthbench.submission.manifest import BundleError, plain_path
+from lthbench.submission.manifest import BundleError, plain_path, shown
 
 MEMBERS = 60_010
 DEPTH = 4  # folders inside folders
@@ -166,4 +166,4 @@ def _zip_damage(what: str) -> Iterator[None]:
         OSError,
         struct.error,
     ) as error:
-        raise BundleError(f"{what} is damaged: {error}") from None
+        raise BundleError(f"{what} is damaged: {shown(str(error))}") from None

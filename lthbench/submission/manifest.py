@@ -196,7 +196,7 @@ def first_problem(error: ValidationError) -> str:
     """The first field that is wrong, and why."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part)[:60] for part in first["loc"]) or NAME
-    return f"{NAME}: {_shown(where)}: {_shown(first['msg'].removeprefix('Value error, '))}"
+    return f"{NAME}: {shown(where)}: {shown(first['msg'].removeprefix('Value error, '))}"
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -212,6 +212,6 @@ def texts(value: Any) -> Iterator[str]:
                 yield from texts(item)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """What a message may quote of a stranger's text."""
     return "".join(c if c.isprintable() else "?" for c in text)[:300]

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from lthbench.submission.manifest import BundleError
+from lthbench.submission.manifest import BundleError, shown
 
 HEADER = 4_000_000  # bytes
 TENSORS = 20_000
@@ -48,14 +48,14 @@ def loaded(content: bytes, what: str) -> dict[str, torch.Tensor]:
     try:
         return load(content)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise BundleError(f"{what} is no safetensors file: {error}") from None
+        raise BundleError(f"{what} is no safetensors file: {shown(str(error))}") from None
 
 
 def _parsed(text: bytes, what: str) -> dict[str, Any]:
     try:
         entries = json.loads(text.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{what}: its header cannot be read: {str(error)[:100]}") from None
+        raise BundleError(f"{what}: its header cannot be read: {shown(str(error))}") from None
     if not isinstance(entries, dict):
         raise BundleError(f"{what}: its header is no table")
     return entries
