@@ -9,7 +9,7 @@ import pytest
 from lthbench.cli import main
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "RULES.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "RULES.md", "leaderboard/SUBMITTING.md")
 
 
 def commands() -> list[str]:
@@ -27,7 +27,7 @@ def test_every_command_in_the_documents_is_one(line: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_link_leads_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
-        assert (ROOT / target).exists(), target
+        assert ((ROOT / name).parent / target).exists(), target
 
 
 def test_the_result_is_by_line_10_and_the_commands_by_line_25() -> None:

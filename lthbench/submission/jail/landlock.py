@@ -6,6 +6,7 @@ https://docs.kernel.org/userspace-api/landlock.html
 import ctypes
 import os
 import stat
+import sys
 from collections.abc import Iterable
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on x86-64 and aarch64
@@ -30,6 +31,8 @@ class _Beneath(ctypes.Structure):
 
 def abi() -> int:
     """The version that the kernel offers; 0 for none."""
+    if sys.platform != "linux":
+        return 0
     found = _libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)
     return max(0, found)
 

@@ -8,6 +8,7 @@ import errno
 import os
 import platform
 import struct
+import sys
 
 SET_SECCOMP, NO_NEW_PRIVS, FILTER = 22, 38, 2  # of prctl
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
@@ -42,9 +43,11 @@ class _Program(ctypes.Structure):
 
 def available() -> bool:
     """Whether there is a table for this machine, and the kernel takes filters."""
+    if sys.platform != "linux" or platform.machine() not in REFUSED:
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(SET_SECCOMP, FILTER, None, 0, 0)  # EFAULT from a kernel that would take a filter
-    return platform.machine() in REFUSED and ctypes.get_errno() == errno.EFAULT
+    libc.prctl(SET_SECCOMP, FILTER, None, 0, 0)
+    return ctypes.get_errno() == errno.EFAULT  # from a kernel that would take a filter
 
 
 def confine() -> None:
