@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lthbench.errors import InputError, unknown
-from lthbench.report import elastic, liu2021, ma2021, wolfe2021
+from lthbench.report import elastic, generalized, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.measured import Measured, Section
 from lthbench.report.published import Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
@@ -21,6 +21,8 @@ SECTIONS: Mapping[str, Callable[[Measured], list[Section]]] = {
     "ma2021": ma2021.sections,
     "wolfe2021": wolfe2021.sections,
     "elastic": elastic.sections,
+    "generalized": generalized.sections,
+    "malach2020": malach2020.sections,
 }
 """By paper: the name of its suites, up to the first hyphen."""
 

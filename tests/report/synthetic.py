@@ -29,6 +29,8 @@ def _records(suite: Suite, accuracy: Accuracy, g: np.random.Generator) -> Iterat
 
 def _record(suite: Suite, method: Method, cell: Cell, percent: float, g: np.random.Generator) -> Record:
     test = Count(right=round(percent * TEST / 100), of=TEST)
+    width = float(method.defaults.get("epsilon") or 1) ** -1
+    built = {"width": width, "error": 1 / width, "error_99": 0.5 / width, "kept_ratio": 5.0, "drawn_ratio": 30.0}
     kept = Kept(test=test, train=test, loss={"train": 0.5}, removed=0, prunable=100, ticket="t")
     correlation = {f"{p:g}": min(1.0, p + 0.1 * float(g.random())) for p in (0.1, 0.2, 0.3, 0.4, 0.5)}
     result = Result(
@@ -60,10 +62,10 @@ def _record(suite: Suite, method: Method, cell: Cell, percent: float, g: np.rand
         budget=None,
         epoch=1000,
         pipeline="made up",
-        kept={"before": kept, "trained": kept},
+        kept={"before": kept, "trained": kept, "target": kept},
         correlation={"init": correlation, "trained": correlation},
         barriers={"orders": {"train": 1.5, "test": 2.5}} if method.name == "elastic" else {},
-        notes={"drift": 0.01} if method.name == "elastic" else {},
+        notes=built | {"drift": 0.01},
     )
     build = {"kind": "made up", "torch": "0"}
     how = Provenance(epochs_computed=1.0, epochs_reused=1.0, seconds=0.1, started="2026", host="h", build=build)

@@ -1,0 +1,112 @@
+"""Malach et al. 2020: accuracy without training a weight, and the width that a construction needs for its error."""
+
+import pandas as pd
+
+from lthbench.report import charts
+from lthbench.report.measured import Measured, Section
+from lthbench.report.table import markdown, summary, wide
+from lthbench.theory.widths import logarithmic, polynomial
+
+CONSTRUCTIONS = {"subset-sum": "subset sum (Pensia et al.)", "single-weight": "single weight (Malach et al.)"}
+
+
+def sections(measured: Measured) -> list[Section]:
+    """Edge-popup by width, the constructions and their fits."""
+    return [claim(measured), popup(measured), constructions(measured)]
+
+
+def claim(measured: Measured) -> Section:
+    """The best subnetwork without weight training against dense, and which fit of the width is the better one."""
+    best = (
+        summary(_popup(measured), ["workload", "sparsity", "label"], "test")
+        .sort_values("mean")
+        .groupby("workload")
+        .last()
+    )
+    levels = summary(measured.rows("dense"), ["workload"], "test")
+    dense = dict(zip(levels["workload"], levels["mean"], strict=True))
+    lines = [
+        f"- {workload}: the best subnetwork of random weights has {row['mean']:.1f} ± {row['sd']:.1f} ({row['label']}, "
+        f"{100 * row['sparsity']:g} % removed), the trained dense network {dense[str(workload)]:.1f}."
+        for workload, row in best.iterrows()
+        if workload in dense
+    ]
+    lines += [f"- {name}: {said}" for name, said in fits(measured).items()]
+    text = (
+        "The theorem says that subnetworks of wide random networks can be as good as a trained network, and the constructions how wide is "
+        "wide enough. Below is what training scores finds, and what the constructions need; the first is a lower bound on what there is."
+    )
+    return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
+
+
+def fits(measured: Measured) -> dict[str, str]:
+    """For each construction, the width by log 1/ε and by a power of 1/ε, and which of them fits better."""
+    found = {}
+    for name, rows in _built(measured).groupby("construction", sort=False):
+        points = rows.groupby("width")["error"].mean()
+        if len(points) < 3:
+            continue
+        log = logarithmic(points.tolist(), points.index.tolist())
+        power = polynomial(points.tolist(), points.index.tolist())
+        better = "the logarithm" if log.aic < power.aic else "the power"
+        found[str(name)] = (
+            f"width ≈ {log.a:.3g} + {log.b:.3g} log2(1/ε) with R² = {log.r2:.3f}, or {power.a:.3g} (1/ε)^{power.b:.3g} with "
+            f"R² = {power.r2:.3f}; by AIC {better} fits better ({len(points)} widths, ε the largest error of a weight)."
+        )
+    return found
+
+
+def popup(measured: Measured) -> Section:
+    """Accuracy without weight training, by width and sparsity."""
+    found = summary(_popup(measured), ["workload", "label", "sparsity"], "test")
+    shown = found.assign(removed=100 * found["sparsity"])
+    dense = summary(measured.rows("dense"), ["workload"], "test").assign(name="trained dense")
+    image = charts.lines(
+        shown, "removed", "mean", "label", column="workload", rules=dense[["workload", "mean", "name"]],
+        titles=("removed, %", "test accuracy, %"),
+    )  # fmt: skip
+    table = wide(found, ["workload", "label"], "sparsity")
+    return Section("Accuracy without training a weight", markdown(table), {"popup": image})
+
+
+def constructions(measured: Measured) -> Section:
+    """Error, accuracy and size of the constructed networks."""
+    rows = _built(measured)
+    by = ["workload", "construction", "epsilon"]
+    names = ("width", "error", "error_99", "kept_ratio", "drawn_ratio", "test", "target")
+    found = {name: summary(rows, by, name).set_index(by) for name in names}
+    table = pd.DataFrame({name: one["mean"].map("{:.4g}".format) for name, one in found.items()}).reset_index()
+    shown = summary(rows, by, "width").assign(error=found["error"]["mean"].to_numpy())
+    shown = shown.assign(inverse=1 / shown["error"], low=shown["mean"], high=shown["mean"])
+    image = charts.lines(
+        shown, "inverse", "mean", "construction", column="workload", scale="log", order=list(CONSTRUCTIONS.values()),
+        titles=("1/ε, ε the largest error of a weight", "random products for a weight"),
+    )  # fmt: skip
+    headers = [
+        "workload",
+        "construction",
+        "ε asked",
+        "width n",
+        "largest error",
+        "of all but 1 %",
+        "kept / target",
+        "drawn / target",
+    ]
+    note = "Kept and drawn: weights over those of the target network, whose accuracy is the last column."
+    return Section(
+        "The constructions", f"{note}\n\n{markdown(table, [*headers, 'accuracy', 'target'])}", {"width": image}
+    )
+
+
+def _popup(measured: Measured) -> pd.DataFrame:
+    return measured.table[measured.table["method"].str.startswith("edge-popup")]
+
+
+def _built(measured: Measured) -> pd.DataFrame:
+    rows = measured.rows(*CONSTRUCTIONS)
+    notes = {
+        name: [r.notes[name] for r in rows["result"]]
+        for name in ("width", "error", "error_99", "kept_ratio", "drawn_ratio")
+    }
+    target = [r.kept["target"].test.percent for r in rows["result"]]
+    return rows.assign(**notes, target=target, construction=rows["method"].map(CONSTRUCTIONS))
