@@ -27,7 +27,6 @@ from lthbench.runs.starts import starting
 from lthbench.submission.ticket import Ticket, load_ticket
 from lthbench.theory.construction import approximated, doubled
 from lthbench.theory.subset_sum import closest_single, closest_subset
-from lthbench.training.edge_popup import EdgePopup, NeuronPopup
 from lthbench.training.probes import (
     Activations,
     Batches,
@@ -40,8 +39,20 @@ from lthbench.training.probes import (
     SynFlowScores,
 )
 from lthbench.training.recipe import Recipe, Steps
-from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Live, Movement, RigL, Rule
-from lthbench.training.slimming import Slimming
+from lthbench.training.rules import (
+    ADMM,
+    L1,
+    SET,
+    EdgePopup,
+    Gradual,
+    GraNet,
+    Live,
+    Movement,
+    NeuronPopup,
+    RigL,
+    Rule,
+    Slimming,
+)
 
 __all__ = [
     "ADMM",

@@ -1,10 +1,26 @@
 """Rules: what happens inside a training beside the gradient step. They run in the worker, on the training device."""
 
 from lthbench.training.rules.admm import ADMM
+from lthbench.training.rules.edge_popup import EdgePopup, NeuronPopup
 from lthbench.training.rules.gradual import Gradual
 from lthbench.training.rules.movement import Movement
 from lthbench.training.rules.penalty import L1
 from lthbench.training.rules.rewiring import SET, GraNet, RigL
 from lthbench.training.rules.rule import Live, Rule, overrides
+from lthbench.training.rules.slimming import Slimming
 
-__all__ = ["ADMM", "L1", "SET", "GraNet", "Gradual", "Live", "Movement", "RigL", "Rule", "overrides"]
+__all__ = [
+    "ADMM",
+    "L1",
+    "SET",
+    "EdgePopup",
+    "GraNet",
+    "Gradual",
+    "Live",
+    "Movement",
+    "NeuronPopup",
+    "RigL",
+    "Rule",
+    "Slimming",
+    "overrides",
+]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lthbench.training.rules import Live, Rule
+from lthbench.training.rules.rule import Live, Rule
 
 
 @dataclass(frozen=True)

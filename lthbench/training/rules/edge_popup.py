@@ -11,7 +11,7 @@ from lthbench.models import Model
 from lthbench.pruning.allocate import removed_count, uniform_counts
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.training.rules import Live, Rule
+from lthbench.training.rules.rule import Live, Rule
 
 
 @dataclass(frozen=True)
