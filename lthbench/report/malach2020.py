@@ -43,7 +43,7 @@ def fits(measured: Measured) -> dict[str, str]:
     """For each construction, the width by log 1/ε and by a power of 1/ε, and which of them fits better."""
     found = {}
     for name, rows in _built(measured).groupby("construction", sort=False):
-        points = rows.groupby("width")["error"].mean()
+        points = rows.groupby("width")["error_99"].mean()
         if len(points) < 3:
             continue
         log = logarithmic(points.tolist(), points.index.tolist())
@@ -51,7 +51,7 @@ def fits(measured: Measured) -> dict[str, str]:
         better = "the logarithm" if log.aic < power.aic else "the power"
         found[str(name)] = (
             f"width ≈ {log.a:.3g} + {log.b:.3g} log2(1/ε) with R² = {log.r2:.3f}, or {power.a:.3g} (1/ε)^{power.b:.3g} with "
-            f"R² = {power.r2:.3f}; by AIC {better} fits better ({len(points)} widths, ε the largest error of a weight)."
+            f"R² = {power.r2:.3f}; by AIC {better} fits better ({len(points)} widths, ε the error that 99 % of the weights keep)."
         )
     return found
 
@@ -76,11 +76,11 @@ def constructions(measured: Measured) -> Section:
     names = ("width", "error", "error_99", "kept_ratio", "drawn_ratio", "test", "target")
     found = {name: summary(rows, by, name).set_index(by) for name in names}
     table = pd.DataFrame({name: one["mean"].map("{:.4g}".format) for name, one in found.items()}).reset_index()
-    shown = summary(rows, by, "width").assign(error=found["error"]["mean"].to_numpy())
+    shown = summary(rows, by, "width").assign(error=found["error_99"]["mean"].to_numpy())
     shown = shown.assign(inverse=1 / shown["error"], low=shown["mean"], high=shown["mean"])
     image = charts.lines(
         shown, "inverse", "mean", "construction", column="workload", scale="log", order=list(CONSTRUCTIONS.values()),
-        titles=("1/ε, ε the largest error of a weight", "random products for a weight"),
+        titles=("1/ε, ε the error that 99 % of the weights keep", "random products for a weight"),
     )  # fmt: skip
     headers = [
         "workload",
