@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -80,6 +80,7 @@ def test_the_collapse_limit(classes: int, counts: list[int]) -> None:
     assert limits["w"] == pytest.approx(rule("collapse_limit")(classes, np.median(counts) / 100))
 
 
+@example([(100, 100)] * 3)
 @given(st.lists(st.tuples(st.integers(90, 100), st.integers(90, 100)), min_size=2, max_size=8))
 def test_a_contrast(accuracies: list[tuple[int, int]]) -> None:
     a, b = np.array(accuracies, dtype=float).T
