@@ -5,13 +5,13 @@ import logging
 from pathlib import Path
 
 from lthbench.board.judged import Judged
-from lthbench.board.levels import levels_in
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
 from lthbench.runs.records import Result
 from lthbench.runs.results import load_results
 from lthbench.runs.store import write_whole
+from lthbench.scoring import levels
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 
@@ -107,8 +107,8 @@ def _pages(judged: dict[str, Judged], folder: Path, results: Path) -> None:
 
     home = "" if "index" in judged else "index.html"
     for name, one in judged.items():
-        levels = levels_in(results / name if home else results)
-        write_whole(folder / f"{name}.html", site.suite_page(one, levels, home).encode())
+        rows = levels.read(results / name if home else results)
+        write_whole(folder / f"{name}.html", site.suite_page(one, rows, home).encode())
     if home:
         write_whole(folder / home, site.index_page(judged).encode())
 

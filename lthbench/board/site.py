@@ -12,9 +12,9 @@ from markupsafe import Markup
 from lthbench.board import charts, grids, payload
 from lthbench.board.grids import Grid
 from lthbench.board.judged import Judged
-from lthbench.board.levels import LEVELS
 from lthbench.board.page import facts, failures, margin_lines
 from lthbench.scoring import words
+from lthbench.scoring.levels import MEANING, Row, level_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 6  # methods in a chart before somebody asks for more
@@ -31,8 +31,8 @@ class Section:
     anchor: str
 
 
-def suite_page(judged: Judged, levels: dict[str, str], home: str = "") -> str:
-    """The page of a suite. `levels` by method; `home` links to the index, where there is one."""
+def suite_page(judged: Judged, rows: dict[str, Row], home: str = "") -> str:
+    """The page of a suite. `rows` say how far each was verified; `home` links to the index, where there is one."""
     return _template("suite.html").render(
         suite=judged.suite,
         facts=facts(judged),
@@ -48,11 +48,11 @@ def suite_page(judged: Judged, levels: dict[str, str], home: str = "") -> str:
         rankings=list(judged.rankings),
         failures=failures(judged.results.runs),
         correlated=not judged.results.correlation.empty,
-        levels=LEVELS,
+        levels=MEANING,
         footer=words.footer(judged.meta),
         style=_text("style.css"),
         scripts=[_bundle(), *(_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js"))],
-        data=payload.embedded(_data(judged, levels)),
+        data=payload.embedded(_data(judged, rows)),
         layers=payload.embedded(payload.layers(judged.results)),
     )
 
@@ -73,8 +73,8 @@ def index_page(judged: dict[str, Judged]) -> str:
     return _template("index.html").render(suites=suites, style=_text("style.css"))
 
 
-def _data(judged: Judged, levels: dict[str, str]) -> dict[str, Any]:
-    scored = judged.scores.assign(level=judged.scores["method"].map(lambda name: levels.get(name, "claimed")))
+def _data(judged: Judged, rows: dict[str, Row]) -> dict[str, Any]:
+    scored = judged.scores.assign(level=judged.scores["method"].map(lambda name: level_of(rows, name)))
     drawn = charts.accuracy_rows(judged.scores).round(6)
     named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(judged.rankings.values())}
     if not judged.results.correlation.empty:
@@ -87,7 +87,7 @@ def _data(judged: Judged, levels: dict[str, str]) -> dict[str, Any]:
         "shown": shown_methods(judged),
         "colours": charts.COLOURS,
         "shapes": charts.SHAPES,
-        "levels": {method: levels.get(method, "claimed") for method in judged.methods},
+        "levels": {method: level_of(rows, method) for method in judged.methods},
         "correlation": payload.columns(judged.results.correlation),
         "specs": {"accuracy": charts.spec(charts.accuracy(judged.methods).properties(height=260)), **named},
     }

@@ -67,7 +67,7 @@ def tabulated(records: Iterable[Record]) -> Results:
         kept += [(run, name, k.test.percent, _share(k.removed, result.prunable)) for name, k in result.kept.items()]
         for note, values in result.notes.items():
             notes += [(run, note, i, v) for i, v in enumerate(values if isinstance(values, list) else [values])]
-        for reference, shares in getattr(result, "correlation", {}).items():
+        for reference, shares in result.correlation.items():
             correlation += [(run, reference, float(p), value) for p, value in shares.items()]
     return Results(
         runs=pd.DataFrame(rows, columns=[*_RESULT, *_PROVENANCE]),

@@ -9,6 +9,11 @@ from lthbench.errors import InputError
 
 FILE = "levels.json"
 Level = Literal["claimed", "re-evaluated", "re-trained"]
+MEANING: dict[Level, str] = {
+    "claimed": "the author's numbers; schema, hashes, completeness and budget receipts were checked",
+    "re-evaluated": "the published weights were measured again on the fingerprinted test set",
+    "re-trained": "cells drawn by the maintainer were trained again from the source",
+}
 
 
 class _Strict(BaseModel):
@@ -52,10 +57,9 @@ def text(rows: dict[str, Row]) -> bytes:
     return (_Rows(rows=ordered).model_dump_json(indent=1, exclude_defaults=True) + "\n").encode()
 
 
-def level_of(folder: Path, method: str) -> Level | None:
-    """The level of a method's row; None for rows that lthbench's own runs gave."""
-    row = read(folder).get(method)
-    return row.level if row else None
+def level_of(rows: dict[str, Row], method: str) -> Level:
+    """The level of a method's row; `claimed` for what came by no bundle."""
+    return rows[method].level if method in rows else "claimed"
 
 
 class _Rows(_Strict):

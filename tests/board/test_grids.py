@@ -1,6 +1,5 @@
 """Squares, levels and the winning property: what a board shows, without a browser."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +8,8 @@ import pytest
 from lthbench.board import grids
 from lthbench.board.build import judged_in
 from lthbench.board.judged import Judged
-from lthbench.board.levels import level_of, levels_in
 from lthbench.errors import InputError
+from lthbench.scoring import levels
 from lthbench.scoring.contrast import Meta, Rules
 from lthbench.scoring.verdicts import verdicts
 from lthbench.scoring.winning import winning
@@ -58,13 +57,15 @@ def test_a_duel_the_other_way_round_mirrors(judged: Judged) -> None:
 
 
 def test_levels_are_noted_beside_the_records(tmp_path: Path) -> None:
-    assert level_of(tmp_path, "x") == "claimed"
-    (tmp_path / "levels.json").write_text(json.dumps({"x": "re-trained"}))
-    assert (level_of(tmp_path, "x"), level_of(tmp_path, "y")) == ("re-trained", "claimed")
-    for broken in ('{"x": "certified"}', "[", "[]", "1"):
-        (tmp_path / "levels.json").write_text(broken)
+    assert levels.level_of(levels.read(tmp_path), "x") == "claimed"
+    row = levels.Row(level="re-trained", bundle="b", authors=("A",), date="2026-01-01")
+    (tmp_path / "levels.json").write_bytes(levels.text({"x": row}))
+    found = levels.read(tmp_path)
+    assert (levels.level_of(found, "x"), levels.level_of(found, "y")) == ("re-trained", "claimed")
+    for broken in (levels.text({"x": row}).replace(b"re-trained", b"certified"), b"[", b"[]", b"1"):
+        (tmp_path / "levels.json").write_bytes(broken)
         with pytest.raises(InputError, match=r"levels\.json"):
-            levels_in(tmp_path)
+            levels.read(tmp_path)
 
 
 def test_the_winning_property_needs_both_halves() -> None:

@@ -53,8 +53,9 @@ def test_published_and_taken_back(good: Path, leaderboard: Path, data_folder: Pa
     assert done.output == "mine: re-evaluated, published on smoke\n"
     rows = records.in_folder(leaderboard / "results/smoke")
     assert {r.result.method for r in rows} == {"mine", "rewound"}
-    assert levels.level_of(leaderboard / "results/smoke", "mine") == "re-evaluated"
-    assert levels.level_of(leaderboard / "results/smoke", "rewound") is None
+    rows = levels.read(leaderboard / "results/smoke")
+    assert levels.level_of(rows, "mine") == "re-evaluated"
+    assert levels.level_of(rows, "rewound") == "claimed"
     assert "mine" in (leaderboard / "tables/smoke/README.md").read_text()
     again = typed("publish", good, *options)
     assert again.exit_code == 2

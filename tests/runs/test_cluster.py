@@ -1,0 +1,94 @@
+"""The ray executor, on a cluster of two nodes in processes of this machine."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from lthbench.cli import main
+from lthbench.data import DataHome
+from lthbench.errors import InputError
+from lthbench.runs import cluster as module
+from lthbench.runs.cluster import RayExecutor
+
+from .helpers import METHODS, TINY, Outcome, drive, driver, method, ticket
+
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+MEMORY = 100_000_000  # bytes of a node's object store
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head and a node beside it, one CPU each."""
+    two = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": MEMORY})
+    two.add_node(num_cpus=1, object_store_memory=MEMORY)
+    yield two
+    two.shutdown()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, home: DataHome) -> Outcome:
+    return drive(TINY, METHODS, tmp_path_factory.mktemp("undisturbed"), home)
+
+
+def on(cluster: Any, out: Path, home: DataHome) -> Outcome:
+    return drive(TINY, METHODS, out, home, executor="ray", address=cluster.address)
+
+
+def test_the_same_results_as_here(cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:
+    done = on(cluster, tmp_path, home)
+    assert done.results == undisturbed.results
+    assert done.broker.counts == undisturbed.broker.counts
+    assert not list((tmp_path / "store").glob("token-*"))
+
+
+def test_without_a_shared_folder(
+    cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = RayExecutor._check_nodes
+
+    def unseen(self: RayExecutor, datasets: Any) -> None:
+        (tmp_path / "store" / self.site.token).unlink()
+        check(self, datasets)
+        assert not self._shared
+
+    monkeypatch.setattr(RayExecutor, "_check_nodes", unseen)
+    assert on(cluster, tmp_path, home).results == undisturbed.results
+
+
+def test_a_node_that_goes_and_one_that_comes(
+    cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome
+) -> None:
+    extra = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+
+    def disturb() -> None:
+        time.sleep(3)
+        cluster.remove_node(extra, allow_graceful=False)
+        cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+
+    threading.Thread(target=disturb).start()
+    assert on(cluster, tmp_path, home).results == undisturbed.results
+
+
+def test_a_node_that_differs_is_said_at_once(
+    cluster: Any, tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "__version__", "0.0")
+    with pytest.raises(InputError, match=r"node .* differs in lthbench: .* there, '0.0' here"):
+        driver(TINY, [method(ticket)], tmp_path, home, executor="ray", address=cluster.address).run()
+
+
+def test_no_cluster_is_one_line(tmp_path: Path, data_folder: Path) -> None:
+    words = ["run", "smoke", "--executor", "ray", "--address", "127.0.0.1:1", "--out", str(tmp_path), "--data"]
+    ended = CliRunner().invoke(main, [*words, str(data_folder)])
+    assert ended.exit_code == 2
+    assert "no Ray cluster at 127.0.0.1:1" in ended.output
