@@ -164,7 +164,7 @@ class Worker:
                 predictions = answers.to(torch.int16).cpu()
         there = state.weight_mask
         note = {"right": right, "loss": loss, "finite": state.finite, "weights": digest(state.weights | state.buffers)}
-        counted = {name: keep | state.params[name].ne(0) for name, keep in state.mask.items()}
+        counted = {name: keep | _regrown(state.params[name]) for name, keep in state.mask.items()}
         note |= {"layers": Mask(counted).layers, "ticket": Mask(state.mask).digest}
         note |= {"multiplications": multiplications(operation.source.model, there)}
         note |= {"correlation": {name: self._correlation(state, other) for name, other in operation.others}}
@@ -228,6 +228,11 @@ def _part(examples: Examples, count: int, part: str) -> Tensor:
         return torch.arange(len(examples))
     kept, held = holdout(examples.labels, count)
     return kept if part == "train" else held
+
+
+def _regrown(weights: Tensor) -> Tensor:
+    """Where there are weights, if a mask says that there are none. What diverged may be NaN anywhere."""
+    return weights.ne(0) & weights.isfinite()
 
 
 def _chosen(feed: Feed, operation: Measure) -> Tensor:

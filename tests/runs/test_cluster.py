@@ -24,12 +24,13 @@ pytestmark = [
 ]
 
 MEMORY = 100_000_000  # bytes of a node's object store
+HEAD = {"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head and a node beside it, one CPU each."""
-    two = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": MEMORY})
+    two = cluster_utils.Cluster(initialize_head=True, head_node_args=HEAD)
     two.add_node(num_cpus=1, object_store_memory=MEMORY)
     yield two
     two.shutdown()
