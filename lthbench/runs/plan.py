@@ -64,7 +64,9 @@ class Plan:
     """The planned runs of a suite, and what they share."""
 
     runs: list[PlannedRun]
-    epoch: dict[str, int] = field(default_factory=dict)  # steps per epoch by trajectory
+    epoch: dict[str, float] = field(
+        default_factory=dict
+    )  # steps in which as many examples are seen as there are, by trajectory
 
     @property
     def stops(self) -> dict[str, list[int]]:
@@ -153,7 +155,8 @@ class Planner:
         key = trajectory.state(stop).key
         start = max((s.stop for s in self._planned.steps if s.trajectory == trajectory.key), default=trajectory.first)
         size = _state_size(trajectory, stop)
-        self._plan.epoch[trajectory.key] = trajectory.clock.steps_per_epoch
+        clock = trajectory.clock
+        self._plan.epoch[trajectory.key] = clock.steps_per_epoch * run.setting.size / clock.size
         self._planned.steps.append(Step("train", key, trajectory.key, min(start, stop), stop, size))
         if overrides(trajectory.rule, "done"):
             raise ValueLooked("a rule that may end early")

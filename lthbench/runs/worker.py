@@ -109,7 +109,8 @@ class Worker:
             self.store.write_state(trajectory.state(stop).key, state, trainer.live.step)
 
         ended = trainer.run(operation.stops, keep)
-        return Reply((ended - at) / trajectory.clock.steps_per_epoch, 0.0, ended)
+        seen = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
+        return Reply(seen / len(feed), 0.0, ended)
 
     def _reserved(self) -> int:
         """Bytes of the GPU that this process holds."""
