@@ -9,6 +9,7 @@ from torch import Size, Tensor
 from lthbench.errors import MethodError, unknown
 from lthbench.pruning.bases.basis import Orthonormal
 from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.units import Units
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class LeftSingular(Orthonormal):
     def of(cls, weights: Tensors) -> "LeftSingular":
         """The left singular vectors of these weights, say those of a trained network: `of(dense.prunable)`."""
         return cls({name: _left(weight.flatten(1)) for name, weight in weights.items()})
+
+    def rows(self) -> Units:
+        """The rows of the coefficients as units: keeping k of a matrix truncates it to rank k."""
+        return Units.rows({name: vectors.shape for name, vectors in self.left.items()})
 
     def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
         if name not in self.left:
