@@ -76,7 +76,7 @@ def test_a_step_follows_the_straight_through_gradient(kind: type[EdgePopup]) -> 
     images, labels = data.batch(index)
     loss = cross_entropy(functional_call(module, used, (images,)), labels)
     grads = dict(zip(frozen, torch.autograd.grad(loss, [used[n] for n in frozen]), strict=True))
-    trainer.step(index)
+    trainer.step(images, labels, trainer.rates[0])
     after, rate = trainer.rule.trained(trainer.live), float(trainer.rates[0])
     for name, score in before.items():
         edge = name.removeprefix("score/")
