@@ -4,6 +4,8 @@ de Jorge et al., ICLR 2021, arXiv:2006.09081. Thirty rounds over the same 3 exam
 for; the paper takes up to 300, each with examples of its own. With ten rounds, nearly all of the weights of a ResNet-8 go
 to one layer at 95 %, and it does not train.
 Cost: T epochs, and a pass over 3 examples a class for each round to score.
+Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: force 95.7 ± 0.1 and 94.4 ± 1.0, iterative-snip
+94.3 ± 0.8 and 96.7 ± 0.9.
 """
 
 from lthbench import Iterated, Mask, Network, Run, Sensitivity, at_init

