@@ -35,7 +35,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     `rows` of `accuracy_rows` are those of one workload and learning rate; without them the data are named `scores`, for a
     page to fill, which has a legend of its own.
     """
-    key = None if rows is None else alt.Legend(title=None, symbolSize=90, orient="top", columns=6)
+    key = None if rows is None else alt.Legend(title=None, symbolSize=90, orient="top", columns=6, symbolLimit=0)
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
     colour = alt.Color("method:N", scale=domain, legend=key)
@@ -98,7 +98,7 @@ def correlations(rows: pd.DataFrame) -> Any:
         .encode(
             x,
             alt.Y("value:Q", title="R_p"),
-            alt.Color("method:N", legend=alt.Legend(title=None, orient="top", columns=3)),
+            alt.Color("method:N", legend=alt.Legend(title=None, orient="top", columns=3, symbolLimit=0)),
             alt.StrokeDash("reference:N", legend=alt.Legend(title=None, orient="top")),
             detail=["learning_rate:N", "sparsity:N"],
             tooltip=tip,

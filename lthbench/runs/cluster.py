@@ -83,7 +83,11 @@ class RayExecutor:
         self._attach(address)
         self.site = Site(place, f"token-{uuid.uuid4().hex}", tuple(datasets))
         (place.store / self.site.token).touch()
-        self._check_nodes(datasets)
+        try:
+            self._check_nodes(datasets)
+        except BaseException:
+            self._leave()
+            raise
         gpu, total = torch.device(place.device).type == "cuda", self._ray.cluster_resources()
         self.slots = max(1, int(total.get("GPU", 0) / share if gpu else total.get("CPU", 1)))
         self._trainer = self._ray.remote(_train).options(num_cpus=1, num_gpus=share * gpu, max_retries=RETRIES)
@@ -111,9 +115,12 @@ class RayExecutor:
 
     def close(self) -> None:
         """Leave the cluster; what is under way there is cancelled."""
-        (self.site.place.store / self.site.token).unlink(missing_ok=True)
         if not self._shared:
             self._on_every_node(_clean, self.site)
+        self._leave()
+
+    def _leave(self) -> None:
+        (self.site.place.store / self.site.token).unlink(missing_ok=True)
         self._ray.shutdown()
 
     def _attach(self, address: str) -> None:
