@@ -7,6 +7,7 @@ has a store of its own, which is sent the entries that an operation starts from 
 import logging
 import pickle
 import shutil
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
@@ -124,9 +125,12 @@ class RayExecutor:
         self._ray.shutdown()
 
     def _attach(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
         try:
+            if host and port.isdigit() and "/" not in address:
+                socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise InputError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from None
 
     def _check_nodes(self, datasets: Mapping[str, Mapping[str, str]]) -> None:
