@@ -1,5 +1,9 @@
 """What all tests of runs share: the packed digits, and a registry of their own."""
 
+import functools
+import os
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,3 +57,15 @@ def run(tmp_path: Path, home: DataHome) -> Iterator[Run]:
     """One Run with real trainings behind it."""
     with open_run(tmp_path, home) as run:
         yield run
+
+
+def _fresh_locks() -> None:
+    """The cached_property of Python 3.11 has one lock for all instances, which a fork may find held by another thread."""
+    for module in [m for name, m in sys.modules.items() if name.startswith("lthbench")]:
+        for kind in [k for k in vars(module).values() if isinstance(k, type)]:
+            for value in vars(kind).values():
+                if isinstance(value, functools.cached_property) and hasattr(value, "lock"):
+                    value.lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_fresh_locks)
