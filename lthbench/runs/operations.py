@@ -86,7 +86,7 @@ class Evaluate:
     @cached_property
     def key(self) -> str:
         others = [[name, other.key] for name, other in self.others]
-        return keys.key("evaluate", 2, self.source.key, self.split.fingerprint, self.test, self.precision, others)
+        return keys.key("evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from lthbench import bits
 from lthbench.errors import InputError
 
 
@@ -39,7 +40,8 @@ class Kept(_Strict):
 class Result(_Strict):
     """What a run reached and what it was charged. The same bits under every executor and order, on one build.
 
-    Accuracies are counts of right answers at the last epoch. `removed` of `prunable` weights of `parameters` parameters
+    Accuracies are counts of right answers at the last epoch; `correct` says which of the test images were right, in the order
+    of the packed test split, as `lthbench.bits` writes it. `removed` of `prunable` weights of `parameters` parameters
     are gone; in a basis these are coefficients, and `zero_weights` says how many weights are 0 with them. `compact`
     is what is left without the units that are gone whole: parameters, and multiplications of one image, none where no unit
     is. `charged`, `apart` and `budget` are in training examples, `epoch` of which are one epoch. `loss` is the mean cross-entropy in nats
@@ -67,6 +69,7 @@ class Result(_Strict):
     status: Literal["ok", "failed", "diverged"]
     reason: str | None = None
     test: Count | None = None
+    correct: str | None = None
     validation: Count | None = None
     train: Count | None = None
     loss: dict[str, float] = {}
@@ -88,6 +91,18 @@ class Result(_Strict):
     correlation: dict[str, dict[str, float]] = {}
     barriers: dict[str, dict[str, float]] = {}
     notes: dict[str, float | list[float]] = {}
+
+    @field_validator("correct")
+    @classmethod
+    def _counted(cls, correct: str | None, info: ValidationInfo) -> str | None:
+        test = info.data.get("test")
+        if correct is None:
+            return None
+        if test is None:
+            raise ValueError("stands without a count of right test answers")
+        if (right := bits.flags(correct, test.of).sum()) != test.right:
+            raise ValueError(f"has {right} bits set, but {test.right} test answers are right")
+        return correct
 
     @property
     def collapsed_layers(self) -> list[str]:
@@ -140,7 +155,7 @@ def parse(line: str | bytes, where: str) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "line"
-        raise InputError(f"{where}: no record: {field}: {first['msg']}") from None
+        raise InputError(f"{where}: no record: {field}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def each(

@@ -131,7 +131,7 @@ class Session:
             notes=self.run.notes,
             compact=found.get("compact"),
             zero_weights=found.get("zero_weights"),
-            **{name: found[name] for name in ("layers", "multiplications", "ticket", "weights")},
+            **{name: found[name] for name in ("correct", "layers", "multiplications", "ticket", "weights")},
         )
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def trace_name(setting: Setting, method: Method) -> str:
     grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
     data = [setting.manifest.fingerprints, setting.split.fingerprint]
     names = [suite.name, suite.version, suite.hash]
-    return keys.key("trace", __version__, names, grid, data, method.label, method.source, method.defaults)
+    return keys.key("trace", 2, __version__, names, grid, data, method.label, method.source, method.defaults)
 
 
 def _count(pair: list[int]) -> dict[str, int]:

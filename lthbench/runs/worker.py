@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lthbench import bits
 from lthbench.data import DataHome, Examples, holdout
 from lthbench.errors import MethodError
 from lthbench.models.cost import multiplications
@@ -159,12 +160,14 @@ class Worker:
             feed = self.feed(operation.split, part)
             logits = self._logits(module, feed, operation.precision)
             answers = logits.argmax(1)
-            right[part] = [int((answers == feed.labels).sum()), len(feed)]
+            correct = answers == feed.labels
+            right[part] = [int(correct.sum()), len(feed)]
             loss[part] = float(F.cross_entropy(logits.double(), feed.labels))
             if part == "test":
-                predictions = answers.to(torch.int16).cpu()
+                predictions, of_test = answers.to(torch.int16).cpu(), bits.text(correct.cpu())
         there = state.weight_mask
-        note = {"right": right, "loss": loss, "finite": state.finite, "weights": digest(state.weights | state.buffers)}
+        note = {"right": right, "correct": of_test, "loss": loss, "finite": state.finite}
+        note |= {"weights": digest(state.weights | state.buffers)}
         counted = {name: keep | _regrown(state.params[name]) for name, keep in state.mask.items()}
         note |= {"layers": Mask(counted).layers, "ticket": Mask(state.mask).digest}
         note |= {"multiplications": multiplications(operation.source.model, there)}

@@ -49,7 +49,7 @@ def _suite(bundle: Bundle, suite: Suite) -> str | None:
 
 def _texts(records: tuple[Record, ...]) -> Iterator[str]:
     for record in records:
-        for text in texts(record.model_dump(mode="json")):
+        for text in texts(record.model_dump(mode="json", exclude={"result": {"correct"}})):
             try:
                 plain_text(text)
                 if len(text) > 5000:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from lthbench import bits
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError, LthbenchError
 from lthbench.models import Model
@@ -112,11 +113,8 @@ def _problems(
     yield from (("sparsity", problem) for problem in _sparsity(r, found, final, setting))
     if found["weights"] != r.weights:
         yield "shapes", "its weights are not those of the record"
-    for part, (right, of) in found["right"].items():
-        said = getattr(r, part)
-        slack = allowed(setting.suite.precision, of, measure.same_build(record))
-        if said is None or said.of != of or abs(said.right - right) > slack:
-            yield "accuracy", f"{right} of {of} {part} answers are right, the record says {said and said.right}"
+    same_build = measure.same_build(record)
+    yield from (("accuracy", problem) for problem in _accuracy(r, found, setting.suite.precision, same_build))
 
 
 def _check_model(model: Model, setting: Setting) -> None:
@@ -165,6 +163,17 @@ def _sparsity(r: Result, found: dict[str, Any], final: finals.Final, setting: Se
         yield f"the record says {r.parameters_total} parameters, its model has others"
     if r.multiplications is None or tuple(found["multiplications"]) != r.multiplications:
         yield f"{found['multiplications']} multiplications, the record says {r.multiplications}"
+
+
+def _accuracy(r: Result, found: dict[str, Any], precision: str, same_build: bool) -> Iterator[str]:
+    for part, (right, of) in found["right"].items():
+        said, slack = getattr(r, part), allowed(precision, of, same_build)
+        if said is None or said.of != of or abs(said.right - right) > slack:
+            yield f"{right} of {of} {part} answers are right, the record says {said and said.right}"
+        elif part == "test" and r.correct is not None:
+            others = (bits.flags(r.correct, of) != bits.flags(found["correct"], of)).sum()
+            if others > slack:
+                yield f"{others} of {of} test images are answered rightly where the record says wrongly, or the reverse"
 
 
 def _starts(bundle: Bundle) -> str:

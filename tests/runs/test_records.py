@@ -5,14 +5,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lthbench import bits
 from lthbench.errors import InputError
 from lthbench.runs.records import Count, Kept, Provenance, Record, Result, each, in_folder, parse, read
 
 from .helpers import Outcome
+
+CORRECT = np.arange(500) < 450
 
 
 def record(**changes: Any) -> Record:
@@ -36,6 +40,7 @@ def record(**changes: Any) -> Record:
         "control_of": None,
         "status": "ok",
         "test": Count(right=450, of=500),
+        "correct": bits.text(CORRECT),
         "validation": Count(right=120, of=130),
         "train": Count(right=1100, of=1167),
         "removed": 9,
@@ -106,6 +111,13 @@ def test_a_reason_with_an_odd_line_break_can_be_read_again(tmp_path: Path, break
         (lambda d: d["result"].update(sparsity=math.nan), "result.sparsity: Input should be a finite number"),
         (lambda d: d["result"].update(extra=1), "result.extra: Extra inputs are not permitted"),
         (lambda d: d.update(schema_version=2), "schema_version: Input should be 1"),
+        (
+            lambda d: d["result"].update(test={"right": 449, "of": 500}),
+            "result.correct: has 450 bits set, but 449 test answers are right",
+        ),
+        (lambda d: d["result"].update(test={"right": 450, "of": 505}), "result.correct: is not 505 bits"),
+        (lambda d: d["result"].update(correct="*"), "result.correct: is no base64"),
+        (lambda d: d["result"].update(test=None), "result.correct: stands without a count of right test answers"),
     ],
 )
 def test_a_broken_record_is_refused_by_file_and_line(tmp_path: Path, break_it: Any, what: str) -> None:
@@ -149,6 +161,12 @@ def test_folder_without_records(tmp_path: Path) -> None:
         in_folder(tmp_path)
     written(tmp_path, record())
     assert in_folder(tmp_path) == [record()]
+
+
+def test_a_record_without_the_answers_to_single_images_is_one() -> None:
+    content = json.loads(record().line())
+    del content["result"]["correct"]
+    assert parse(json.dumps(content), "x") == record(correct=None)
 
 
 def test_collapsed_layers() -> None:

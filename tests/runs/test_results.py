@@ -12,7 +12,7 @@ from lthbench.runs.results import TABLES, tabulated
 
 from .test_records import record, written
 
-GONE: dict[str, Any] = {"status": "failed", "reason": "x", "test": None, "validation": None, "train": None}
+GONE: dict[str, Any] = dict.fromkeys(("test", "correct", "validation", "train")) | {"status": "failed", "reason": "x"}
 
 
 def test_a_run_is_a_row_in_percent_and_epochs() -> None:

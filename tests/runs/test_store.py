@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthbench import Gradual, magnitude
+from lthbench import Gradual, bits, magnitude
 from lthbench.data import DataHome
 from lthbench.errors import InputError, MissingEntry
 from lthbench.pruning.state import State
@@ -279,6 +279,14 @@ class TestKeep:
         tensors, note = store_in(tmp_path).read("values", path.stem)
         assert tensors["predictions"].shape == (500,)
         assert note["right"]["test"][1] == 500
+
+    def test_the_record_says_which_test_images_are_right(self, tmp_path: Path, home: DataHome) -> None:
+        [result] = drive(ONE, [method(ticket)], tmp_path, home).of("ticket")
+        [path] = (store_in(tmp_path).root / "values").iterdir()
+        predictions = store_in(tmp_path).read("values", path.stem)[0]["predictions"]
+        right = predictions == DataHome(home.folder, frozenset({"test"})).load("digits", "test").labels
+        assert 0 < result.test.right < 500
+        assert bits.flags(result.correct, 500).tolist() == right.tolist()
 
 
 def test_no_room_is_said_before_any_work(tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch) -> None:

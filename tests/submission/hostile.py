@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from lthbench import bits
+
 from .forge import Forgery
 
 Build = Callable[[Forgery, Path], Path]
@@ -262,7 +264,8 @@ def _copy(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         r = line["result"]
         first = by_cell.setdefault(r["sparsity"], r)
-        r.update({name: first[name] for name in ("weights", "ticket", "layers", "test", "train", "validation")})
+        same = ("weights", "ticket", "layers", "test", "correct", "train", "validation")
+        r.update({name: first[name] for name in same})
 
 
 def _nan(f: Forgery) -> None:
@@ -276,6 +279,16 @@ def _pipeline(f: Forgery) -> None:
 
 def _overspent(f: Forgery) -> None:
     f.records(lambda lines: lines[0]["result"].update(charged={"train": 11670, "score": 0, "validate": 0}))
+
+
+def _first(f: Forgery) -> Any:
+    return json.loads(f.files["records.jsonl"].decode().splitlines()[0])["result"]
+
+
+def _fewer_bits(f: Forgery) -> None:
+    flags = bits.flags(_first(f)["correct"], 500)
+    flags[flags.argmax()] = False
+    f.result(correct=bits.text(flags))
 
 
 def _negative(f: Forgery) -> None:
@@ -295,7 +308,11 @@ forged("edited_budget", "the budget is 8.0 epochs", lambda f: f.result(budget=10
 forged("edited_ledger", "epochs of training are charged, its pipeline says", _pipeline)
 forged("overspent_ledger", "examples are charged, the budget is", _overspent)
 forged("negative_charge", "charges are counts", _negative)
-forged("more_right_than_asked", "more right answers than examples", lambda f: f.result(test={"right": 501, "of": 500}))
+forged(
+    "more_right_than_asked",
+    "more right answers than examples",
+    lambda f: f.result(test={"right": 501, "of": 500}, correct=None),
+)
 forged("less_sparse", "is not the sum over its layers", lambda f: f.result(removed=1))
 forged("one_seed_copied", "has the weights of seed 0", lambda f: f.records(_copy))
 forged("html_in_reason", "would be markup on a page", lambda f: f.result(reason="<img src=x onerror=alert(1)>"))
@@ -305,6 +322,7 @@ forged(
     lambda f: f.records(lambda lines: lines[0]["provenance"]["build"].update(kind="<b>")),
 )
 forged("formula_in_note", "would be a formula", lambda f: f.result(notes={"=1+1": 1.0}))
+forged("bits_of_other_counts", r"records.jsonl:1: no record: result.correct: has \d+ bits set", _fewer_bits)
 forged("nan_in_record", r"records.jsonl:1: no record", _nan)
 forged(
     "half_a_record",
@@ -330,8 +348,12 @@ def _other_data(lines: list[dict[str, Any]]) -> None:
 
 
 def _flipped(f: Forgery) -> None:
-    right = json.loads(f.files["records.jsonl"].decode().splitlines()[0])["result"]["test"]["right"]
-    f.result(test={"right": right + 1, "of": 500})
+    f.result(test={"right": _first(f)["test"]["right"] + 1, "of": 500}, correct=None)
+
+
+def _other_answers(f: Forgery) -> None:
+    flags = bits.flags(_first(f)["correct"], 500)
+    f.result(correct=bits.text(flags[::-1]))
 
 
 def _swap(f: Forgery) -> None:
@@ -378,6 +400,7 @@ def _model(name: str) -> Callable[[Forgery], None]:
 
 
 forged("flipped_digit", "test answers are right, the record says", _flipped)
+forged("other_answers", "test images are answered rightly where the record says wrongly", _other_answers)
 forged("swapped_tickets", "its mask is not that of the record|weights are removed|seed 1", _swap)
 forged("dense_weights", "its mask keeps", lambda f: f.tensors(_dense))
 forged("mask_of_ones", "0 of 2368 weights are removed", lambda f: f.tensors(_ones))
