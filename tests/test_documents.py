@@ -30,6 +30,12 @@ def test_every_link_leads_somewhere(name: str) -> None:
         assert ((ROOT / name).parent / target).exists(), target
 
 
+def test_every_picture_in_the_readme_is_a_generated_chart() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert pictures
+    assert {Path(picture).parent for picture in pictures} == {Path("leaderboard/charts")}
+
+
 def test_the_result_is_by_line_10_and_the_commands_by_line_25() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert any(line.startswith("|") for line in lines[:10])
