@@ -7,6 +7,7 @@ suites, and the bounds give way by 2.5 standard errors of the count. The shares 
 import os
 from collections.abc import Callable
 
+import acceptance
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,12 +71,20 @@ def test_null_duels_rarely_get_a_false_win() -> None:
     assert rates["plain"] > 0.5, "the world is too easy to test anything"
 
 
-@pytest.mark.parametrize("method", ["lottery-ticket", "prune-finetune"])
-def test_the_worlds_have_the_noise_that_they_promise(method: str) -> None:
+@pytest.mark.parametrize(("method", "sparsity"), [("dense", 0.0), ("lottery-ticket", 0.5), ("prune-finetune", 0.98)])
+def test_the_worlds_have_the_noise_that_they_promise(method: str, sparsity: float) -> None:
     rng = np.random.default_rng(4)
     truth = worlds.null_duel(rng)
-    runs = pd.concat(worlds.suites([truth] * 40, 50, rng))
-    runs = runs[runs["method"].eq(method) & runs["sparsity"].eq(0.5)]
-    spread = runs.groupby("workload")["accuracy"].std()
-    assert spread["c10"] == pytest.approx(0.17 * np.exp(0.25**2), rel=0.1)
-    assert spread["c100"] == pytest.approx(0.30 * np.exp(0.25**2), rel=0.1)
+    runs = pd.concat(worlds.suites([truth] * 80, 30, rng))
+    runs = runs[runs["method"].eq(method) & runs["sparsity"].eq(sparsity) & runs["learning_rate"].eq(0.1)]
+    at = runs.groupby("workload")["accuracy"]
+    larger = ((100 - at.mean()) / worlds.DENSE_ERROR) ** 1.7
+    assert (at.std() / larger / worlds.DENSE_SD).tolist() == pytest.approx([np.exp(0.25**2)] * 2, rel=0.1)
+
+
+def test_the_worlds_are_as_hard_as_the_specification_says() -> None:
+    cells = acceptance.duel_rates(SEEDS, 40)
+    assert cells["power"] == pytest.approx(0.86, abs=0.06)
+    assert cells["ties"] == pytest.approx(0.77, abs=0.08)
+    assert cells["undecided"] == pytest.approx(0.23, abs=0.06)
+    assert acceptance.jackpot_rates(worlds.jackpots, SEEDS, 20)["power"] == pytest.approx(0.96, abs=0.08)
