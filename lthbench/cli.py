@@ -6,7 +6,7 @@ import sys
 import click
 
 from lthbench import __version__
-from lthbench.commands import bench, boards, data, methods, store, submissions, suites
+from lthbench.commands import bench, boards, data, methods, status, store, submissions, suites
 from lthbench.commands.shared import Commands
 
 
@@ -26,7 +26,8 @@ for _command in (
     methods.list_,
     suites.plan,
     suites.run,
-    suites.status,
+    status.status,
+    status.log,
     bench.bench,
     boards.score,
     boards.duel,

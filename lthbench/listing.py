@@ -1,4 +1,4 @@
-"""The tables behind `list`, `plan` and `status`."""
+"""The tables behind `list` and `plan`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +9,8 @@ from lthbench.bench.estimate import Estimate, estimate
 from lthbench.bench.measurement import Measurement, kept
 from lthbench.data import default_folder, overview
 from lthbench.models import FAMILIES
-from lthbench.runs import records
 from lthbench.runs.job import Job
-from lthbench.runs.plan import PlannedRun, order
+from lthbench.runs.plan import PlannedRun
 from lthbench.training import numerics
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
@@ -109,18 +108,3 @@ def _plan_row(label: str, runs: list[PlannedRun]) -> tuple[Any, ...]:
     most = charge + sum(run.most for run in open_)
     epochs = f"<= {most:g}" if open_ else f"{charge:.6g}"
     return label, len(runs), sum(len(run.steps) for run in runs), epochs, note
-
-
-def status_rows(folder: Path) -> Table:
-    """Runs by method: how many there are to be, done, failed, diverged."""
-    own = suite.in_folder(folder)
-    registry.load_all()
-    there = records.in_folder(folder) if any((folder / "records").glob("*.jsonl")) else []
-    labels = dict.fromkeys([*own.methods, *(r.result.method for r in there)])
-    rows = []
-    for label in labels:
-        mine = [r.result.status for r in there if r.result.method == label]
-        known = [m for m in registry.METHODS.values() if m.name == label.partition("[")[0]]
-        whole = len(list(order(own, known))) if known else len(mine)
-        rows.append((label, whole, mine.count("ok"), mine.count("failed"), mine.count("diverged"), whole - len(mine)))
-    return rows, ["method", "runs", "ok", "failed", "diverged", "missing"]

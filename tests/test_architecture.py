@@ -15,7 +15,7 @@ LEVELS = [
     {"suite", "registry", "at_init", "theory"},
     {"runs"},
     {"scoring", "bench"},
-    {"board", "report", "submission", "console", "listing"},
+    {"board", "report", "submission", "console", "listing", "tensorboard", "watch"},
     {"commands"},
     {"cli"},
 ]

@@ -1,4 +1,4 @@
-"""Suites: plan, run, status."""
+"""Suites: plan, run."""
 
 import json
 import sys
@@ -72,6 +72,8 @@ def plan(suite: str, gpus: int, price: float | None, as_json: bool, **options: A
 )
 @click.option("--keep", type=click.Choice(["masks", "finals", "all"]), default="masks", show_default=True,
               help="What stays of the networks: final masks; with kept values; every state.")  # fmt: skip
+@click.option("--only-failed", is_flag=True, help="Repeat the runs of the folder that failed, and nothing else.")
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the folder's tensorboard/.")
 @JSON
 def run(
     suite: str,
@@ -82,6 +84,8 @@ def run(
     address: str,
     lanes: int | None,
     keep: str,
+    only_failed: bool,
+    tensorboard: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -90,21 +94,28 @@ def run(
     \b
     lthbench run suites/digits.toml
     lthbench run smoke --method my_method.py:mine --only
+    lthbench run smoke --only-failed
     """
     from lthbench import console
     from lthbench.runs.driver import default_workers
 
     job = _job(suite, **options)
     out = out or Path("runs") / job.suite.name
+    part = job.failed(out) if only_failed else None
+    if part and not part.runs and not as_json:
+        click.echo(f"no run of these methods in {out} has failed: nothing to repeat")
+        return
     driver = job.driver(
         out,
+        part,
+        ("lthbench", *sys.argv[1:]),
         executor="serial" if serial else executor,
         workers=workers or default_workers(job.device),
         address=address,
         lanes=lanes,
         keep=keep,
     )
-    watch = console.Watch(len(job.plan.runs), driver.counts)
+    watch = console.Watch(len(driver.plan.runs), driver.counts)
     with console.watching(watch, quiet=as_json) as on_record:
         driver.run(on_record)
     failed = [r for r in driver.records if r.result.status == "failed"]
@@ -127,20 +138,6 @@ def run(
             f"{summary['epochs_computed']:g} computed now.  Next: lthbench board {out}"
         )
     sys.exit(1 if failed else 0)
-
-
-@click.command()
-@click.argument("folder", type=FOLDER)
-@JSON
-def status(folder: Path, as_json: bool) -> None:
-    """How far a run folder is: runs done, failed and missing, by method.
-
-    \b
-    lthbench status runs/digits
-    """
-    from lthbench.listing import status_rows
-
-    print_rows(*status_rows(folder), as_json)
 
 
 def _job(

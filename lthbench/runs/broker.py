@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -37,6 +37,16 @@ class Counts:
 
 
 @dataclass
+class Work:
+    """How something came to be in the store: it was "found" there, it was "waited for" while another run or driver had it
+    computed, or it was "computed": epochs, and seconds in workers."""
+
+    how: Literal["found", "waited for", "computed"] = "found"
+    epochs: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
 class Broker:
     """A store and an executor, shared by the runs of a driver."""
 
@@ -52,33 +62,30 @@ class Broker:
 
     def state(
         self, trajectory: Trajectory, stop: int, content: Content, stops: Iterable[int] = (), remainder: float = 0.0
-    ) -> float:
-        """Have a state of a trajectory in the store, and on the way there one at each of the planned `stops`.
-
-        Returns the epochs that this call had computed; 0 where they were there, or on their way.
-        """
+    ) -> Work:
+        """Have a state of a trajectory in the store, and on the way there one at each of the planned `stops`."""
         key = trajectory.state(stop).key
         self._trajectories[trajectory.key] = trajectory
-        computed = 0.0
+        work = Work()
         for _ in range(TRIES):
             if self.store.has("states", key):
-                return computed
-            with suppress(MissingEntry), self._claimed(trajectory.key, "states", key) as mine:
+                return work
+            with suppress(MissingEntry), self._claimed(trajectory.key, "states", key, work) as mine:
                 if mine:
-                    computed += self._done(self._training(trajectory, stop, stops), content, remainder)
+                    self._done(self._training(trajectory, stop, stops), content, remainder, work)
         if self.store.has("states", key):
-            return computed
+            return work
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
 
-    def value(self, operation: Value, content: Content) -> tuple[dict[str, Tensor], Any, float]:
-        """What a probe or an evaluation finds: tensors, a note, and the epochs that were computed for it."""
-        computed = 0.0
+    def value(self, operation: Value, content: Content) -> tuple[dict[str, Tensor], Any, Work]:
+        """What a probe or an evaluation finds: tensors, and a note."""
+        work = Work()
         for _ in range(TRIES):
             try:
-                with self._claimed(operation.key, "values", operation.key) as mine:
+                with self._claimed(operation.key, "values", operation.key, work) as mine:
                     if mine:
-                        computed += self._done(operation, content, 0.0)
-                return *self.store.read("values", operation.key), computed
+                        self._done(operation, content, 0.0, work)
+                return *self.store.read("values", operation.key), work
             except MissingEntry:
                 continue
         raise LthbenchError(f"{operation.key} could not be computed in {TRIES} tries: an entry goes missing each time")
@@ -111,7 +118,7 @@ class Broker:
         return Train(trajectory, begin, tuple(sorted(wanted)))
 
     @contextmanager
-    def _claimed(self, name: str, kind: str, key: str) -> Iterator[bool]:
+    def _claimed(self, name: str, kind: str, key: str, work: Work) -> Iterator[bool]:
         """Wait until an entry is there, or it is ours to compute. Yields whether it is ours."""
 
         def there() -> bool:
@@ -120,18 +127,21 @@ class Broker:
         if there():
             yield False
             return
-        with self.claims.held(name, there) as mine:
-            yield mine and not there()
+        with self.claims.held(name, there) as held:
+            mine = held and not there()
+            if not mine and work.how == "found":
+                work.how = "waited for"
+            yield mine
 
-    def _done(self, operation: Operation, content: Content, remainder: float) -> float:
-        """Have an operation done, which is claimed. Epochs that were computed."""
+    def _done(self, operation: Operation, content: Content, remainder: float, work: Work) -> None:
+        """Have an operation done, which is claimed."""
         for source in sources(operation):
             self._ensure(source, content, getattr(operation, "trajectory", None))
         reply = self.executor.submit(operation, remainder).result()
         with self._lock:
             self.counts.operations += 1
             self.counts.epochs += reply.epochs
-        return reply.epochs
+        work.how, work.epochs, work.seconds = "computed", work.epochs + reply.epochs, work.seconds + reply.seconds
 
     def _ensure(self, lineage: Lineage, content: Content, on: Trajectory | None = None) -> None:
         """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits.

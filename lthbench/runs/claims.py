@@ -28,8 +28,8 @@ class Claims:
         self._changed = threading.Condition()
         self._closed = False
 
-    def take(self, name: str) -> bool:
-        """Claim a name. False where it is held, here or by another process."""
+    def take(self, name: str, note: str = "") -> bool:
+        """Claim a name. False where it is held, here or by another process. The `note` is for who looks on."""
         path = self.folder / name
         with self._changed:
             if name in self._held:
@@ -39,6 +39,8 @@ class Claims:
             if not (_locked(file) and _is_at(file, path)):  # the holder before may have removed the file meanwhile
                 os.close(file)
                 return False
+            with suppress(OSError):  # a full disk
+                os.pwrite(file, note.encode(), 0)
             self._held[name] = file
             return True
 
@@ -58,22 +60,40 @@ class Claims:
             self.folder.rmdir()
 
     @contextmanager
-    def held(self, name: str, enough: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    def held(self, name: str, enough: Callable[[], bool] = lambda: False, note: str = "") -> Iterator[bool]:
         """Wait for a claim, or until it is not wanted any more (`enough`). Yields whether it is held.
         LthbenchError when the claims are closed meanwhile."""
-        mine, pause = self.take(name), 0.01
+        mine, pause = self.take(name, note), 0.01
         while not mine and not enough():
             with self._changed:
                 self._changed.wait(pause)  # a release in this process is seen at once, one elsewhere at the next look
             if self._closed:
                 raise LthbenchError("stopped")
             pause = min(2 * pause, LONGEST)
-            mine = self.take(name)
+            mine = self.take(name, note)
         try:
             yield mine
         finally:
             if mine:
                 self.release(name)
+
+
+def notes(folder: Path) -> Iterator[str]:
+    """The notes of the claims in a folder that living processes hold. Not for a process that holds claims there: to look at
+    a locked file gives its own lock up."""
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            if not _shared(file.fileno()):
+                yield file.read().decode(errors="replace")
+
+
+def _shared(file: int) -> bool:
+    """Whether nobody holds the lock of a file."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # also where the folder has no file locks: then a claim that lies there counts as held
+        return False
+    return True
 
 
 def _locked(file: int) -> bool:

@@ -4,9 +4,9 @@ A thread for each live run, one of them active at a time; with the serial execut
 by running its methods again from the top: what is finished is answered from the store.
 """
 
+import json
 import logging
 import os
-import re
 import shutil
 import threading
 import time
@@ -25,6 +25,8 @@ from lthbench.runs import finals
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, SerialExecutor
+from lthbench.runs.log import RunLog, log_path
+from lthbench.runs.names import Name, file_name, name_of
 from lthbench.runs.place import Place
 from lthbench.runs.plan import Plan, PlannedRun
 from lthbench.runs.records import Record, lines_of, parse
@@ -44,7 +46,10 @@ PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
 
 @dataclass
 class Driver:
-    """A suite under way in the folder `out`: `records/` and `store/` lie there."""
+    """A suite under way in the folder `out`: `records/`, `logs/` and `store/` lie there.
+
+    `partial`: the plan is a part of what its methods have to do; records of the other runs stay as they are.
+    """
 
     suite: Suite
     manifests: Mapping[str, Manifest]
@@ -57,6 +62,7 @@ class Driver:
     address: str = "auto"  # of the Ray cluster
     lanes: int | None = None  # trainings at once in a worker; None: one on a CPU, as many as fit on a GPU
     keep: Keep = "masks"
+    partial: bool = False
     start: str = "spawn"  # how worker processes are started
     records: list[Record] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
@@ -112,7 +118,8 @@ class Driver:
         while not self.stopping:
             for planned in list(waiting.values()):
                 setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
-                with broker.claims.held(trace_name(setting, planned.method), lambda: True) as mine:
+                note = json.dumps(name_of(planned.method, planned.cell))
+                with broker.claims.held(trace_name(setting, planned.method), lambda: True, note) as mine:
                     if mine and planned.name in waiting:
                         del waiting[planned.name]
                         return self._session(broker, planned, setting)
@@ -120,7 +127,8 @@ class Driver:
         raise Stopped
 
     def _session(self, broker: Broker, planned: PlannedRun, setting: Setting) -> Record:
-        session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build)
+        journal = RunLog(log_path(self.out, name_of(planned.method, planned.cell)))
+        session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build, journal)
         outcome = session.outcome()
         self._keep(broker, session, outcome)
         record = session.record(outcome)
@@ -174,7 +182,7 @@ class Driver:
 
     def _finished(self) -> dict[tuple[str, Cell], Record]:
         """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""
-        planned = {(run.method.label, run.cell.workload.name, *_grid(run.cell)): run for run in self.plan.runs}
+        planned = {name_of(run.method, run.cell): run for run in self.plan.runs}
         done: dict[tuple[str, Cell], Record] = {}
         for record in self._read():
             run = planned.get(record.name)
@@ -204,14 +212,31 @@ class Driver:
 
     def _write_records(self) -> None:
         """One file a method, its records in the order of the grid."""
+        there = self._others() | {record.name: record for record in self.records}
         by_method: dict[str, list[Record]] = {}
-        for record in sorted(self.records, key=lambda r: r.name):
+        for _, record in sorted(there.items()):
             by_method.setdefault(record.result.method, []).append(record)
         for method, records in by_method.items():
             write_whole(self._file(method), "".join(record.line() + "\n" for record in records).encode())
 
+    def _others(self) -> dict[Name, Record]:
+        """Records that stay beside those of a part of a plan."""
+        if not self.partial:
+            return {}
+        mine = {record.name for record in self.records}
+        others = {record.name: record for record in self._read() if record.name not in mine}
+        sources = {run.method.label: run.method.source for run in self.plan.runs}
+        older = [r.result for r in others.values() if sources.get(r.result.method, r.result.source) != r.result.source]
+        if older:
+            log.warning(
+                "%d runs of %s are of another text of its file; lthbench run does them again",
+                len(older),
+                older[0].method,
+            )
+        return others
+
     def _file(self, method: str) -> Path:
-        return self.out / "records" / (re.sub(r"[^\w\[\]=,.+-]", "_", method) + ".jsonl")
+        return self.out / "records" / f"{file_name(method)}.jsonl"
 
     def _check_room(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -221,10 +246,6 @@ class Driver:
                 f"{self.out} has room for {free / 1e9:.3g} GB, the states of this suite need up to {need / 1e9:.3g} GB; "
                 "choose another --out"
             )
-
-
-def _grid(cell: Cell) -> tuple[Any, ...]:
-    return cell.learning_rate, cell.sparsity, cell.seed
 
 
 def default_workers(device: torch.device) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from lthbench import registry
 from lthbench.data import DataHome, Manifest, default_folder
 from lthbench.errors import InputError
 from lthbench.registry import Method
+from lthbench.runs.announcement import announce, sums
 from lthbench.runs.driver import Driver
+from lthbench.runs.names import name_of
+from lthbench.runs.observer import Observer
 from lthbench.runs.plan import Plan, plan
 from lthbench.runs.setting import settings
 from lthbench.runs.store import write_whole
@@ -63,14 +66,30 @@ class Job:
         with numerics.one_thread(torch.device("cpu")):
             return plan(self.suite, self.methods, self.manifests)
 
-    def driver(self, out: Path, **options: Any) -> Driver:
-        """A driver of this job in the folder `out`, which gets a copy of the suite.
+    def failed(self, out: Path) -> Plan:
+        """Of the plan, the runs whose record in a run folder says failed. InputError where the folder is none of this
+        suite as it is."""
+        observer = Observer(out)
+        if observer.suite.hash != self.suite.hash:
+            raise InputError(f"{out} holds runs of another text of the suite; lthbench run does all of them again")
+        observer.look()
+        there = observer.failed
+        if others := sorted({name[0] for name in there} - {method.label for method in self.methods}):
+            log.warning("failed runs of %s are left: their method was not named", ", ".join(others))
+        mine = replace(self, methods=tuple(m for m in self.methods if m.label in {name[0] for name in there})).plan
+        return replace(mine, runs=[run for run in mine.runs if name_of(run.method, run.cell) in there])
+
+    def driver(self, out: Path, part: Plan | None = None, command: tuple[str, ...] = (), **options: Any) -> Driver:
+        """A driver of this job, or of a part of its plan, in the folder `out`, which gets a copy of the suite, and the
+        `command` that was typed.
 
         Records of an older text of the suite are moved aside; those of another suite are an InputError.
         """
         _make_way(out, self.suite)
         write_whole(out / "suite.json", self.suite.model_dump_json(indent=1).encode())
-        return Driver(self.suite, self.manifests, self.plan, out, self.home, self.device, **options)
+        announce(out, self.suite.hash, {} if part else sums(self.plan), command)
+        todo = part or self.plan
+        return Driver(self.suite, self.manifests, todo, out, self.home, self.device, partial=bool(part), **options)
 
 
 def _make_way(out: Path, suite: Suite) -> None:

@@ -1,15 +1,13 @@
 """A session: one run under way, from its method's first line to its record."""
 
-import inspect
 import logging
 import math
 import platform
 import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +20,9 @@ from lthbench.pruning.tensors import Tensors
 from lthbench.registry import Method
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker
+from lthbench.runs.faults import in_one_line, place
+from lthbench.runs.log import Asked, RunLog
+from lthbench.runs.names import name_of
 from lthbench.runs.operations import Barrier, Evaluate, Measure, Validate, Value
 from lthbench.runs.plan import PlannedRun
 from lthbench.runs.records import Provenance, Record, Result
@@ -49,6 +50,7 @@ class Session:
     stops: dict[str, list[int]]  # of all runs, by planned trajectory
     stopping: Callable[[], bool]
     build: dict[str, str]
+    log: RunLog = field(default_factory=RunLog)
     real: list[str] = field(default_factory=list)  # keys of what was asked for, in order
     computed: float = 0.0  # epochs
     final: Network | None = None  # what the method returned
@@ -62,6 +64,7 @@ class Session:
         """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
         if self.trace.outcome:
             return self.trace.outcome
+        self.log.started(name_of(self.planned.method, self.planned.cell))
         self.baton.take()
         try:
             outcome = self._outcome()
@@ -80,31 +83,31 @@ class Session:
         """The record of an outcome, which is noted in the trace: from then on it stands, unless it is a failure."""
         if outcome["status"] != "failed" and not self.trace.outcome:
             self.trace.end(outcome)
+            self.log.ended(outcome, time.time() - self._started)
         return self._record(outcome)
 
     def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
         root = trajectory.state(stop)
         planned = self._ask("train", root.key)
         stops = self.stops.get(planned, [])
-        with self._waiting():
-            self.computed += self.broker.state(trajectory, stop, run.content, stops, self._remainder)
+        with self._working(self.log.training(trajectory, stop)) as asked:
+            asked.work = self.broker.state(trajectory, stop, run.content, stops, self._remainder)
             return self.broker.ended(trajectory, stop, run.content) if overrides(trajectory.rule, "done") else stop
 
     def measure(self, run: Run, operation: Measure) -> Tensors:
         self._ask("measure", operation.key)
-        with self._waiting():
-            tensors, _, computed = self.broker.value(operation, run.content)
-        self.computed += computed
+        with self._working(f"measure {type(operation.probe).__name__}") as asked:
+            tensors, _, asked.work = self.broker.value(operation, run.content)
         return tensors
 
     def validate(self, run: Run, operation: Validate) -> float:
         self._ask("validate", operation.key)
-        with self._waiting():
-            _, note, _ = self.broker.value(operation, run.content)
+        with self._working("validate") as asked:
+            _, note, asked.work = self.broker.value(operation, run.content)
         return note["right"] / note["count"]
 
     def load(self, run: Run, net: Network) -> State:
-        with self._waiting():
+        with self.baton.released():
             return self.broker.network(net.lineage, run.content | net.content)
 
     def _outcome(self) -> dict[str, Any]:
@@ -135,12 +138,13 @@ class Session:
         )
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
-        reason = _reason(error, self.planned.method.function)
+        said, where = in_one_line(error), place(error, self.planned.method.function)
+        status = "diverged" if self.run.diverged else "failed"
+        self.log.failed(status, where, said, error)
+        reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
         if self.run.diverged:
-            return self._result(
-                status="diverged", reason=f"weights are not finite after {self.run.story}; then: {reason}"
-            )
-        return self._result(status="failed", reason=reason)
+            reason = f"weights are not finite after {self.run.story}; then: {reason}"
+        return self._result(status=status, reason=reason)
 
     def _evaluate(self, net: Network, others: Mapping[str, Lineage] = MappingProxyType({})) -> dict[str, Any]:
         suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
@@ -156,8 +160,9 @@ class Session:
     def _judged(self, kind: str, operation: Value) -> Any:
         """What is noted of a network that the method never sees."""
         self._ask(kind, operation.key)
-        with self._waiting():
-            return self.broker.value(operation, self.run.content)[1]
+        with self._working(kind) as asked:
+            _, note, asked.work = self.broker.value(operation, self.run.content)
+        return note
 
     def _result(self, **found: Any) -> dict[str, Any]:
         suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
@@ -215,8 +220,12 @@ class Session:
         steps = self.planned.steps
         return steps[index].trajectory if index < len(steps) and steps[index].kind == kind else ""
 
-    def _waiting(self) -> Any:
-        return self.baton.released()
+    @contextmanager
+    def _working(self, what: str) -> Iterator[Asked]:
+        """Other runs may go on while an operation is under way."""
+        with self.log.operation(what) as asked, self.baton.released():
+            yield asked
+        self.computed += asked.work.epochs
 
     @property
     def _remainder(self) -> float:
@@ -245,14 +254,3 @@ def _kept(found: dict[str, Any]) -> dict[str, Any]:
 
 def _loss(found: dict[str, Any]) -> dict[str, float]:
     return {part: value for part, value in found["loss"].items() if math.isfinite(value)}
-
-
-def _reason(error: BaseException, function: Callable[..., Any]) -> str:
-    """One line: what went wrong, and in which line of the method's file where it is the method's own error."""
-    said = " ".join(str(error).split())
-    if isinstance(error, LthbenchError):
-        return said
-    file = inspect.getfile(inspect.unwrap(function))
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    where = f" ({Path(file).name}:{lines[-1]})" if lines else ""
-    return f"{type(error).__name__}: {said}{where}"

@@ -30,6 +30,9 @@ def unpickled(message: bytes) -> Operation:
 
 
 def foreign(error: Exception) -> MethodError:
-    """An exception of method, rule or probe code (or of a library), as one line that survives a pipe."""
+    """An exception of method, rule or probe code (or of a library), as one line that survives a pipe. Its traceback goes
+    with it as a note."""
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
+    said = MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
+    said.add_note("In a worker: " + "".join(traceback.format_exception(error)).rstrip())
+    return said

@@ -1,0 +1,64 @@
+"""Looking on: how far a run folder is, and the logs of its runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lthbench.commands.shared import FOLDER, JSON, print_rows
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--watch", "watching", is_flag=True, help="Go on looking until all is done, or Ctrl-C.")
+@click.option("--every", type=click.FloatRange(0.1), metavar="SECONDS",
+              help="Between two looks (default: 1 on a terminal, else 30).")  # fmt: skip
+@JSON
+def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> None:
+    """How far a run folder is, by method: runs to do, in the hand of a living driver, ok, diverged, failed; which failed,
+    where and why. What is left is an estimate, from the epochs charged so far.
+
+    \b
+    lthbench status runs/digits
+    lthbench status runs/digits --watch
+    """
+    from lthbench import watch
+    from lthbench.runs.observer import Observer
+
+    observer = Observer(folder)
+    if watching and not as_json:
+        watch.watch(observer, every)
+    else:
+        snapshot = observer.look()
+        if as_json:
+            click.echo(json.dumps(watch.as_json(observer, snapshot)))
+            return
+        print_rows(watch.rows(snapshot), watch.HEADERS, False)
+        click.echo(f"\n{watch.pace(snapshot)}")
+    for line in watch.failures(observer):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--method", metavar="NAME", help="Runs of this method, with its parameters: imp, imp[rate=0.2].")
+@click.option("--workload", metavar="NAME", help="Runs on this workload: MODEL/DATASET.")
+@click.option("--rate", type=float, help="Runs at this learning rate.")
+@click.option("--sparsity", type=float, help="Runs at this sparsity.")
+@click.option("--seed", type=int, help="Runs with this seed.")
+@click.option("--failed", is_flag=True, help="Runs whose record says failed.")
+def log(folder: Path, failed: bool, **where: Any) -> None:
+    """What runs of a folder asked for, how each operation came to be done, and how they ended.
+
+    Each line says when (UTC) and what: an operation was computed (epochs, seconds in the worker, and with waiting for it),
+    found in the store, or waited for while another run had it computed.
+
+    \b
+    lthbench log runs/digits --failed
+    lthbench log runs/digits --method lottery-ticket --seed 0
+    """
+    from lthbench.runs.logs import logs
+
+    for path in logs(folder, failed, **where):
+        click.echo(f"{path}\n{path.read_text(errors='replace')}")
