@@ -98,6 +98,7 @@ def run(
     """
     from lthbench import console
     from lthbench.runs.driver import default_workers
+    from lthbench.tensorboard import writing
 
     job = _job(suite, **options)
     out = out or Path("runs") / job.suite.name
@@ -116,8 +117,10 @@ def run(
         keep=keep,
     )
     watch = console.Watch(len(driver.plan.runs), driver.counts)
-    with console.watching(watch, quiet=as_json) as on_record:
-        driver.run(on_record)
+    with writing(out, job.suite, tensorboard) as event, console.watching(watch, quiet=as_json) as on_record:
+        driver.run(lambda record: (on_record(record), event(record)))
+        for record in driver.records:
+            event(record)
     failed = [r for r in driver.records if r.result.status == "failed"]
     summary = {
         "out": str(out),

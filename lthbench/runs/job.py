@@ -99,7 +99,8 @@ def _make_way(out: Path, suite: Suite) -> None:
     older = in_folder(out)
     if older.name != suite.name:
         raise InputError(f"{out} holds the runs of suite {older.name!r}, not {suite.name!r}; choose another --out")
-    if older.hash != suite.hash and (out / "records").is_dir():
-        aside = out / f"records.{older.version}.{older.hash[:8]}"
-        (out / "records").rename(aside)
-        log.warning("the suite has changed since; its earlier records are now in %s", aside)
+    for name in ("records", "tensorboard"):
+        if older.hash != suite.hash and (out / name).is_dir():
+            aside = out / f"{name}.{older.version}.{older.hash[:8]}"
+            (out / name).rename(aside)
+            log.warning("the suite has changed since; %s is %s now", out / name, aside)

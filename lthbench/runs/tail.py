@@ -65,7 +65,12 @@ class Tail:
         self.ended[record.name] = found._replace(computed=max(found.computed, before.computed if before else 0.0))
 
 
+def ended(record: Record) -> float:
+    """When a run ended, in seconds since 1970."""
+    return datetime.fromisoformat(record.provenance.started).timestamp() + record.provenance.seconds
+
+
 def _ended(record: Record) -> Ended:
-    result, made = record.result, record.provenance
-    charged, at = sum(result.charged.values()) / result.epoch, datetime.fromisoformat(made.started).timestamp()
-    return Ended(result.status, result.reason, charged, made.epochs_computed, at + made.seconds)
+    result = record.result
+    charged = sum(result.charged.values()) / result.epoch
+    return Ended(result.status, result.reason, charged, record.provenance.epochs_computed, ended(record))
