@@ -12,6 +12,10 @@ class InputError(LthbenchError):
     """What the user gave is wrong: a suite, a name, a parameter, a folder. The command line exits with 2."""
 
 
+class Unwritable(InputError):
+    """A folder takes no more: full, read-only, gone. The suite stops; no run fails by it, and it goes on when typed again."""
+
+
 class MethodError(LthbenchError):
     """A method broke a rule. Its own row fails with this reason; the other runs go on."""
 

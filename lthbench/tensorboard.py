@@ -16,9 +16,9 @@ from statistics import fmean
 from typing import Any
 
 from lthbench.errors import InputError
+from lthbench.runs.files import write_whole
 from lthbench.runs.names import file_name, path_of
 from lthbench.runs.records import Record, Result, each
-from lthbench.runs.store import write_whole
 from lthbench.runs.tail import ended
 from lthbench.suite import Suite
 

@@ -8,9 +8,9 @@ from lthbench.board.judged import Judged
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
+from lthbench.runs.files import write_whole
 from lthbench.runs.records import Result
 from lthbench.runs.results import load_results
-from lthbench.runs.store import write_whole
 from lthbench.scoring import levels
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of

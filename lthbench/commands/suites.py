@@ -65,6 +65,8 @@ def plan(suite: str, gpus: int, price: float | None, as_json: bool, **options: A
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
 @click.option("--address", default="auto", show_default=True, help="The Ray cluster, for --executor ray.")
+@click.option("--gpu-share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+              help="Of a GPU, for one worker, for --executor ray.")  # fmt: skip
 @click.option(
     "--lanes",
     type=click.IntRange(1),
@@ -82,6 +84,7 @@ def run(
     serial: bool,
     workers: int | None,
     address: str,
+    gpu_share: float,
     lanes: int | None,
     keep: str,
     only_failed: bool,
@@ -113,6 +116,7 @@ def run(
         executor="serial" if serial else executor,
         workers=workers or default_workers(job.device),
         address=address,
+        gpu_share=gpu_share,
         lanes=lanes,
         keep=keep,
     )

@@ -11,8 +11,8 @@ from lthbench.report import elastic, generalized, liu2021, ma2021, malach2020, w
 from lthbench.report.measured import Measured, Section
 from lthbench.report.published import Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
+from lthbench.runs.files import write_whole
 from lthbench.runs.records import in_folder
-from lthbench.runs.store import write_whole
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lthbench.runs.files import write_whole
 from lthbench.runs.plan import Plan
-from lthbench.runs.store import write_whole
 
 
 class Planned(BaseModel):

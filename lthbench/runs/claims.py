@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lthbench.errors import LthbenchError
+from lthbench.runs.files import writing
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ class Claims:
         with self._changed:
             if name in self._held:
                 return False
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            with writing(path):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             if not (_locked(file) and _is_at(file, path)):  # the holder before may have removed the file meanwhile
                 os.close(file)
                 return False

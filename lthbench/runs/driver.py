@@ -11,9 +11,10 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +26,7 @@ from lthbench.runs import finals
 from lthbench.runs.baton import Baton
 from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, SerialExecutor
+from lthbench.runs.files import append_line, write_whole
 from lthbench.runs.log import RunLog, log_path
 from lthbench.runs.names import Name, file_name, name_of
 from lthbench.runs.place import Place
@@ -32,7 +34,7 @@ from lthbench.runs.plan import Plan, PlannedRun
 from lthbench.runs.records import Record, lines_of, parse
 from lthbench.runs.session import Session, Stopped, trace_name
 from lthbench.runs.setting import Setting
-from lthbench.runs.store import Store, append_line, write_whole
+from lthbench.runs.store import Store
 from lthbench.suite import Cell, Suite
 from lthbench.training import numerics
 
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 Keep = Literal["masks", "finals", "all"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
 LIVE = 4  # live runs for each operation that workers take at once
+THREADS = 10_000  # live runs at most
 PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
 
 
@@ -60,6 +63,7 @@ class Driver:
     executor: str = "local"
     workers: int = 1
     address: str = "auto"  # of the Ray cluster
+    gpu_share: float = 1.0  # of a GPU of the cluster, for one worker
     lanes: int | None = None  # trainings at once in a worker; None: one on a CPU, as many as fit on a GPU
     keep: Keep = "masks"
     partial: bool = False
@@ -74,6 +78,7 @@ class Driver:
         self.build = numerics.build(self.device)
         self.baton = Baton()
         self._users = self.plan.users
+        self._used = {run.name: {step.key for step in run.steps} for run in self.plan.runs}
         self._stops = self.plan.stops
         self._real: dict[str, str] = {}  # state keys by planned ones
         self._writing = threading.Lock()
@@ -88,10 +93,13 @@ class Driver:
             self._release(name)
         todo = [run for run in self.plan.runs if run.name not in done]
         self._check_room()
-        with numerics.one_thread(self.device), self._broker() as broker:
-            for record in self._sessions(broker, todo):
-                self.records.append(record)
-                on_record(record)
+        try:
+            with numerics.one_thread(self.device), self._broker() as broker:
+                for record in self._sessions(broker, todo):
+                    self.records.append(record)
+                    on_record(record)
+        except Stopped as stop:
+            raise stop.__cause__ or stop from None
         self._write_records()
         if self.keep != "all":
             shutil.rmtree(broker.store.root / "states", ignore_errors=True)
@@ -103,10 +111,13 @@ class Driver:
         if self.executor == "serial":
             yield from (self._next(broker, waiting) for _ in todo)
             return
-        pool = ThreadPoolExecutor(LIVE * broker.executor.slots)
-        left = {pool.submit(self._next, broker, waiting) for _ in todo}
+        pool, asked, left = ThreadPoolExecutor(THREADS), iter(todo), set[Future[Record]]()
         try:
-            while left:
+            while True:
+                room = LIVE * broker.executor.slots - len(left)  # a cluster may have grown
+                left |= {pool.submit(self._next, broker, waiting) for _ in islice(asked, room)}
+                if not left:
+                    return
                 ended, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in ended)
         finally:
@@ -142,7 +153,8 @@ class Driver:
     def _release(self, name: tuple[str, Cell]) -> list[str]:
         """States that no run needs any more now that this one has ended."""
         free = []
-        for key, users in self._users.items():
+        for key in self._used.pop(name, ()):
+            users = self._users[key]
             users.discard(name)
             if not users and key in self._real and self.keep != "all":
                 free.append(self._real.pop(key))
@@ -178,7 +190,7 @@ class Driver:
         from lthbench.runs.cluster import RayExecutor
 
         prints = {name: manifest.fingerprints for name, manifest in self.manifests.items()}
-        return RayExecutor(self.place, prints, self.address)
+        return RayExecutor(self.place, prints, self.address, self.gpu_share)
 
     def _finished(self) -> dict[tuple[str, Cell], Record]:
         """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""

@@ -5,6 +5,7 @@ several lanes. Under both, evaluation has a process of its own, the only one tha
 its driver does; the death of one fails one operation, which is tried again.
 """
 
+import multiprocessing
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -12,7 +13,8 @@ from typing import Protocol
 from lthbench.errors import LthbenchError
 from lthbench.runs.operations import Judgement, Operation
 from lthbench.runs.place import Place
-from lthbench.runs.pool import Pool
+from lthbench.runs.pool import Handle, Pool
+from lthbench.runs.process import Process
 from lthbench.runs.wire import foreign, pickled, unpickled
 from lthbench.runs.worker import Reply, Worker
 
@@ -51,7 +53,7 @@ class LocalExecutor:
 
     def __init__(self, place: Place, workers: int, start: str = "spawn"):
         self.slots = workers * place.slots
-        self._trainers = Pool(place, workers, frozenset({"train"}), start)
+        self._trainers = processes(place, workers, frozenset({"train"}), start)
         self._evaluators = _evaluators(place, start)
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
@@ -66,11 +68,22 @@ class LocalExecutor:
 class Executor(Protocol):
     """Who has operations done, and how many at once."""
 
-    slots: int
-
+    @property
+    def slots(self) -> int: ...
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]": ...
     def close(self) -> None: ...
 
 
 def _evaluators(place: Place, start: str) -> Pool:
-    return Pool(replace(place, lanes=1), 1, frozenset({"train", "test"}), start)
+    return processes(replace(place, lanes=1), 1, frozenset({"train", "test"}), start)
+
+
+def processes(place: Place, size: int, splits: frozenset[str], start: str) -> Pool:
+    """A pool of processes on this machine, on the devices of the place in turn."""
+    context = multiprocessing.get_context(start)
+
+    def started(there: list[Handle]) -> Process:
+        busy = [worker.place for worker in there if isinstance(worker, Process)]
+        return Process(context, min(place.each(), key=busy.count), splits)
+
+    return Pool(started, size, place.slots)

@@ -18,16 +18,16 @@ class Turns:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._asked = self._served = 0
+        self._asked = self.served = 0
 
     def __enter__(self) -> None:
         with self._changed:
             mine, self._asked = self._asked, self._asked + 1
-            self._changed.wait_for(lambda: self._served == mine)
+            self._changed.wait_for(lambda: self.served == mine)
 
     def __exit__(self, *_: object) -> None:
         with self._changed:
-            self._served += 1
+            self.served += 1
             self._changed.notify_all()
 
 

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 
 from lthbench.errors import InputError, MissingEntry
 from lthbench.runs.claims import Claims
-from lthbench.runs.store import Store, write_whole
+from lthbench.runs.files import write_whole
+from lthbench.runs.store import Store
 from lthbench.suite import in_folder
 
 Keep = Literal["tickets", "finals", "nothing"]

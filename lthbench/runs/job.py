@@ -15,11 +15,11 @@ from lthbench.errors import InputError
 from lthbench.registry import Method
 from lthbench.runs.announcement import announce, sums
 from lthbench.runs.driver import Driver
+from lthbench.runs.files import write_whole
 from lthbench.runs.names import name_of
 from lthbench.runs.observer import Observer
 from lthbench.runs.plan import Plan, plan
 from lthbench.runs.setting import settings
-from lthbench.runs.store import write_whole
 from lthbench.suite import Suite, in_folder
 from lthbench.training import numerics
 

@@ -1,7 +1,8 @@
-"""A worker process: its main function, and its handle in the driver."""
+"""A worker process on this machine: its main function, and its handle in the driver."""
 
 import os
 import pickle
+import signal
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
@@ -12,7 +13,9 @@ from typing import Any
 from lthbench.errors import LthbenchError
 from lthbench.runs.operations import Operation
 from lthbench.runs.place import Place
-from lthbench.runs.wire import foreign, pickled, unpickled
+from lthbench.runs.pool import Lost
+from lthbench.runs.pulse import BEAT, Pulse
+from lthbench.runs.wire import foreign, out_of_memory, pickled, unpickled
 from lthbench.runs.worker import Reply, Worker
 from lthbench.training import numerics
 
@@ -37,35 +40,59 @@ class Process:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def ask(self, operation: Operation) -> Reply:
-        """Have an operation done, and wait for it. EOFError or OSError if the process ends before."""
         message, future = pickled(operation), Future[Reply]()
         with self._lock:
             if self.dead:
-                raise EOFError
+                raise Lost("it had ended before")
             tag = next(self._tags)
             self._waiting[tag] = future
-            self._connection.send((tag, message))
+            try:
+                self._connection.send((tag, message))
+            except OSError as error:
+                raise Lost(f"{error}") from None
         return future.result()
 
+    def near(self, operation: Operation) -> bool:
+        return False  # all is on this machine
+
     def end(self) -> None:
-        """End it, whatever it does."""
         self.process.kill()
         self.process.join(10)
 
     def _listen(self) -> None:
+        pulse = Pulse()
         try:
             while True:
-                tag, reply = self._connection.recv()
-                future = self._waiting.pop(tag)
-                if isinstance(reply, BaseException):
-                    future.set_exception(reply)
+                if self._connection.poll(BEAT):
+                    tag, reply = self._connection.recv()
+                    if tag is None:
+                        pulse.felt(reply, bool(self._waiting))
+                        continue
+                    future = self._waiting.pop(tag)
+                    if isinstance(reply, BaseException):
+                        future.set_exception(reply)
+                    else:
+                        future.set_result(reply)
                 else:
-                    future.set_result(reply)
+                    pulse.missed()
         except Exception as error:
-            with self._lock:
-                self.dead = True
-            for future in self._waiting.values():
-                future.set_exception(EOFError(repr(error)))
+            self._bury(error)
+
+    def _bury(self, error: Exception) -> None:
+        """What was in hand when the process ended, or has to end, is lost."""
+        with self._lock:
+            self.dead = True
+        self.end()
+        why = str(error) if isinstance(error, Lost) else _ended(self.process.exitcode)
+        for future in self._waiting.values():
+            future.set_exception(Lost(why))
+
+
+def _ended(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None or code >= 0:
+        return f"it ended with exit code {code}"
+    return f"it was ended by {signal.Signals(-code).name}"
 
 
 def main(
@@ -75,18 +102,29 @@ def main(
     for end in drivers:
         end.close()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    worker, sending = place.worker(splits), threading.Lock()
+    worker, sending, ending = place.worker(splits), threading.Lock(), threading.Event()
+
+    def send(content: bytes) -> None:
+        with sending:
+            connection.send_bytes(content)
 
     def answer(tag: int, message: bytes) -> None:
         reply = _reply(worker, message)
-        with sending:
-            connection.send_bytes(_sendable(tag, reply))
+        send(_sendable(tag, reply))
+        if isinstance(reply, Lost):
+            os._exit(1)
 
+    def beat() -> None:
+        while not ending.wait(BEAT):
+            send(pickle.dumps((None, worker.turns.served)))
+
+    threading.Thread(target=beat, daemon=True).start()
     with ThreadPoolExecutor(place.slots, initializer=numerics.set_up, initargs=(worker.device,)) as threads:
         while True:
             try:
                 tag, message = connection.recv()
             except (EOFError, OSError):
+                ending.set()
                 return
             threads.submit(answer, tag, message)
 
@@ -99,7 +137,7 @@ def _reply(worker: Worker, message: bytes) -> Any:
     except LthbenchError as error:
         return error
     except Exception as error:
-        return foreign(error)
+        return Lost(f"out of memory: {error}") if out_of_memory(error) else foreign(error)
 
 
 def _sendable(tag: int, reply: Any) -> bytes:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lthbench import __version__, keys
-from lthbench.errors import LthbenchError, MethodError
+from lthbench.errors import LthbenchError, MethodError, Unwritable
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
@@ -36,7 +36,16 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(BaseException):
-    """The suite was interrupted. Not an Exception, so that no method catches it."""
+    """The suite was interrupted, or cannot go on here, which is its cause. Not an Exception, so that no method catches it."""
+
+
+@contextmanager
+def _halting() -> Iterator[None]:
+    """A folder that takes no more stops the suite, and not the run alone."""
+    try:
+        yield
+    except Unwritable as error:
+        raise Stopped from error
 
 
 @dataclass
@@ -58,7 +67,7 @@ class Session:
     def __post_init__(self) -> None:
         self.run = Run(self.setting, self)
         self.trace = Trace(self.broker.store, trace_name(self.setting, self.planned.method))
-        self._started = time.time()
+        self._started, self._clock = time.time(), time.perf_counter()
 
     def outcome(self) -> dict[str, Any]:
         """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
@@ -83,7 +92,7 @@ class Session:
         """The record of an outcome, which is noted in the trace: from then on it stands, unless it is a failure."""
         if outcome["status"] != "failed" and not self.trace.outcome:
             self.trace.end(outcome)
-            self.log.ended(outcome, time.time() - self._started)
+            self.log.ended(outcome, self._seconds)
         return self._record(outcome)
 
     def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
@@ -107,7 +116,7 @@ class Session:
         return note["right"] / note["count"]
 
     def load(self, run: Run, net: Network) -> State:
-        with self.baton.released():
+        with _halting(), self.baton.released():
             return self.broker.network(net.lineage, run.content | net.content)
 
     def _outcome(self) -> dict[str, Any]:
@@ -198,7 +207,7 @@ class Session:
         provenance = Provenance(
             epochs_computed=self.computed,
             epochs_reused=max(0.0, charged - self.computed),
-            seconds=round(time.time() - self._started, 3),
+            seconds=round(self._seconds, 3),
             started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
             host=platform.node(),
             build=self.build,
@@ -211,7 +220,8 @@ class Session:
             raise Stopped
         index = len(self.real)
         self.real.append(key)
-        before = self.trace.ask(index, f"{kind} {key}")
+        with _halting():
+            before = self.trace.ask(index, f"{kind} {key}")
         if before is not None:
             raise MethodError(
                 f"the method is not deterministic: operation {index + 1} was {before} when the same source ran before, "
@@ -223,9 +233,13 @@ class Session:
     @contextmanager
     def _working(self, what: str) -> Iterator[Asked]:
         """Other runs may go on while an operation is under way."""
-        with self.log.operation(what) as asked, self.baton.released():
+        with self.log.operation(what) as asked, _halting(), self.baton.released():
             yield asked
         self.computed += asked.work.epochs
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._clock
 
     @property
     def _remainder(self) -> float:

@@ -11,11 +11,9 @@ damaged entry is set aside and counts as missing, so that it is computed again.
 
 import json
 import logging
-import os
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lthbench import keys
-from lthbench.errors import InputError, MissingEntry
+from lthbench.errors import MissingEntry
 from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
+from lthbench.runs.files import append_line, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -114,18 +113,22 @@ class Store:
 
 
 class Trace:
-    """What one run asked for, operation by operation, and how it ended. One JSON line each, in the store."""
+    """What one run asked for, operation by operation, and how it ended: a line each in the store, a digest and JSON.
+
+    What stands behind a damaged line does not count.
+    """
 
     def __init__(self, store: Store, name: str):
         self.path = store.root / "traces" / f"{name}.jsonl"
         self.asked: list[str] = []
         self.outcome: dict[str, Any] | None = None
-        self._lock = threading.Lock()
-        for line in self.path.read_text().split("\n") if self.path.exists() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # half a line of a killed process
+        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+        whole = list(takewhile(_is_whole, lines))
+        if len(whole) < len(lines):
+            log.warning("the trace %s is damaged after %d lines; it goes on from there", name, len(whole))
+            write_whole(self.path, b"".join(whole))
+        for line in whole:
+            entry = json.loads(line.partition(b" ")[2])
             if "outcome" in entry:
                 self.outcome = entry["outcome"]
             else:
@@ -144,44 +147,15 @@ class Trace:
         self.outcome = outcome
         self._append({"outcome": outcome})
 
-    def forget(self) -> None:
-        """Start anew."""
-        self.path.unlink(missing_ok=True)
-        self.asked, self.outcome = [], None
-
     def _append(self, entry: dict[str, Any]) -> None:
-        append_line(self.path, json.dumps(entry))
+        text = json.dumps(entry)
+        append_line(self.path, f"{keys.key(text)} {text}")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, sync it and rename it, so that its name never stands for half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; make room or choose another --out"
-        ) from error
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append one line, ending the half line that a killed process may have left."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else "\n" + line
-            file.write(line.encode() + b"\n")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+def _is_whole(line: bytes) -> bool:
+    """Whether a line of a trace is what was written."""
+    check, _, text = line.removesuffix(b"\n").partition(b" ")
+    return line.endswith(b"\n") and check == keys.key(text.decode(errors="replace")).encode()
 
 
 def _flat(state: State, prefix: str = "") -> dict[str, Tensor]:

@@ -36,3 +36,8 @@ def foreign(error: Exception) -> MethodError:
     said = MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
     said.add_note("In a worker: " + "".join(traceback.format_exception(error)).rstrip())
     return said
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the machine had no memory left, which is not the operation's doing."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

@@ -18,8 +18,8 @@ from lthbench.errors import InputError
 from lthbench.models import Model
 from lthbench.pruning.tensors import unpacked
 from lthbench.runs import finals, records
+from lthbench.runs.files import write_whole
 from lthbench.runs.records import Record
-from lthbench.runs.store import write_whole
 from lthbench.submission import container, manifest, tensors
 from lthbench.submission.container import Container
 from lthbench.submission.manifest import NAME, RECORDS, SOURCE, BundleError, Manifest, Ticket

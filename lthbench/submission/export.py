@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from lthbench.errors import InputError, unknown
-from lthbench.runs.store import write_whole
+from lthbench.runs.files import write_whole
 from lthbench.submission.ticket import Ticket
 
 CARD = """---

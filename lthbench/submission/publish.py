@@ -17,9 +17,9 @@ from lthbench.board.build import build
 from lthbench.board.scores import scores
 from lthbench.errors import InputError
 from lthbench.runs import records
+from lthbench.runs.files import write_whole
 from lthbench.runs.records import Record
 from lthbench.runs.results import tabulated
-from lthbench.runs.store import write_whole
 from lthbench.scoring import levels
 from lthbench.scoring.levels import Row, Verified
 from lthbench.submission import bundle as bundles

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from lthbench.errors import InputError
-from lthbench.runs.store import write_whole
+from lthbench.runs.files import write_whole
 
 CRITERION = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: 2T epochs."""
 

@@ -19,6 +19,7 @@ from lthbench.runs.guard import unchanged
 from lthbench.runs.operations import Evaluate, Split
 from lthbench.runs.place import Place
 from lthbench.runs.pool import Pool
+from lthbench.runs.queue import Queue, Waiting
 from lthbench.training import feed
 
 from .helpers import (
@@ -122,17 +123,24 @@ class TestSameResult:
         assert results[0] == results[1]
 
     def test_the_longest_remainder_goes_first(self) -> None:
-        pool = Pool(Place(Path(), Path(), "cpu"), 0, frozenset(), "fork")
+        queue = Queue()
         for name, remainder in (("a", 1.0), ("b", 3.0), ("c", 2.0), ("d", 3.0)):
-            pool.submit(name, remainder)  # type: ignore[arg-type]
-        assert [pool._queue.get()[2][0] for _ in range(4)] == ["b", "d", "c", "a"]
+            queue.put(Waiting(name, remainder))  # type: ignore[arg-type]
+        assert [queue.take().operation for _ in range(4)] == ["b", "d", "c", "a"]  # type: ignore[union-attr]
+
+    def test_but_what_lies_near_goes_before(self) -> None:
+        queue = Queue()
+        for name, remainder in (("a", 1.0), ("b", 3.0), ("c", 2.0)):
+            queue.put(Waiting(name, remainder))  # type: ignore[arg-type]
+        taken = [queue.take(lambda name: name in ("a", "c")).operation for _ in range(3)]  # type: ignore[operator, union-attr]
+        assert taken == ["c", "a", "b"]
 
     def test_workers_start_on_the_first_miss(
         self, tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         drive(ONE, [method(ticket)], tmp_path, home, executor="local")
         started: list[object] = []
-        monkeypatch.setattr(Pool, "_start", started.append)
+        monkeypatch.setattr(Pool, "_started", started.append)
         for path in (tmp_path / "records").iterdir():
             path.unlink()
         again = drive(ONE, [method(ticket)], tmp_path, home, executor="local")
@@ -187,7 +195,7 @@ class TestDeath:
 
     @pytest.mark.parametrize("executor", ["serial", "local"])
     def test_workers_end_with_a_killed_driver(self, tmp_path: Path, home: DataHome, executor: str) -> None:
-        pids, start = tmp_path / "pids", Pool._start
+        pids, start = tmp_path / "pids", Pool._started
 
         def noted(pool: Pool) -> object:
             process = start(pool)
@@ -196,7 +204,7 @@ class TestDeath:
             return process
 
         def work() -> None:
-            Pool._start = noted  # type: ignore[assignment, method-assign]
+            Pool._started = noted  # type: ignore[assignment, method-assign]
             both = [method(dense, track="dense"), method(slow)]
             drive(ONE, both, tmp_path / "out", home, executor=executor, workers=2)
 
@@ -235,14 +243,14 @@ class TestDeath:
         assert all(met)
 
     def test_workers_end_with_the_suite(self, tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch) -> None:
-        pids, start = [], Pool._start
+        pids, start = [], Pool._started
 
         def noted(pool: Pool) -> object:
             process = start(pool)
             pids.append(process.process.pid)
             return process
 
-        monkeypatch.setattr(Pool, "_start", noted)
+        monkeypatch.setattr(Pool, "_started", noted)
         drive(TINY, [method(ticket)], tmp_path, home, executor="local", workers=2)
         assert len(pids) == 3
         assert until(lambda: not any(map(alive_pid, pids)))

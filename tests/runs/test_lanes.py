@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from lthbench import Network, Run
 from lthbench.data import DataHome
-from lthbench.runs import pool as pools
-from lthbench.runs import worker
+from lthbench.runs import executors, worker
 from lthbench.runs.guard import Turns
 from lthbench.runs.place import Place
-from lthbench.runs.pool import Pool
 from lthbench.runs.room import Room
 from lthbench.training import numerics
 from lthbench.training.program import PROGRAM
@@ -229,12 +227,12 @@ def test_processes_are_shared_out_to_the_gpus_of_one_kind(monkeypatch: pytest.Mo
         def __init__(self, context: object, place: Place, splits: object) -> None:
             self.place = place
 
-    monkeypatch.setattr(pools, "Process", Started)
-    pool = Pool(Place(Path(), Path(), "cuda"), 3, frozenset())
-    started = [pool._start() for _ in range(3)]
-    assert [process.place.device for process in started] == ["cuda:0", "cuda:1", "cuda:3"]
-    pool._processes.discard(started[1])  # it died
-    assert pool._start().place.device == "cuda:1"
+    monkeypatch.setattr(executors, "Process", Started)
+    pool = executors.processes(Place(Path(), Path(), "cuda"), 3, frozenset(), "fork")
+    started = [pool._started() for _ in range(3)]
+    assert [process.place.device for process in started] == ["cuda:0", "cuda:1", "cuda:3"]  # type: ignore[attr-defined]
+    pool._workers.remove(started[1])  # it died
+    assert pool._started().place.device == "cuda:1"  # type: ignore[attr-defined]
     assert numerics.alike(torch.device("cuda:1")) == [torch.device("cuda:1")]
     assert numerics.alike(torch.device("cpu")) == [torch.device("cpu")]
 

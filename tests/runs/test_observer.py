@@ -15,9 +15,9 @@ from lthbench.errors import InputError
 from lthbench.runs import tail
 from lthbench.runs.announcement import Planned, announce, announced, sums
 from lthbench.runs.claims import Claims
+from lthbench.runs.files import append_line, write_whole
 from lthbench.runs.names import Name, name_of
 from lthbench.runs.observer import Observer, Row, Snapshot, _timed
-from lthbench.runs.store import append_line, write_whole
 from lthbench.runs.tail import Ended, Tail
 from lthbench.suite import Suite
 

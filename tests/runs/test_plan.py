@@ -1,6 +1,5 @@
 """The plan says beforehand what the real run does: operations, sharing, charges, epochs, room."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from lthbench import L1, Live, Network, Rule, Run, magnitude
 from lthbench.data import DataHome
-from lthbench.runs.store import Store
+from lthbench.runs.store import Store, Trace
 
 from .helpers import (
     METHODS,
@@ -34,11 +33,8 @@ from .helpers import (
 
 def asked(outcome: Outcome) -> list[list[str]]:
     """What every real run asked for, operation by operation."""
-    found = []
-    for path in (store_in(outcome.out).root / "traces").iterdir():
-        lines = map(json.loads, path.read_text().splitlines())
-        found.append([line["asked"] for line in lines if "asked" in line])
-    return sorted(found)
+    store = store_in(outcome.out)
+    return sorted(Trace(store, path.stem).asked for path in (store.root / "traces").iterdir())
 
 
 def kinds(runs: list[list[str]]) -> list[list[str]]:

@@ -1,6 +1,5 @@
 """A suite that is killed anywhere and goes on: the same results, and nothing done twice."""
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -12,6 +11,7 @@ from lthbench.data import DataHome
 from lthbench.runs.broker import Broker
 from lthbench.runs.driver import Driver
 from lthbench.runs.records import Record
+from lthbench.runs.store import Trace
 
 from .helpers import (
     ONE,
@@ -238,7 +238,7 @@ class TestSource:
         own = found(tmp_path, SWITCHED.replace("SWITCH", "run.train(net.at(0))\n        os.kill(os.getpid(), 9)"))
         assert status_of(forked(killed)) == -signal.SIGKILL
         [trace] = (store_in(tmp_path / "out").root / "traces").iterdir()
-        before = json.loads(trace.read_text().splitlines()[1])["asked"]
+        before = Trace(store_in(tmp_path / "out"), trace.stem).asked[1]
         [result] = drive(ONE, [own], tmp_path / "out", home).of("own")
         assert result.status == "failed"
         assert (

@@ -1,0 +1,48 @@
+"""Files that are written whole or not at all, and lines that are appended. Where the disk says no, that is Unwritable."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lthbench.errors import Unwritable
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Errors of the operating system inside are those of writing a path."""
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(
+            f"cannot write {path}: {error.strerror or error}; make room or choose another --out"
+        ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, sync it and rename it, so that its name never stands for half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line, ending the half line that a killed process may have left."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else "\n" + line
+            file.write(line.encode() + b"\n")
