@@ -1,0 +1,28 @@
+"""Random features: neurons that stay as they are drawn, under a last layer that is trained.
+
+What a subnetwork of neurons only matches, by Malach et al., ICML 2020, arXiv:2002.00585. Neurons go at random; by a uniform
+allocation as many as in edge-popup over neurons. Rahimi and Recht, NeurIPS 2007. Cost: T epochs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lthbench import Live, Network, Rule, Run, method
+
+
+@dataclass(frozen=True)
+class LastLayer(Rule):
+    """Trains the last layer alone."""
+
+    def trained(self, s: Live) -> dict[str, Tensor]:
+        last = [*s.params][-1].rpartition(".")[0]
+        return {name: p for name, p in s.params.items() if name.rpartition(".")[0] == last}
+
+
+@method("random-features", cost="T", control_of="edge-popup", cite="Rahimi and Recht, NeurIPS 2007")
+def random_features(run: Run, scheme: str = "signed-constant") -> Network:
+    init, g = run.init(scheme=scheme), run.generator("features")
+    drawn = {name: torch.rand(size, generator=g) for name, size in init.units.sizes.items()}
+    return run.train(init.masked(run.select(drawn, units=init.units)), rule=LastLayer())
