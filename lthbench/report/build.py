@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 
 from lthbench.errors import InputError, unknown
-from lthbench.report import elastic, generalized, liu2021, ma2021, malach2020, wolfe2021
+from lthbench.report import elastic, equal, generalized, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.measured import Measured, Section
 from lthbench.report.published import Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
 from lthbench.runs.files import write_whole
-from lthbench.runs.records import in_folder
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 
@@ -38,9 +37,11 @@ def build(where: str, leaderboard: Path = Path("leaderboard")) -> Path:
         suite = Suite.read(where)
         records, out = leaderboard / "results" / suite.name, leaderboard / "reports"
     name = suite.name.partition("-")[0]
+    if told := [own for own, beside in equal.BESIDE.items() if suite.name in beside]:
+        raise InputError(f"report: {suite.name} stands in that of {' and '.join(told)}; type lthbench report {told[0]}")
     if name not in SECTIONS:
         raise InputError("report: " + unknown("paper", suite.name, SECTIONS))
-    measured = Measured(suite, tuple(in_folder(records)))
+    measured = Measured.read(suite, records)
     page, charts = written(measured, paper(name), SECTIONS[name](measured))
     for chart, svg in charts.items():
         write_whole(out / f"{chart}.svg", svg.encode())
@@ -51,7 +52,7 @@ def build(where: str, leaderboard: Path = Path("leaderboard")) -> Path:
 def written(measured: Measured, source: Paper, own: list[Section]) -> tuple[str, dict[str, str]]:
     """The page, and its charts by file name."""
     suite = measured.suite
-    sections = [*own, beside(measured, source), differences(measured, source)]
+    sections = [*own, equal.section(measured), beside(measured, source), differences(measured, source)]
     charts = {f"{suite.name}.{name}": svg for section in sections for name, svg in section.charts.items()}
     parts = [_head(measured, source)]
     for section in sections:
@@ -79,20 +80,21 @@ def beside(measured: Measured, source: Paper) -> Section:
 
 
 def differences(measured: Measured, source: Paper) -> Section:
-    """The paper's protocol and this suite's, setting by setting where they differ, and what no setting says."""
+    """The paper's protocol and this suite's, setting by setting where they differ, and what no setting says.
+
+    Of a paper whose settings are not known there is no table: nothing can be said to be the same.
+    """
     here = {**measured.suite.recipe.__dict__, **measured.suite.model_dump(mode="json")}
     rows = [
         [key.replace("_", " "), _plain(value), _plain(here.get(key))]
         for key, value in source.protocol.items()
         if _plain(value) != _plain(here.get(key))
     ]
-    table = (
-        markdown(pd.DataFrame(rows), ["setting", "paper", "here"])
-        if rows
-        else "Every setting that is noted is the paper's."
-    )
+    table = [markdown(pd.DataFrame(rows), ["setting", "paper", "here"])] if rows else []
+    same = ["Every setting that is noted is the paper's."] if source.protocol and not rows else []
     return Section(
-        "What differs from the paper's protocol", "\n\n".join([table, "\n".join(f"- {d}" for d in source.differs)])
+        "What differs from the paper's protocol",
+        "\n\n".join([*table, *same, "\n".join(f"- {d}" for d in source.differs)]),
     )
 
 

@@ -3,10 +3,12 @@
 import pandas as pd
 
 from lthbench.report import charts
-from lthbench.report.measured import Measured, Section
+from lthbench.report.measured import Measured, Section, tally
 from lthbench.report.table import markdown, summary, wide
 from lthbench.theory.widths import logarithmic, polynomial
 
+FEATURES = "random-features"
+SUBNETWORKS = {"edge-popup[neurons=True]": "subnetworks of neurons", "edge-popup": "subnetworks of weights"}
 CONSTRUCTIONS = {"subset-sum": "subset sum (Pensia et al.)", "single-weight": "single weight (Malach et al.)"}
 
 
@@ -31,12 +33,25 @@ def claim(measured: Measured) -> Section:
         for workload, row in best.iterrows()
         if workload in dense
     ]
+    lines += [f"- {said}" for said in features(measured)]
     lines += [f"- {name}: {said}" for name, said in fits(measured).items()]
     text = (
         "The theorem says that subnetworks of wide random networks can be as good as a trained network, and the constructions how wide is "
-        "wide enough. Below is what training scores finds, and what the constructions need; the first is a lower bound on what there is."
+        "wide enough; of subnetworks of neurons, that they only match random features, under which the last layer alone is trained. "
+        "Below is what training scores finds, and what the constructions need; the first is a lower bound on what there is."
     )
     return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
+
+
+def features(measured: Measured) -> list[str]:
+    """In how many cells subnetworks of neurons, and of weights, are ahead of random features at one sparsity."""
+    there = set(measured.table["label"])
+    duels = {label: measured.duel(label, FEATURES) for label in SUBNETWORKS if {label, FEATURES} <= there}
+    return [
+        f"{SUBNETWORKS[label]} against random features at the same sparsity: "
+        f"{tally(cells, {label: SUBNETWORKS[label], FEATURES: 'random features'})}."
+        for label, cells in duels.items()
+    ]
 
 
 def fits(measured: Measured) -> dict[str, str]:
@@ -57,8 +72,8 @@ def fits(measured: Measured) -> dict[str, str]:
 
 
 def popup(measured: Measured) -> Section:
-    """Accuracy without weight training, by width and sparsity."""
-    found = summary(_popup(measured), ["workload", "label", "sparsity"], "test")
+    """Accuracy without weight training, and with that of the last layer, by width and sparsity."""
+    found = summary(measured.rows("edge-popup", FEATURES), ["workload", "label", "sparsity"], "test")
     shown = found.assign(removed=100 * found["sparsity"])
     dense = summary(measured.rows("dense"), ["workload"], "test").assign(name="trained dense")
     image = charts.lines(
@@ -66,7 +81,8 @@ def popup(measured: Measured) -> Section:
         titles=("removed, %", "test accuracy, %"),
     )  # fmt: skip
     table = wide(found, ["workload", "label"], "sparsity")
-    return Section("Accuracy without training a weight", markdown(table), {"popup": image})
+    note = "Of random-features the last layer is trained, of the others no weight."
+    return Section("Accuracy without training a weight", f"{note}\n\n{markdown(table)}", {"popup": image})
 
 
 def constructions(measured: Measured) -> Section:
@@ -99,7 +115,7 @@ def constructions(measured: Measured) -> Section:
 
 
 def _popup(measured: Measured) -> pd.DataFrame:
-    return measured.table[measured.table["method"].str.startswith("edge-popup")]
+    return measured.rows("edge-popup")
 
 
 def _built(measured: Measured) -> pd.DataFrame:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 
 from lthbench.board.judged import Judged
 from lthbench.report.table import table
-from lthbench.runs.records import Record
+from lthbench.runs.records import Record, in_folder
 from lthbench.runs.results import tabulated
 from lthbench.suite import Suite
 
@@ -24,10 +25,21 @@ class Section:
 
 @dataclass(frozen=True)
 class Measured:
-    """A suite with its records."""
+    """A suite with its records, and the folder that they were read from."""
 
     suite: Suite
     records: tuple[Record, ...]
+    folder: Path | None = None
+
+    @classmethod
+    def read(cls, suite: Suite, folder: Path) -> "Measured":
+        """The records in a folder, of this suite. InputError if there are none."""
+        return cls(suite, tuple(in_folder(folder)), folder)
+
+    def other(self, name: str) -> "Measured | None":
+        """Another suite, where its records lie in a folder of its name beside these; None where there are none."""
+        folder = self.folder and self.folder.parent / name
+        return Measured.read(Suite.read(name), folder) if folder and any(folder.glob("**/*.jsonl")) else None
 
     @cached_property
     def table(self) -> pd.DataFrame:

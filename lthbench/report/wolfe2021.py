@@ -5,7 +5,7 @@ from itertools import product
 
 import pandas as pd
 
-from lthbench.report import charts
+from lthbench.report import charts, early_bird
 from lthbench.report.measured import Measured, Section
 from lthbench.report.table import markdown, summary, wide
 from lthbench.scoring.threshold import Growth, growth
@@ -16,8 +16,9 @@ SHARE = 0.98  # of the dense network's accuracy: what counts as a good subnetwor
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The threshold and its fit, accuracies, train losses."""
-    return [claim(measured), curves(measured, "test"), curves(measured, "before"), losses(measured)]
+    """The threshold and its fit, accuracies, train losses, early-bird tickets."""
+    own = [claim(measured), curves(measured, "test"), curves(measured, "before"), losses(measured)]
+    return [*own, *early_bird.sections(measured)]
 
 
 def claim(measured: Measured) -> Section:

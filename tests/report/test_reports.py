@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from lthbench.cli import main
+from lthbench.errors import InputError
 from lthbench.registry import Method
-from lthbench.report import elastic, liu2021, ma2021, wolfe2021
+from lthbench.report import early_bird, elastic, equal, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.build import SECTIONS, beside, build, differences, written
 from lthbench.report.measured import Measured, Section
 from lthbench.report.published import FOLDER, Number, Paper, names, paper
@@ -28,6 +29,7 @@ CLAIMS: dict[str, Callable[[Measured], Section]] = {
     "ma2021": lambda found: ma2021.claim(ma2021.judged(found)),
     "wolfe2021": wolfe2021.claim,
     "elastic": elastic.claim,
+    "malach2020": malach2020.claim,
 }
 
 
@@ -101,7 +103,7 @@ def test_wolfe_sees_growth_and_its_absence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "said"), [(0, "nowhere shown to be behind"), (5, "behind the target's own ticket in 6")]
+    ("gap", "said"), [(0, "nowhere shown to be behind"), (5, "behind the target's own IMP ticket in 6")]
 )
 def test_elastic_against_its_own(gap: float, said: str) -> None:
     def accuracy(method: Method, cell: Cell) -> float:
@@ -110,6 +112,83 @@ def test_elastic_against_its_own(gap: float, said: str) -> None:
 
     text = claim("elastic-digits", accuracy)
     assert said in text and "ahead of SNIP" in text
+    table = [row.split("|") for row in text.splitlines() if row.startswith("| from ")]
+    assert len(table) == 3 and all(len(row) == 7 for row in table)
+    for _, _, own, reinit, snip, _, _ in table:
+        assert "the elastic ticket ahead by" in snip and "2 of 2 cells" in snip
+        assert ("the target's own IMP ticket ahead by" in own) == (gap > 0) and ("tie" in own) == (gap == 0)
+        assert ("re-initialised ahead" in reinit) == (gap > 0)
+
+
+@pytest.mark.parametrize(("neurons", "ahead"), [(60, "random features"), (94, "subnetworks of neurons")])
+def test_malach_sets_neurons_against_random_features(neurons: int, ahead: str) -> None:
+    def accuracy(method: Method, cell: Cell) -> float:
+        return {"edge-popup": 95, "random-features": 91}.get(method.label, neurons)
+
+    text = claim("malach2020-digits", accuracy)
+    assert (
+        f"subnetworks of neurons against random features at the same sparsity: {ahead} ahead in 12 of 12 cells" in text
+    )
+    assert (
+        "subnetworks of weights against random features at the same sparsity: subnetworks of weights ahead in 12"
+        in text
+    )
+
+
+def shelf(folder: Path, *suites: str) -> Path:
+    """Records of some suites side by side, as under leaderboard/results."""
+    for name in suites:
+        found = measured(name, lambda m, c: 95 - 4 * (m.label == "imp"))
+        (folder / name).mkdir(parents=True)
+        (folder / name / "all.jsonl").write_text("".join(r.line() + "\n" for r in found.records))
+    return folder
+
+
+class TestEqualBudgets:
+    def test_every_paper_suite_on_digits_has_its_comparison(self) -> None:
+        for name in SECTIONS:
+            suite = Suite.read(f"{name}-digits")
+            assert (suite.budget == "none") == (suite.name in equal.BESIDE)
+
+    @pytest.mark.parametrize("name", sorted({name for names in equal.BESIDE.values() for name in names}))
+    def test_those_beside_have_a_budget_and_duels(self, name: str) -> None:
+        assert Suite.read(name).budget != "none" and Suite.read(name).duels
+
+    def test_the_overall_statement_of_every_duel(self, tmp_path: Path) -> None:
+        folder = shelf(tmp_path, "ma2021-digits", "ma2021-digits-equal")
+        text = equal.section(Measured.read(Suite.read("ma2021-digits"), folder / "ma2021-digits")).text
+        assert text.count("\n| ma2021-digits-equal | 2T ") == len(Suite.read("ma2021-digits-equal").duels)
+        assert re.search(
+            r"\| imp against imp-finetune +\| imp-finetune ahead by [34]\.\d pp .*\| imp-finetune 4 ", text
+        )
+
+    def test_without_records_it_says_so(self, tmp_path: Path) -> None:
+        folder = shelf(tmp_path, "elastic-digits")
+        text = equal.section(Measured.read(Suite.read("elastic-digits"), folder / "elastic-digits")).text
+        assert "no records of `elastic-digits-equal` yet" in text and "|" not in text
+
+    def test_a_suite_with_a_budget_is_its_own(self, tmp_path: Path) -> None:
+        folder = shelf(tmp_path, "generalized-digits")
+        text = equal.section(Measured.read(Suite.read("generalized-digits"), folder / "generalized-digits")).text
+        assert "may spend 2T epochs" in text and text.count("| generalized-digits |") == 7
+
+    def test_a_twin_has_no_report_of_its_own(self) -> None:
+        with pytest.raises(
+            InputError, match="ma2021-digits-equal stands in that of ma2021-digits; type lthbench report"
+        ):
+            build("ma2021-digits-equal")
+
+
+def test_early_birds_stand_in_wolfes_report_where_there_are_records(tmp_path: Path) -> None:
+    folder = shelf(tmp_path, "wolfe2021-digits")
+    wolfe2021_digits = Measured.read(Suite.read("wolfe2021-digits"), folder / "wolfe2021-digits")
+    assert early_bird.sections(wolfe2021_digits) == []
+    shelf(tmp_path, "digits-channels")
+    (section,) = early_bird.sections(wolfe2021_digits)
+    assert "It is drawn between epochs 5 and 9 of 30" in section.text
+    assert "Against slimming, which trains to the end first: tie: within 1 pp" in section.text
+    assert section.text.count("| vgg11-w0.125/digits |") == 2
+    assert ">tolerance</text>" in section.charts["early-bird"]
 
 
 class TestPublished:
@@ -155,6 +234,12 @@ class TestPublished:
         ).text
         assert "batch" in text and "epochs" not in text and "allocation" not in text
 
+    def test_nothing_is_the_papers_where_nothing_is_known(self) -> None:
+        found = measured("liu2021-digits", lambda m, c: 90.0, methods=("dense",))
+        alike = "Every setting that is noted is the paper's"
+        assert alike in differences(found, Paper(citation="c", claim="d", protocol={"epochs": 40})).text
+        assert differences(found, Paper(citation="c", claim="d", differs=["All."])).text == "- All."
+
     def test_published_files_lie_where_they_are_looked_for(self) -> None:
         assert FOLDER.is_dir() and len(names()) >= 4
 
@@ -178,7 +263,7 @@ def test_command_writes_page_and_charts(tmp_path: Path) -> None:
     assert build(str(folder)).read_text() == text  # the same bytes again
 
 
-@pytest.mark.parametrize("asked", ["no-such-suite", "smoke", "liu2021-digits"])
+@pytest.mark.parametrize("asked", ["no-such-suite", "smoke", "digits", "liu2021-digits"])
 def test_what_cannot_be_reported_is_one_line(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # no leaderboard here
     result = CliRunner().invoke(main, ["report", asked])

@@ -1,0 +1,67 @@
+"""Early-bird tickets (You et al. 2020) beside Wolfe et al. 2021: when the mask of channels stops to change, and what that is worth."""
+
+import pandas as pd
+
+from lthbench.board.page import margin_lines
+from lthbench.report import charts
+from lthbench.report.measured import Measured, Section
+from lthbench.report.table import CELL, markdown, said_of, summary
+
+SUITES = {"wolfe2021-digits": "digits-channels"}
+"""By a suite of Wolfe et al.: the one whose records have early-bird tickets."""
+EARLY, FULL = "early-bird", "slimming"
+
+
+def sections(measured: Measured) -> list[Section]:
+    """The trace of mask distances, where it stopped, and its tickets against those of the whole training; none without records."""
+    name = SUITES.get(measured.suite.name)
+    other = measured.other(name) if name else None
+    return [_section(other)] if other and len(other.rows(EARLY)) else []
+
+
+def _section(measured: Measured) -> Section:
+    rows = measured.rows(EARLY)
+    rows = rows.assign(found=[r.notes["found_at"] for r in rows["result"]])
+    stopped, test = summary(rows, CELL, "found"), summary(rows, CELL, "test")
+    cost = rows.groupby(CELL)["epochs"].mean()
+    table = stopped[CELL].assign(
+        found=[said_of(row) for _, row in stopped.iterrows()],
+        epochs=cost.to_numpy(),
+        test=[said_of(row) for _, row in test.iterrows()],
+    )
+    parameters = rows["result"].iloc[0].parameters
+    text = (
+        f"`{measured.suite.name}` has early-bird tickets (You et al., ICLR 2020): the channels that slimming would remove make a "
+        f"mask after every epoch, and the ticket is drawn at the first that differs from each of the last {parameters['window']} "
+        f"by at most {100 * parameters['tolerance']:g} % of the channels. {_stop(rows, measured)}{_against(measured)}"
+    )
+    headers = [*(name.replace("_", " ") for name in CELL), "drawn at epoch", "epochs charged", "accuracy"]
+    return Section("Early-bird tickets", f"{text}\n\n{markdown(table, headers)}", {"early-bird": _trace(rows)})
+
+
+def _stop(rows: pd.DataFrame, measured: Measured) -> str:
+    low, high, total = rows["found"].min(), rows["found"].max(), measured.suite.recipe.epochs
+    return f"It is drawn between epochs {low:g} and {high:g} of {total}, so that the pre-training can end there."
+
+
+def _against(measured: Measured) -> str:
+    if FULL not in set(measured.table["label"]):
+        return ""
+    _, sentence = margin_lines(measured.judged, measured.judged.duel(EARLY, FULL))[0]
+    return f" Against {FULL}, which trains to the end first: {sentence}."
+
+
+def _trace(rows: pd.DataFrame) -> str:
+    """The largest distance to one of the last masks, by epoch, with the tolerance."""
+    points = pd.DataFrame(
+        {"sparsity": f"{100 * row['sparsity']:g} % removed", "seed": f"seed {row['seed']}", "epoch": epoch, "distance": 100 * distance}
+        for _, row in rows.iterrows()
+        for epoch, distance in enumerate(row["result"].notes["distances"], 2)
+    )  # fmt: skip
+    shown = points.assign(low=points["distance"], high=points["distance"])
+    level = 100 * rows["result"].iloc[0].parameters["tolerance"]
+    rules = shown[["sparsity"]].drop_duplicates().assign(name="tolerance", distance=level)
+    return charts.lines(
+        shown, "epoch", "distance", "seed", column="sparsity", rules=rules,
+        titles=("epoch of the pre-training", "mask distance, % of channels"),
+    )  # fmt: skip

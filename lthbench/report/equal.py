@@ -1,0 +1,50 @@
+"""Beside a paper's own protocol, which spends what it spends: the same comparison where every method has the same epochs."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lthbench.board.page import margin_lines
+from lthbench.report.measured import Measured, Section
+from lthbench.report.table import markdown
+from lthbench.scoring import words
+
+BESIDE = {
+    "liu2021": ("cifar10", "cifar100"),
+    "liu2021-cifar10-jpeg": ("cifar10-jpeg",),
+    "liu2021-digits": ("digits", "digits-controls"),
+    "ma2021": ("cifar10", "cifar10-iterative", "cifar100", "cifar100-iterative"),
+    "ma2021-cifar10-jpeg": ("cifar10-jpeg", "cifar10-jpeg-iterative"),
+    "ma2021-digits": ("ma2021-digits-equal",),
+    "ma2021-tiny-imagenet": ("tiny-imagenet", "tiny-imagenet-iterative"),
+    "malach2020-digits": ("malach2020-digits-equal",),
+    "wolfe2021-digits": ("wolfe2021-digits-equal",),
+    "elastic-digits": ("elastic-digits-equal",),
+}
+"""By a paper's suite without a budget: the suites with one that compare its methods."""
+
+
+def section(measured: Measured) -> Section:
+    """The overall statement of every duel of the suites that stand beside this one; of its own where it has a budget."""
+    suite = measured.suite
+    if suite.budget != "none":
+        rows, notes = [*_rows(measured)], [f"Every method of this suite may spend {suite.budget} epochs."]
+    else:
+        rows, notes = [], ["The suite above has no budget. Here every method may spend as many epochs as the other."]
+        for name in BESIDE.get(suite.name, ()):
+            other = measured.other(name)
+            rows += _rows(other) if other else ()
+            notes += [] if other else [f"There are no records of `{name}` yet."]
+        if suite.name not in BESIDE:
+            notes = ["No suite compares these methods at equal budgets."]
+    headers = ["suite", "budget", "seeds", "duel", "over all cells", "cells"]
+    table = [markdown(pd.DataFrame(rows), headers)] if rows else []
+    return Section("At equal budgets", "\n\n".join([" ".join(notes), *table]))
+
+
+def _rows(measured: Measured) -> Iterator[list[str]]:
+    judged, suite = measured.judged, measured.suite
+    for duel in judged.duels:
+        _, sentence = margin_lines(judged, duel)[0]
+        pair = f"{duel.a} against {duel.b}"
+        yield [suite.name, suite.budget, str(judged.seeds), pair, sentence, words.tally(duel.cells, duel.a, duel.b)]
