@@ -5,6 +5,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from lthbench import source
 from lthbench.errors import InputError
@@ -24,8 +25,7 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
     T is the recipe's epochs, n the rounds to the cell's sparsity. Raises InputError for anything else.
     """
     try:
-        tree = source.parsed(" ".join(_multiplied(formula)), mode="eval")
-        return _value(tree.body, names)  # type: ignore[attr-defined]
+        return _value(_tree(formula), names)
     except (SyntaxError, ValueError, KeyError, ArithmeticError) as error:
         known = ", ".join(names)
         raise InputError(f"{formula!r} is no formula in {known} ({error}); write 2T or (n+1)T, say") from None
@@ -36,6 +36,11 @@ def rounds(sparsity: float, rate: float = 0.2) -> list[float]:
     steps = math.ceil(math.log(1 - sparsity) / math.log(1 - rate) - 1e-9)
     grid = [round(1 - (1 - rate) ** k, 15) for k in range(1, steps)]  # 0.488, as a suite writes it
     return grid + [sparsity] * (steps > 0)
+
+
+@lru_cache(maxsize=256)
+def _tree(formula: str) -> ast.AST:
+    return source.parsed(" ".join(_multiplied(formula)), mode="eval").body  # type: ignore[attr-defined]
 
 
 def _multiplied(formula: str) -> list[str]:

@@ -7,10 +7,12 @@ This file imports nothing of lthbench. A change of the encoding changes VERSION,
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 VERSION = 1
+
+Write = Callable[[bytes], None]  # of a digest
 
 
 def key(*parts: Any) -> str:
@@ -28,40 +30,39 @@ def seed(*parts: Any) -> int:
 
 def _hash(parts: tuple[Any, ...]) -> "hashlib.blake2b":
     digest = hashlib.blake2b(digest_size=16)
-    for chunk in _encode((VERSION, *parts)):
-        digest.update(chunk)
+    _encode((VERSION, *parts), digest.update)
     return digest
 
 
-def _encode(value: Any) -> Iterator[bytes]:
+def _encode(value: Any, write: Write) -> None:
     match value:
         case None:
-            yield b"n"
+            write(b"n")
         case bool():
-            yield b"b1" if value else b"b0"
+            write(b"b1" if value else b"b0")
         case int():
-            yield from _tagged(b"i", str(int(value)).encode())
+            _tagged(b"i", str(int(value)).encode(), write)
         case float():
-            yield b"f" + struct.pack(">d", value)
+            write(b"f" + struct.pack(">d", value))
         case str():
-            yield from _tagged(b"s", value.encode())
+            _tagged(b"s", value.encode(), write)
         case bytes():
-            yield from _tagged(b"y", value)
+            _tagged(b"y", value, write)
         case list() | tuple():
-            yield b"l" + struct.pack(">q", len(value))
+            write(b"l" + struct.pack(">q", len(value)))
             for item in value:
-                yield from _encode(item)
+                _encode(item, write)
         case Mapping():
-            yield b"m" + struct.pack(">q", len(value))
+            write(b"m" + struct.pack(">q", len(value)))
             for name in sorted(value):
                 if not isinstance(name, str):
                     raise TypeError(f"a mapping in a key needs string keys, not {name!r}")
-                yield from _encode(name)
-                yield from _encode(value[name])
+                _encode(name, write)
+                _encode(value[name], write)
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form; make it a plain value first: {value!r}")
 
 
-def _tagged(tag: bytes, payload: bytes) -> Iterator[bytes]:
-    yield tag + struct.pack(">q", len(payload))
-    yield payload
+def _tagged(tag: bytes, payload: bytes, write: Write) -> None:
+    write(tag + struct.pack(">q", len(payload)))
+    write(payload)

@@ -1,6 +1,6 @@
 """How one training goes, and where in it a network stands."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from dataclasses import replace as _replace
 from typing import Any
 
@@ -89,8 +89,8 @@ class Recipe:
 
     def replace(self, **changes: Any) -> "Recipe":
         """The same recipe with some fields changed."""
-        for name in changes.keys() - asdict(self).keys():
-            raise InputError(unknown("field of a recipe", name, asdict(self)))
+        for name in changes.keys() - vars(self).keys():
+            raise InputError(unknown("field of a recipe", name, vars(self)))
         return _replace(self, **changes)
 
     def clock(self, size: int) -> Clock:
@@ -107,7 +107,7 @@ class Recipe:
     @property
     def identity(self) -> dict[str, Any]:
         """All fields that change a training, coerced to their declared types, for keys."""
-        fields = asdict(self)
+        fields = dict(vars(self))
         fields.pop("fine_tune_lr")
         floats = ("lr", "gamma", "warmup", "momentum", "weight_decay", "label_smoothing")
         return fields | {name: float(fields[name]) for name in floats} | {"drops": [float(d) for d in self.drops]}
