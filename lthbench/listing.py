@@ -1,5 +1,6 @@
 """The tables behind `list` and `plan`."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from lthbench.bench.measurement import Measurement, kept
 from lthbench.data import default_folder, overview
 from lthbench.models import FAMILIES
 from lthbench.runs.job import Job
-from lthbench.runs.plan import PlannedRun
+from lthbench.runs.tally import Sums
 from lthbench.training import numerics
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
@@ -62,18 +63,17 @@ LISTS: dict[str, Callable[[], Table]] = {"methods": methods, "suites": suites, "
 
 def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
     """A row a method, the columns' names, and the sums."""
-    plan = job.plan
-    rows = [_plan_row(m.label, [r for r in plan.runs if r.method.label == m.label]) for m in job.methods]
-    open_ = [run for run in plan.runs if not run.complete]
+    plan = job.outline
+    rows = [_plan_row(m.label, plan.methods.get(m.label, Sums())) for m in job.methods]
     summary = {
-        "runs": len(plan.runs),
+        "runs": plan.count,
         "operations_asked": plan.asked,
         "operations": plan.operations,
         "shared": plan.asked - plan.operations,
         "epochs_charged": round(plan.charged, 6),
         "epochs_computed": round(plan.computed, 6),
-        "over_budget": sum(run.refused is not None for run in plan.runs),
-        "look_at_values": len(open_),
+        "over_budget": sum(sums.refused for sums in plan.methods.values()),
+        "look_at_values": sum(sums.open for sums in plan.methods.values()),
         "peak_in_store": console.size(plan.peak()),
     }
     return rows, ["method", "runs", "operations", "epochs charged", "note"], summary
@@ -82,7 +82,7 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
 def hours_rows(job: Job, gpus: int, price: float | None) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
     """A row a workload, the columns' names, and the sums: hours on `gpus` devices, money at `price` an hour of each."""
     found = kept(job.home.folder, numerics.build(job.device)["kind"])
-    estimates = [_estimate(job, workload, epochs, found) for workload, epochs in job.plan.epochs().items()]
+    estimates = [_estimate(job, workload, epochs, found) for workload, epochs in job.outline.epochs.items()]
     rows = [(e.workload, round(e.epochs, 6), None if e.hours is None else e.hours / gpus, e.basis) for e in estimates]
     known = [e.hours for e in estimates if e.hours is not None]
     hours = sum(known) if len(known) == len(estimates) else None
@@ -98,13 +98,9 @@ def _estimate(job: Job, workload: suite.Workload, epochs: float, found: list[Mea
     return estimate(job.suite, workload, model, size, epochs, found)
 
 
-def _plan_row(label: str, runs: list[PlannedRun]) -> tuple[Any, ...]:
-    refused = [run for run in runs if run.refused]
-    open_ = [run for run in runs if not run.complete]
-    note = f"{len(refused)} over budget" if refused else ""
-    if open_:
-        note = "looks at values: at most " + ("what it asks for" if open_[0].most == float("inf") else "the budget")
-    charge = sum(run.charge for run in runs if run.complete)
-    most = charge + sum(run.most for run in open_)
-    epochs = f"<= {most:g}" if open_ else f"{charge:.6g}"
-    return label, len(runs), sum(len(run.steps) for run in runs), epochs, note
+def _plan_row(label: str, sums: Sums) -> tuple[Any, ...]:
+    note = f"{sums.refused} over budget" if sums.refused else ""
+    if sums.open:
+        note = "looks at values: at most " + ("what it asks for" if math.isinf(sums.most) else "the budget")
+    epochs = f"<= {float(sums.most):g}" if sums.open else f"{float(sums.charged):.6g}"
+    return label, sums.runs, sums.asked, epochs, note

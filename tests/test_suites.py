@@ -12,8 +12,9 @@ from lthbench.budget import rounds
 from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.runs.job import Job
-from lthbench.runs.plan import plan, union
+from lthbench.runs.plan import plan
 from lthbench.runs.setting import settings
+from lthbench.runs.tally import union
 from lthbench.suite import Suite
 
 LITE = [name for name in suite.names() if name.endswith("-lite")]

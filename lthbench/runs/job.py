@@ -18,8 +18,9 @@ from lthbench.runs.driver import Driver
 from lthbench.runs.files import write_whole
 from lthbench.runs.names import name_of
 from lthbench.runs.observer import Observer
-from lthbench.runs.plan import Plan, plan
+from lthbench.runs.plan import Plan, outline, plan
 from lthbench.runs.setting import settings
+from lthbench.runs.tally import Tally
 from lthbench.suite import Suite, in_folder
 from lthbench.training import numerics
 
@@ -65,6 +66,12 @@ class Job:
     def plan(self) -> Plan:
         with numerics.one_thread(torch.device("cpu")):
             return plan(self.suite, self.methods, self.manifests)
+
+    @cached_property
+    def outline(self) -> Tally:
+        """What the plan adds up to, without the plan."""
+        with numerics.one_thread(torch.device("cpu")):
+            return outline(self.suite, self.methods, self.manifests)
 
     def failed(self, out: Path) -> Plan:
         """Of the plan, the runs whose record in a run folder says failed. InputError where the folder is none of this

@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 from lthbench.bench.subject import Subject
 from lthbench.cli import main
 from lthbench.data import DataHome
-from lthbench.runs.plan import Plan, PlannedRun, Planner
+from lthbench.runs.planned import PlannedRun
+from lthbench.runs.planner import Planner
 from lthbench.runs.run import Run
 
 CPU = torch.device("cpu")
@@ -43,9 +44,8 @@ def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path
 
 def test_it_trains_what_a_run_would_train(tmp_path: Path, data_folder: Path) -> None:
     ours = subject(tmp_path, "mlp-32/digits", data_folder)
-    plan = Plan([])
     planned = PlannedRun(None, ours.setting.cell)  # type: ignore[arg-type]
-    run = Run(ours.setting, Planner(plan, planned))
+    run = Run(ours.setting, Planner(planned))
     run.train(run.init())
     assert [step.trajectory for step in planned.steps] == [ours.trajectory().key]
     assert len({ours.trajectory(order).key for order in range(5)}) == 5
