@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -78,7 +79,6 @@ class Driver:
         self.build = numerics.build(self.device)
         self.baton = Baton()
         self._users = self.plan.users
-        self._used = {run.name: {step.key for step in run.steps} for run in self.plan.runs}
         self._stops = self.plan.stops
         self._real: dict[str, str] = {}  # state keys by planned ones
         self._writing = threading.Lock()
@@ -89,9 +89,12 @@ class Driver:
         KeyboardInterrupt ends the workers and passes on; everything that is finished is kept.
         """
         done = self._finished()
-        for name in done:
-            self._release(name)
-        todo = [run for run in self.plan.runs if run.name not in done]
+        todo = []
+        for run in self.plan.runs:
+            if run.name in done:
+                self._release(run)
+            else:
+                todo.append(run)
         self._check_room()
         try:
             with numerics.one_thread(self.device), self._broker() as broker:
@@ -107,7 +110,7 @@ class Driver:
 
     def _sessions(self, broker: Broker, todo: list[PlannedRun]) -> Iterator[Record]:
         """The records of all runs, as they end."""
-        waiting = {run.name: run for run in todo}
+        waiting = deque(todo)
         if self.executor == "serial":
             yield from (self._next(broker, waiting) for _ in todo)
             return
@@ -124,16 +127,17 @@ class Driver:
             self.stopping = True
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _next(self, broker: Broker, waiting: dict[tuple[str, Cell], PlannedRun]) -> Record:
-        """Do the first run that no driver on this store has in hand. What another one did meanwhile is read from its trace."""
+    def _next(self, broker: Broker, waiting: deque[PlannedRun]) -> Record:
+        """Do the first run that no driver on this store has in hand; those that one has are for the end. What another one did
+        meanwhile is read from its trace."""
         while not self.stopping:
-            for planned in list(waiting.values()):
-                setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
-                note = json.dumps(name_of(planned.method, planned.cell))
-                with broker.claims.held(trace_name(setting, planned.method), lambda: True, note) as mine:
-                    if mine and planned.name in waiting:
-                        del waiting[planned.name]
-                        return self._session(broker, planned, setting)
+            planned = waiting.popleft()
+            setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
+            note = json.dumps(name_of(planned.method, planned.cell))
+            with broker.claims.held(trace_name(setting, planned.method), lambda: True, note) as mine:
+                if mine:
+                    return self._session(broker, planned, setting)
+            waiting.append(planned)
             time.sleep(PAUSE)
         raise Stopped
 
@@ -145,20 +149,17 @@ class Driver:
         record = session.record(outcome)
         with self._writing:
             append_line(self._file(record.result.method), record.line())
-            self._real |= dict(zip((step.key for step in planned.steps), session.real, strict=False))
-            for key in self._release(planned.name):
+            asked = zip(planned.steps, session.real, strict=False)
+            self._real |= {step.key: key for step, key in asked if step.trajectory}
+            for key in self._release(planned):
                 broker.store.drop("states", key)
         return record
 
-    def _release(self, name: tuple[str, Cell]) -> list[str]:
+    def _release(self, run: PlannedRun) -> list[str]:
         """States that no run needs any more now that this one has ended."""
-        free = []
-        for key in self._used.pop(name, ()):
-            users = self._users[key]
-            users.discard(name)
-            if not users and key in self._real and self.keep != "all":
-                free.append(self._real.pop(key))
-        return free
+        self._users.subtract(run.states)
+        unused = [key for key in run.states if not self._users[key] and key in self._real]
+        return [] if self.keep == "all" else [self._real.pop(key) for key in unused]
 
     def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
         """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values and the start with it."""
