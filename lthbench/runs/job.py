@@ -84,7 +84,7 @@ class Job:
         if others := sorted({name[0] for name in there} - {method.label for method in self.methods}):
             log.warning("failed runs of %s are left: their method was not named", ", ".join(others))
         mine = replace(self, methods=tuple(m for m in self.methods if m.label in {name[0] for name in there})).plan
-        return replace(mine, runs=[run for run in mine.runs if name_of(run.method, run.cell) in there])
+        return Plan(run for run in mine.runs if name_of(run.method, run.cell) in there)
 
     def driver(self, out: Path, part: Plan | None = None, command: tuple[str, ...] = (), **options: Any) -> Driver:
         """A driver of this job, or of a part of its plan, in the folder `out`, which gets a copy of the suite, and the
