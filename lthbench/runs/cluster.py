@@ -59,9 +59,8 @@ class RayExecutor:
             raise
         self.closed = threading.Event()
         self.transfer = Transfer(Store(place.store, numerics.build_key(device)), self._here[SHARES])
-        remote = self._ray.remote(NodeWorker).options(num_gpus=share * self._gpu, max_concurrency=place.slots + 1)
-        self._trainers = self._pool(remote.options(num_cpus=1), frozenset({"train"}), place.slots)
-        self._evaluators = self._pool(remote.options(num_cpus=0), frozenset({"train", "test"}), 1)
+        self._trainers = self._pool(1, frozenset({"train"}), place.slots)
+        self._evaluators = self._pool(0, frozenset({"train", "test"}), 1)
         self._look()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -84,7 +83,9 @@ class RayExecutor:
             self._on_every_node(clean, self.site)
         self._leave()
 
-    def _pool(self, remote: Any, splits: frozenset[str], slots: int) -> Pool:
+    def _pool(self, cpus: int, splits: frozenset[str], slots: int) -> Pool:
+        takes = {"num_cpus": cpus, "num_gpus": self._share * self._gpu}
+        remote = self._ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)
         return Pool(lambda there: Actor(self, remote.remote(self.site, splits)), 1, slots)
 
     def _look(self) -> None:
@@ -115,7 +116,7 @@ class RayExecutor:
         found = self._on_every_node(describe, self.site)
         shared = all(isinstance(node, LthbenchError) or node[SHARES] for node in found.values())
         if not shared:  # then no node uses the folder
-            (self.site.place.store / self.site.token).unlink()
+            (self.site.place.store / self.site.token).unlink(missing_ok=True)
         self._here[SHARES] = shared
         for name, node in found.items():
             if why := self.differs(name, node if isinstance(node, LthbenchError) else {**node, SHARES: shared}):

@@ -45,7 +45,6 @@ def on(cluster: Any, out: Path, home: DataHome) -> Outcome:
     return drive(TINY, METHODS, out, home, executor="ray", address=cluster.address)
 
 
-@pytest.mark.slow
 def test_the_same_results_as_here(cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:
     done = on(cluster, tmp_path, home)
     assert done.results == undisturbed.results
@@ -53,22 +52,20 @@ def test_the_same_results_as_here(cluster: Any, tmp_path: Path, home: DataHome, 
     assert not list((tmp_path / "store").glob("token-*"))
 
 
-@pytest.mark.slow
 def test_without_a_shared_folder(
     cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = RayExecutor._check_nodes
 
-    def unseen(self: RayExecutor, datasets: Any) -> None:
+    def unseen(self: RayExecutor) -> None:
         (tmp_path / "store" / self.site.token).unlink()
-        check(self, datasets)
-        assert not self._shared
+        check(self)
+        assert not self._here[module.SHARES]
 
     monkeypatch.setattr(RayExecutor, "_check_nodes", unseen)
     assert on(cluster, tmp_path, home).results == undisturbed.results
 
 
-@pytest.mark.slow
 def test_a_node_that_goes_and_one_that_comes(
     cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome
 ) -> None:
