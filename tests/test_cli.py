@@ -109,7 +109,27 @@ def test_duel_of_any_two(folder: Path) -> None:
     tables = json.loads(lthbench(*words, "--json", cwd=folder).stdout)
     assert tables["margins"][0]["group"] == "overall"
     assert all(row["n_pairs"] == 2 for row in tables["cells"])
+    known = [row for row in tables["cells"] if row["n"] == 2]
+    assert known
+    assert all(row["low_images"] <= row["low"] < row["high"] <= row["high_images"] for row in known)
     assert "Did you mean 'smallest'?" in lthbench("duel", "smalest", "dense", "runs/smoke", cwd=folder).stderr
+
+
+def test_a_duel_says_on_new_images_only_what_every_run_says(folder: Path, tmp_path: Path) -> None:
+    smoke = shutil.copytree(folder / "runs/smoke", tmp_path / "smoke")
+    words = ("duel", "lottery-ticket", "random-reinit", "smoke", "--json")
+    first, *others = (smoke / "records/random-reinit.jsonl").read_text().splitlines()
+    record = json.loads(first)
+    del record["result"]["correct"]
+    (smoke / "records/random-reinit.jsonl").write_text("\n".join([json.dumps(record), *others]))
+    cells = json.loads(lthbench(*words, cwd=tmp_path).stdout)["cells"]
+    known = {row["sparsity"]: row["se_images"] is not None for row in cells}
+    assert known == {0.8: False, 0.95: True}
+    record["result"]["test"] = {"right": 100, "of": 400}
+    (smoke / "records/random-reinit.jsonl").write_text("\n".join([*others, json.dumps(record)]))
+    refused = lthbench(*words, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "random-reinit.jsonl:4: it was measured on another test set than" in refused.stderr
 
 
 def test_broken_records_are_left_out_only_when_asked(folder: Path, tmp_path: Path) -> None:

@@ -20,12 +20,14 @@ from lthbench.runs.ledger import Ledger
 from lthbench.scoring import contrast, correction, verdicts
 from lthbench.scoring.contrast import Meta, Pairs, Rules
 from lthbench.scoring.duel import duel
+from lthbench.scoring.images import se_on_new_images
 from lthbench.scoring.moderation import moderate
 from lthbench.scoring.ranking import ranking
 
 TEXT = (Path(__file__).parent.parent / "RULES.md").read_text()
 LINES = [line for block in re.findall(r"```formula\n(.*?)```", TEXT, re.S) for line in block.splitlines()]
-KNOWN: dict[str, Any] = {"floor": math.floor, "ceil": math.ceil, "log": math.log, "max": max, "min": min, "sum": sum}
+KNOWN: dict[str, Any] = {"floor": math.floor, "ceil": math.ceil, "log": math.log, "max": max, "min": min}
+KNOWN |= {"sqrt": math.sqrt, "sum": sum}
 KNOWN |= {"t_sf": stats.t.sf, "__builtins__": {}}
 SHARES = st.floats(0, 0.999)
 
@@ -144,6 +146,19 @@ def test_looks(looks: list[int]) -> None:
     for n in looks:
         assert correction.alpha_at(n, looks) == pytest.approx(rule("alpha_at")(n, looks))
     assert correction.alpha_at(max(looks) + 1, looks) == 0
+
+
+@given(st.integers(2, 6), st.integers(2, 30), st.integers(0, 10**6))
+def test_new_images(n: int, images: int, seed: int) -> None:
+    a, b = np.random.default_rng(seed).random((2, n, images)) < np.linspace(0, 1, images)
+    d = 100 * (a.astype(float) - b)
+    of_seeds, of_images = d.mean(axis=1, keepdims=True), d.mean(axis=0, keepdims=True)
+    between = rule("ms_image")(((of_images - d.mean()) ** 2).sum(), n, images)
+    left = rule("ms_rest")(((d - of_seeds - of_images + d.mean()) ** 2).sum(), n, images)
+    se = of_seeds.std(ddof=1) / n**0.5
+    added = rule("added_by_images")(between, left, n, images)
+    assert se_on_new_images(a, b) == pytest.approx(rule("se_on_new_images")(se, added), abs=1e-9)
+    assert se_on_new_images(a, b, se=1.0) == pytest.approx(rule("se_on_new_images")(1.0, added))
 
 
 def test_every_formula_is_tested() -> None:

@@ -3,12 +3,14 @@
 import importlib.util
 import logging
 from pathlib import Path
+from typing import Any
 
 from lthbench.board.judged import Judged
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
 from lthbench.runs.files import write_whole
+from lthbench.runs.records import Refusal, Result
 from lthbench.runs.records import Result
 from lthbench.runs.results import load_results
 from lthbench.scoring import levels
@@ -61,7 +63,7 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
 def judged_in(folder: Path, skipped: list[str] | None = None) -> Judged:
     """The results of a run folder, or of a folder that is named after its suite."""
     suite = suite_of(folder) if (folder / "suite.json").is_file() or not _published(folder) else Suite.read(folder.name)
-    judged = Judged(suite, load_results(folder, refusal=lambda result: _foreign(suite, result), skipped=skipped))
+    judged = Judged(suite, load_results(folder, refusal=_refusal(suite), skipped=skipped))
     if judged.frame.empty:
         raise InputError(f"no run in {folder} has a result; lthbench status {folder} says what failed")
     return judged
@@ -71,14 +73,24 @@ def _published(folder: Path) -> bool:
     return folder.parent.name == "results" and any(folder.glob("*.jsonl"))
 
 
-def _foreign(suite: Suite, result: Result) -> str | None:
-    """Why a result is not one of this suite as it is now."""
-    if result.suite_hash == suite.hash:
+def _refusal(suite: Suite) -> Refusal:
+    """Refuses what is not of this suite as it is now, or was measured on other test images than the first run of its workload."""
+    images: dict[str, tuple[Any, ...]] = {}
+
+    def refused(result: Result) -> str | None:
+        if result.suite_hash != suite.hash:
+            return (
+                f"the record was made under another text of suite {result.suite} {result.suite_version} than {suite.name} "
+                f"{suite.version} has now; run it again, or move it away"
+            )
+        if result.test is None:
+            return None
+        own = result.fingerprints.get("test"), result.test.of
+        if images.setdefault(result.workload, own) != own:
+            return f"it was measured on another test set than the run before it of {result.workload}; keep runs of one"
         return None
-    return (
-        f"the record was made under another text of suite {result.suite} {result.suite_version} than {suite.name} "
-        f"{suite.version} has now; run it again, or move it away"
-    )
+
+    return refused
 
 
 def _tables(judged: Judged, folder: Path) -> None:

@@ -81,9 +81,9 @@ def _duel_square(judged: Judged, duel: Duel, row: Any) -> Square:
     kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
     found = f" With these seeds, {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
-    return Square(
-        kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), means + cell_words(judged, row, duel) + "." + found
-    )
+    crossed = f" On new images {interval} pp." if (interval := words.on_new_images(row)) else ""
+    said = f"{means}{cell_words(judged, row, duel)}.{crossed}{found}"
+    return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), said)
 
 
 def _verdict_square(judged: Judged, row: Any) -> Square:

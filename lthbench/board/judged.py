@@ -82,7 +82,8 @@ class Judged:
         if a == b:
             raise InputError(f"a duel needs two methods, but both are {a!r}")
         if (a, b) not in self._duels:
-            cells, margins = (f(self.table, self.meta, a, b, rules=self.rules()) for f in (duel.duel, duel.margins))
+            runs = self.table.join(self.results.images.set_index("run"))
+            cells, margins = (f(runs, self.meta, a, b, rules=self.rules()) for f in (duel.duel, duel.margins))
             self._duels[a, b] = Duel(a, b, cells, margins)
         return self._duels[a, b]
 

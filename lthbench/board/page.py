@@ -19,7 +19,12 @@ def page(judged: Judged) -> str:
     parts += [_verdict_section(judged, ticket) for ticket in judged.tickets]
     parts += [_winning_section(judged, ticket) for ticket in judged.tickets]
     parts += [_ranking_section(judged), _method_section(judged), _rate_section(judged), _failure_section(judged)]
-    return "\n\n".join(part for part in parts if part) + f"\n\n{words.footer(judged.meta)}\n"
+    return "\n\n".join(part for part in parts if part) + f"\n\n{footer(judged)}\n"
+
+
+def footer(judged: Judged) -> str:
+    """What stands below it."""
+    return words.footer(judged.meta, crossed=not judged.results.images.empty)
 
 
 def duel_section(judged: Judged, duel: Duel) -> str:
@@ -43,11 +48,13 @@ def margin_lines(judged: Judged, duel: Duel) -> list[tuple[str, str]]:
 
 def duel_table(judged: Judged, duel: Duel) -> str:
     """One duel, cell by cell, as a Markdown table."""
+    crossed = bool(duel.cells["low_images"].notna().any())
     rows = [
         [*_cell(judged, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), cell_words(judged, row, duel)]
+        + [words.on_new_images(row)] * crossed
         for row in rows_of(duel.cells)
     ]
-    return markdown(rows, [*_cell_headers(judged), duel.a, duel.b, "outcome"])
+    return markdown(rows, [*_cell_headers(judged), duel.a, duel.b, "outcome", *["on new images"] * crossed])
 
 
 def _accuracy(mean: float) -> str:

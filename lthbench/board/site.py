@@ -12,8 +12,7 @@ from markupsafe import Markup
 from lthbench.board import charts, grids, payload
 from lthbench.board.grids import Grid
 from lthbench.board.judged import Judged
-from lthbench.board.page import facts, failures, margin_lines
-from lthbench.scoring import words
+from lthbench.board.page import facts, failures, footer, margin_lines
 from lthbench.scoring.levels import MEANING, Row, level_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -49,7 +48,7 @@ def suite_page(judged: Judged, rows: dict[str, Row], home: str = "") -> str:
         failures=failures(judged.results.runs),
         correlated=not judged.results.correlation.empty,
         levels=MEANING,
-        footer=words.footer(judged.meta),
+        footer=footer(judged),
         style=_text("style.css"),
         scripts=[_bundle(), *(_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js"))],
         data=payload.embedded(_data(judged, rows)),

@@ -10,7 +10,7 @@ from lthbench.errors import InputError
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and say which.")
 FILE = click.Path(path_type=Path, dir_okay=False)
-TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation")
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images")
 
 
 @click.command()
@@ -63,8 +63,7 @@ def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None
     lthbench duel lottery-ticket prune-finetune runs/digits
     """
     from lthbench.board.build import judged_in
-    from lthbench.board.page import duel_section
-    from lthbench.scoring import words
+    from lthbench.board.page import duel_section, footer
 
     skipped = _skipped(skip_broken)
     judged = judged_in(folder, skipped)
@@ -74,7 +73,7 @@ def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None
         tables = {"cells": found.cells, "margins": found.margins}
         click.echo("{" + ", ".join(f'"{name}": {t.to_json(orient="records")}' for name, t in tables.items()) + "}")
     else:
-        click.echo(f"{duel_section(judged, found)}\n\n{words.footer(judged.meta)}")
+        click.echo(f"{duel_section(judged, found)}\n\n{footer(judged)}")
 
 
 @click.command()

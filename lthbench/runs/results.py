@@ -1,4 +1,4 @@
-"""Records as tidy tables: one row a run, and beside it one row a layer, a kept network, a note, a correlation."""
+"""Records as tidy tables: one row a run, and beside it tables of layers, kept networks, notes, correlations, right answers."""
 
 import json
 from array import array
@@ -23,6 +23,7 @@ class Results:
         dense ÷ remaining multiplications; `collapsed_layers` have nothing left.
     layers: run, layer, removed, size.      kept: run, network, accuracy, sparsity.
     notes: run, note, position, value.      correlation: run, reference, p, value.
+    images: run, correct: which of the test images were right, as `lthbench.bits` reads it; not of every run.
     """
 
     runs: pd.DataFrame
@@ -30,6 +31,7 @@ class Results:
     kept: pd.DataFrame
     notes: pd.DataFrame
     correlation: pd.DataFrame
+    images: pd.DataFrame
 
     @cached_property
     def scored(self) -> pd.DataFrame:
@@ -59,6 +61,7 @@ def tabulated(records: Iterable[Record]) -> Results:
     kept: list[tuple[Any, ...]] = []
     notes: list[tuple[Any, ...]] = []
     correlation: list[tuple[Any, ...]] = []
+    images: list[tuple[Any, ...]] = []
     for run, record in enumerate(records):
         result = record.result
         rows.append([*_of_result(result), *_of_provenance(record.provenance)])
@@ -67,6 +70,8 @@ def tabulated(records: Iterable[Record]) -> Results:
         kept += [(run, name, k.test.percent, _share(k.removed, result.prunable)) for name, k in result.kept.items()]
         for note, values in result.notes.items():
             notes += [(run, note, i, v) for i, v in enumerate(values if isinstance(values, list) else [values])]
+        if result.correct is not None:
+            images.append((run, result.correct))
         for reference, shares in result.correlation.items():
             correlation += [(run, reference, float(p), value) for p, value in shares.items()]
     return Results(
@@ -75,6 +80,7 @@ def tabulated(records: Iterable[Record]) -> Results:
         kept=pd.DataFrame(kept, columns=["run", "network", "accuracy", "sparsity"]),
         notes=pd.DataFrame(notes, columns=["run", "note", "position", "value"]),
         correlation=pd.DataFrame(correlation, columns=["run", "reference", "p", "value"]),
+        images=pd.DataFrame(images, columns=["run", "correct"]),
     )
 
 

@@ -67,7 +67,7 @@ def accuracy_table(records: pd.DataFrame, meta: Mapping[str, Meta]) -> pd.DataFr
 
 def _check(records: pd.DataFrame, meta: Mapping[str, Meta]) -> None:
     missing = [c for c in COLUMNS if c not in records]
-    unknown = [str(c) for c in records if c not in (*COLUMNS, "validation_accuracy")]
+    unknown = [str(c) for c in records if c not in (*COLUMNS, "validation_accuracy", "correct")]
     if missing or unknown:
         raise ValueError(
             f"records need the columns {COLUMNS}; missing: {missing}, unknown: {unknown}; rename or drop columns"

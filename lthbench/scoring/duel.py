@@ -34,13 +34,15 @@ from lthbench.scoring.contrast import (
     satterthwaite,
 )
 from lthbench.scoring.correction import bh, detectable, holm, seeds_needed, within
+from lthbench.scoring.images import COLUMNS as IMAGE_COLUMNS
+from lthbench.scoring.images import Answers, answers, with_images
 from lthbench.scoring.moderation import borrowed, with_interval
 
 CELL_COLUMNS = [*CELL, "n_pairs", "n", "collapsed_a", "collapsed_b", "mean_a", "mean_b", "difference", "low", "high"]
 CELL_COLUMNS += ["se", "df", "prior_df", "variance", "variance_moderated", "log_error", "p", "q", "p_tie", "q_tie"]
-CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed", "detectable"]
+CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed", "detectable", *IMAGE_COLUMNS]
 MARGIN_COLUMNS = ["group", "cells", "used", "difference", "low", "high", "se", "df", "p", "p_adjusted", "p_tie"]
-MARGIN_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b"]
+MARGIN_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b", *IMAGE_COLUMNS]
 
 
 def duel(
@@ -51,12 +53,16 @@ def duel(
     `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0; `small` marks a win within the tolerance.
     `note` is `both collapsed`, `separated` (one side collapsed in every run) or empty. `seeds_needed` stands at undecided cells:
     inf is more than `max_seeds`, NaN no advice, with too few seeds or where the side ahead collapsed more often. `detectable` is the
-    smallest difference (pp) that would be shown with these seeds, at the level that comes next in the family.
+    smallest difference (pp) that would be shown with these seeds, at the level that comes next in the family. `low_images`,
+    `high_images` and `se_images` are for new test images as well as new seeds, where every run kept has a text of `lthbench.bits` in
+    the column `correct`; else NaN.
     Raises ValueError for bad records or a method without runs.
     """
     rules = rules or Rules()
-    cells, pairs = _matched(records, meta, a, b, dense, rules)
+    cells, pairs, right = _matched(records, meta, a, b, dense, rules)
     cells = borrowed(pd.concat([cells, contrast(pairs)], axis=1), rules)
+    kept = ~np.isnan(pairs.differences)
+    cells = with_images(cells, [right.add([row], kept[[row]]) for row in range(len(cells))])
     delta, family = _tolerances(cells, meta), cells["note"] != BOTH
     cells["p"], cells["p_tie"] = _p(cells), _p_tie(cells, delta)
     cells["q"], cells["q_tie"] = within(family, cells["p"], bh), within(family, cells["p_tie"], bh)
@@ -79,12 +85,13 @@ def margins(
     with two or more clean pairs. `collapsed_*` count over all its cells, and the side that collapsed more often claims nothing.
     """
     rules = rules or Rules()
-    cells, pairs = _matched(records, meta, a, b, dense, rules)
+    cells, pairs, right = _matched(records, meta, a, b, dense, rules)
     cells = pd.concat([cells, contrast(pairs)], axis=1).assign(
         tolerance=lambda c: _tolerances(c, meta), n_test=pairs.n_test
     )
     families = [
-        _levels(cells.assign(overall=""), pairs.differences, margin, a, b, rules) for margin in ("overall", *CELL)
+        _levels(cells.assign(overall=""), pairs.differences, right, margin, a, b, rules)
+        for margin in ("overall", *CELL)
     ]
     return pd.concat(families, ignore_index=True)[MARGIN_COLUMNS]
 
@@ -99,13 +106,13 @@ def overall(
 
 def _matched(
     records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, dense: str, rules: Rules
-) -> tuple[pd.DataFrame, Pairs]:
+) -> tuple[pd.DataFrame, Pairs, Answers]:
     table = accuracy_table(records, meta)
     rows_a, rows_b = (table.xs(known(table, method), level="method").index for method in (a, b))
     cells = rows_a.intersection(rows_b).sort_values().to_frame(index=False)
-    return cells, pairs_at(
-        table, meta, collapse_limits(table, meta, dense, rules), cells, keys(cells, a), keys(cells, b)
-    )
+    of_a, of_b = keys(cells, a), keys(cells, b)
+    pairs = pairs_at(table, meta, collapse_limits(table, meta, dense, rules), cells, of_a, of_b)
+    return cells, pairs, answers(records, of_a, of_b, table.columns, pairs.n_test)
 
 
 def _tolerances(cells: pd.DataFrame, meta: Mapping[str, Meta]) -> Array:
@@ -153,15 +160,18 @@ def _win_level(cells: pd.DataFrame, family: int, a: str, b: str, rules: Rules) -
     return float(rules.alpha * (cells["outcome"].isin([a, b]).sum() + 1) / max(family, 1) / 2)
 
 
-def _levels(cells: pd.DataFrame, differences: Array, margin: str, a: str, b: str, rules: Rules) -> pd.DataFrame:
+def _levels(
+    cells: pd.DataFrame, differences: Array, right: Answers, margin: str, a: str, b: str, rules: Rules
+) -> pd.DataFrame:
     """The rows of one margin, which is one family."""
     rows = [
-        {"group": f"{margin} {level}".strip(), **_estimate(group, differences)}
+        {"group": f"{margin} {level}".strip(), **_estimate(group, differences, right)}
         for level, group in cells.groupby(margin, sort=True)
     ]
     if not rows:
         return pd.DataFrame(columns=MARGIN_COLUMNS)
     estimates = with_interval(pd.DataFrame(rows))
+    estimates = with_images(estimates, estimates["added"])
     delta = estimates["tolerance"].to_numpy(dtype=float)
     estimates["p"], estimates["p_tie"] = _p(estimates), _p_tie(estimates, delta)
     estimates["p_adjusted"], estimates["p_tie_adjusted"] = holm(estimates["p"]), holm(estimates["p_tie"])
@@ -169,10 +179,14 @@ def _levels(cells: pd.DataFrame, differences: Array, margin: str, a: str, b: str
     return estimates.assign(small=_small(estimates, delta, a, b))
 
 
-def _estimate(cells: pd.DataFrame, differences: Array) -> dict[str, object]:
-    """Mean difference of these cells, a workload as much as another, with the variance that its seeds give it."""
+def _estimate(cells: pd.DataFrame, differences: Array, right: Answers) -> dict[str, object]:
+    """Mean difference of these cells, a workload as much as another, with the variance that its seeds give it.
+
+    `added` is what the test images add to it, in pp²; workloads may share theirs, so that their parts are taken as one.
+    """
     used = cells[(cells["note"] == "") & (cells["n"] >= 2)]
-    of_workloads = [_workload(group, differences[group.index]) for _, group in used.groupby("workload", sort=True)]
+    groups = [group for _, group in used.groupby("workload", sort=True)]
+    of_workloads = [_workload(group, differences[group.index]) for group in groups]
     row: dict[str, object] = {
         "cells": len(cells),
         "used": len(used),
@@ -181,10 +195,12 @@ def _estimate(cells: pd.DataFrame, differences: Array) -> dict[str, object]:
     }
     row |= {side: cells[side].sum() for side in ("collapsed_a", "collapsed_b")}
     if not of_workloads:
-        return row | dict.fromkeys(["difference", "se", "df", "tolerance"], np.nan)
+        return row | dict.fromkeys(["difference", "se", "df", "tolerance", "added"], np.nan)
     mean, v, n, tolerance = np.array(of_workloads).T
     variance, df = satterthwaite(v, n - 1)
-    return row | {"difference": mean.mean(), "se": np.sqrt(variance), "df": df, "tolerance": tolerance.mean()}
+    row |= {"difference": mean.mean(), "se": np.sqrt(variance), "df": df, "tolerance": tolerance.mean()}
+    added = [right.add(group.index, ~np.isnan(differences[group.index])) for group in groups]
+    return row | {"added": np.sqrt(added).mean() ** 2}
 
 
 def _workload(cells: pd.DataFrame, d: Array) -> tuple[float, float, int, float]:

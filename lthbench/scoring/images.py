@@ -5,11 +5,25 @@ Seeds and images crossed: d_ij = 100 (correct_a - correct_b) for seed i and imag
     MS_image = n sum_j (mean_j - mean)² / (N - 1)      MS_rest = sum (d_ij - mean_i - mean_j + mean)² / ((n - 1)(N - 1))
     se²      = var_i(mean_i) / n + max(0, MS_image - MS_rest) / (n N)
 
-The binomial noise of single images is already in the variance over seeds and is not added again.
+The first term is the variance over seeds, moderated where it was; the second is what the images add. The binomial noise of
+single images is already in the first and is not added again. Intervals take the degrees of freedom of the seeds, the fewer.
+
+Over the cells of a margin, x_ij is the mean of d_ij over the cells in which seed i was kept, so that its mean over images is
+the number x_i of the duel. What images add to several workloads adds up as if it were one thing, for they may share a test set.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import ArrayLike
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lthbench import bits
+from lthbench.scoring.contrast import KEYS, Array, Flags
+from lthbench.scoring.moderation import with_interval
+
+COLUMNS = ["low_images", "high_images", "se_images"]
 
 
 def se_on_new_images(correct_a: ArrayLike, correct_b: ArrayLike, se: float | None = None) -> float:
@@ -24,9 +38,59 @@ def se_on_new_images(correct_a: ArrayLike, correct_b: ArrayLike, se: float | Non
             f"equal shapes (seeds, images) of at least (2, 2) are needed; got {a.shape} and {b.shape}; pair the seeds first"
         )
     d = 100 * (a - b)
+    over_seeds = d.mean(axis=1).var(ddof=1) / len(d) if se is None else se**2
+    return float(np.sqrt(over_seeds + of_images(d)))
+
+
+def of_images(d: Array) -> float:
+    """max(0, MS_image - MS_rest) / (n N) in pp², of differences d (seeds, images) in pp: what the images add."""
     n, images = d.shape
-    of_seed, of_image = d.mean(axis=1, keepdims=True), d.mean(axis=0, keepdims=True)
-    ms_image = n * ((of_image - d.mean()) ** 2).sum() / (images - 1)
-    ms_rest = ((d - of_seed - of_image + d.mean()) ** 2).sum() / ((n - 1) * (images - 1))
-    over_seeds = of_seed.var(ddof=1) / n if se is None else se**2
-    return float(np.sqrt(over_seeds + max(0.0, ms_image - ms_rest) / (n * images)))
+    by_image = d.mean(axis=0) - d.mean()
+    rest = d - d.mean(axis=1, keepdims=True) - by_image
+    ms_image = n * (by_image @ by_image) / (images - 1)
+    ms_rest = np.vdot(rest, rest) / ((n - 1) * (images - 1))
+    return float(max(0.0, ms_image - ms_rest) / (n * images))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Which test images the runs of a and b had right: arrays (contrasts, seeds) of texts of `lthbench.bits`, or of no text."""
+
+    a: NDArray[np.object_]
+    b: NDArray[np.object_]
+    n_test: Array
+
+    def add(self, contrasts: Iterable[int], kept: Flags) -> float:
+        """What the images add, in pp², to the mean of some contrasts, of which each keeps some seeds (contrasts, seeds).
+
+        NaN with fewer than two seeds, or where a run does not say which images it had right.
+        """
+        seen, rows = kept.sum(axis=0) > 0, list(contrasts)
+        texts = [*self.a[rows][kept], *self.b[rows][kept]]
+        if seen.sum() < 2 or not all(isinstance(text, str) for text in texts):
+            return np.nan
+        x = np.zeros((len(seen), int(self.n_test[rows[0]])))
+        for row, seeds in zip(rows, kept, strict=True):
+            for i in np.flatnonzero(seeds):
+                a, b = (bits.flags(side[row, i], x.shape[1]) for side in (self.a, self.b))
+                x[i] += a.astype(float) - b
+        return of_images(100 * x[seen] / kept.sum(axis=0)[seen, None])
+
+
+def answers(records: pd.DataFrame, a: pd.MultiIndex, b: pd.MultiIndex, seeds: pd.Index, n_test: Array) -> Answers:
+    """The answers of rows `a` and `b` of the accuracy table, whose columns are `seeds`; records without `correct` have none."""
+    if "correct" not in records:
+        nothing = np.full((len(a), len(seeds)), None, dtype=object)
+        return Answers(nothing, nothing, n_test)
+    methods = {*a.unique("method"), *b.unique("method")}
+    there = records[records["method"].isin(methods)].set_index([*KEYS, "seed"])["correct"].astype(object)
+    table = there.unstack("seed").reindex(columns=seeds)
+    of_a, of_b = (table.reindex(rows).to_numpy(dtype=object) for rows in (a, b))
+    return Answers(of_a, of_b, n_test)
+
+
+def with_images(estimates: pd.DataFrame, added: ArrayLike) -> pd.DataFrame:
+    """The estimates with se_images and the 95 % interval low_images, high_images (pp), where images add so much in pp²; else NaN."""
+    se = np.sqrt(estimates["se"] ** 2 + np.asarray(added, dtype=float))
+    wider = with_interval(estimates[["difference", "df"]].assign(se=se))
+    return estimates.assign(low_images=wider["low"], high_images=wider["high"], se_images=se)

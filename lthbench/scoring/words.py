@@ -40,7 +40,22 @@ def margin_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
     fallen = [
         f"; {name} collapsed in {row[side]}" for name, side in ((a, "collapsed_a"), (b, "collapsed_b")) if row[side]
     ]
-    return f"{_outcome(row, tolerance)}, {row['used']} of {row['cells']} cells{''.join(fallen)}"
+    crossed = f"; on new images {interval}" if (interval := on_new_images(row)) else ""
+    return f"{_outcome(row, tolerance)}, {row['used']} of {row['cells']} cells{crossed}{''.join(fallen)}"
+
+
+def on_new_images(row: pd.Series, rules: Rules | None = None) -> str:
+    """The interval of a row of `duel` or `margins` for new test images as well as new seeds, told from the same side as its words.
+
+    Nothing where it is not known, or where the seeds are too few to say anything.
+    """
+    low, high = row["low_images"], row["high_images"]
+    too_few = row.get("n_pairs", math.inf) < (rules or Rules()).min_seeds
+    if math.isnan(low) or too_few or row["outcome"] == "pending":
+        return ""
+    if _turned(row):
+        low, high = -high, -low
+    return f"{_pp(low, row['difference'])} to {_pp(high, row['difference'])}"
 
 
 def tally(cells: pd.DataFrame, a: str, b: str) -> str:
@@ -74,16 +89,17 @@ def rank_words(row: pd.Series) -> str:
     return f"{row.name} ({row['rank_low']}–{row['rank_high']}), group {group}"
 
 
-def footer(meta: Mapping[str, Meta], alpha: float = 0.05) -> str:
-    """What every table says below itself."""
+def footer(meta: Mapping[str, Meta], alpha: float = 0.05, crossed: bool = False) -> str:
+    """What every table says below itself; `crossed` where it has intervals on new images too."""
     sizes = [f"{n:,}" for n in sorted({m.n_test for m in meta.values()})]
     test_set = (
         f"test set of {sizes[0]} images does" if len(sizes) == 1 else f"test sets of {' and '.join(sizes)} images do"
     )
+    also = " Where an interval is said to be 'on new images', both do." if crossed else ""
     return (
         f"{100 * alpha:g} % of such tables carry a false prize; about {100 * alpha:g} % of the wins shown are false. "
         "Intervals are 95 % each, so that one which excludes 0 in an undecided cell is normal. "
-        f"Seeds vary, **the {test_set} not**: read 'on this test set'."
+        f"Seeds vary, **the {test_set} not**: read 'on this test set'.{also}"
     )
 
 
@@ -93,10 +109,15 @@ def _outcome(row: pd.Series, tolerance: float) -> str:
         return f"tie: within {tolerance:g} pp of each other ({_pp(low, difference)} to {_pp(high, difference)})"
     if row["outcome"] == "undecided":
         return f"undecided: {_pp(difference)} pp ({_pp(low, difference)} to {_pp(high, difference)})"
-    if difference < 0:
+    if _turned(row):
         difference, low, high = -difference, -high, -low
     small = f", less than the {tolerance:g} pp that counts as similar" if row["small"] else ""
     return f"{row['outcome']} ahead by {_pp(difference)} pp ({_pp(low, difference)} to {_pp(high, difference)}){small}"
+
+
+def _turned(row: pd.Series) -> bool:
+    """Whether the row is told from the side of b, which is ahead."""
+    return row["outcome"] not in ("tie", "undecided") and row["difference"] < 0
 
 
 def _kept(row: pd.Series, a: str, b: str) -> str:

@@ -1,6 +1,7 @@
 """Run folders of made-up records, as large as one likes: to see what a board costs.
 
-python -m tests.board.synthetic FOLDER [METHODS] [SEEDS]     by default 100,000 runs: 25 methods, 20 seeds
+python -m tests.board.synthetic FOLDER [METHODS] [SEEDS] [WORKLOADS] [IMAGES]
+    by default 100,000 runs: 25 methods, 20 seeds, 4 workloads; which of 500 test images were right is on every record
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lthbench import bits
 from lthbench.runs.records import Count, Provenance, Record, Result
 from lthbench.suite import Suite
 
@@ -36,7 +38,7 @@ def suite(methods: int, seeds: int, workloads: int = 4) -> Suite:
     )
 
 
-def write(folder: Path, methods: int = 25, seeds: int = 20, workloads: int = 4) -> int:
+def write(folder: Path, methods: int = 25, seeds: int = 20, workloads: int = 4, images: int = 500) -> int:
     """Write a run folder. Returns the number of records."""
     made = suite(methods, seeds, workloads)
     (folder / "records").mkdir(parents=True)
@@ -44,23 +46,25 @@ def write(folder: Path, methods: int = 25, seeds: int = 20, workloads: int = 4) 
     count = 0
     for place, method in enumerate(made.methods):
         with (folder / "records" / f"{method}.jsonl").open("w") as file:
-            for line in lines(made, method, place):
+            for line in lines(made, method, place, images):
                 file.write(line + "\n")
                 count += 1
     return count
 
 
-def lines(made: Suite, method: str, place: int) -> Iterator[str]:
-    """The records of one method, from one record with other numbers in it."""
+def lines(made: Suite, method: str, place: int, images: int) -> Iterator[str]:
+    """The records of one method, from one record with other numbers in it; some images are harder than others."""
+    hard = np.sort(np.random.default_rng(0).random(images))
     rng = np.random.default_rng(place)
     content = json.loads(_record(made, method).line())
     result = content["result"]
     for cell in made.cells(method == "dense"):
         mean = 97 - 0.05 * place - 3 * cell.sparsity**8 - abs(np.log10(cell.learning_rate) + 1)
-        right = int(np.clip(rng.normal(100 * mean, 25), 0, 10000))
+        right = hard + rng.normal(0, 0.02, images) < rng.normal(mean, 0.25) / 100
         removed = round(50000 * cell.sparsity)
         result |= {"workload": cell.workload.name, "learning_rate": cell.learning_rate, "sparsity": cell.sparsity}
-        result |= {"seed": cell.seed, "removed": removed, "test": {"right": right, "of": 10000}}
+        result |= {"seed": cell.seed, "removed": removed, "test": {"right": int(right.sum()), "of": images}}
+        result["correct"] = bits.text(right)
         result["layers"] = {f"layer.{i}.weight": [removed // 20, 2500] for i in range(20)}
         yield json.dumps(content, ensure_ascii=False)
 

@@ -10,7 +10,15 @@ from lthbench.scoring.contrast import Meta, Rules
 from lthbench.scoring.duel import duel, margins
 from lthbench.scoring.ranking import ranking
 from lthbench.scoring.verdicts import verdicts
-from lthbench.scoring.words import cell_words, footer, margin_words, rank_words, tally, verdict_words
+from lthbench.scoring.words import (
+    cell_words,
+    footer,
+    margin_words,
+    on_new_images,
+    rank_words,
+    tally,
+    verdict_words,
+)
 
 Case = Callable[[str], pd.DataFrame]
 Metas = dict[str, Meta]
@@ -38,6 +46,24 @@ def cells(case: Case, meta: Metas) -> pd.DataFrame:
 )
 def test_the_cells_of_the_case(row: int, words: str, cells: pd.DataFrame) -> None:
     assert cell_words(cells.loc[row], A, B, 0.5) == words
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [(2, "1.4 to 2.4"), (5, "−2.40 to −1.40"), (4, "−2.4 to −1.4")],  # a win of b; a tie; undecided
+)
+def test_an_interval_on_new_images_is_told_from_the_same_side(row: int, words: str, cells: pd.DataFrame) -> None:
+    wider = changed(cells.loc[row], low_images=-2.4, high_images=-1.4)
+    assert on_new_images(wider) == words
+    assert on_new_images(cells.loc[row]) == ""
+    assert on_new_images(changed(wider, n_pairs=2)) == on_new_images(changed(wider, outcome="pending")) == ""
+
+
+def test_a_margin_says_it_behind_its_cells(case: Case, meta: Metas) -> None:
+    row = margins(case("duel"), meta, A, B).loc[0]
+    assert "new images" not in margin_words(row, A, B, 0.5)
+    wider = changed(row, low_images=-2.0, high_images=-0.1)
+    assert "10 of 10 cells; on new images 0.1 to 2.0; lottery-ticket collapsed" in margin_words(wider, A, B, 0.5)
 
 
 def changed(row: pd.Series, **values: object) -> pd.Series:
