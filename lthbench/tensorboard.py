@@ -34,11 +34,12 @@ def writing(out: Path, suite: Suite, wanted: bool) -> Iterator[Callable[[Record]
         return
     events = Events(out / "tensorboard", suite)
     for record in each(sorted((out / "records").glob("*.jsonl")), skipped=[]):
-        events.add(record)
+        events.take(record)
+    events.draw()
     try:
         yield events.add
     finally:
-        events.close()
+        events.draw()
 
 
 class Events:
@@ -56,19 +57,23 @@ class Events:
         self._open: set[Path] = set()  # curves with records that are not written
 
     def add(self, record: Record) -> None:
-        """Write a run, and its curve where it completes a point. A later record of a run replaces an earlier one."""
+        """Write a run, and its curve where it completes a point."""
+        curve = self.take(record)
+        if len(self._curves[curve][record.result.sparsity]) == self._seeds:
+            self._draw(curve)
+
+    def take(self, record: Record) -> Path:
+        """Write a run, and note it for its curve, which is returned. A later record of a run replaces an earlier one."""
         r = record.result
         values, step = _values(r), self._step(r.sparsity)
         _write(self.folder / "runs" / path_of(record.name), [record], [(n, v, step) for n, v in values.items()], r)
         curve = self.folder / "curves" / file_name(r.method) / f"{file_name(r.workload)}-lr{r.learning_rate!r}"
-        point = self._curves[curve][r.sparsity]
-        point[r.seed] = record
+        self._curves[curve][r.sparsity][r.seed] = record
         self._open.add(curve)
-        if len(point) == self._seeds:
-            self._draw(curve)
+        return curve
 
-    def close(self) -> None:
-        """Write the curves whose last points lack seeds."""
+    def draw(self) -> None:
+        """Write the curves that have runs which are not in their files."""
         for curve in sorted(self._open):
             self._draw(curve)
 

@@ -11,7 +11,6 @@ from lthbench.board.readme import refresh
 from lthbench.errors import InputError
 from lthbench.runs.files import write_whole
 from lthbench.runs.records import Refusal, Result
-from lthbench.runs.records import Result
 from lthbench.runs.results import load_results
 from lthbench.scoring import levels
 from lthbench.suite import Suite

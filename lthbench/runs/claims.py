@@ -36,8 +36,7 @@ class Claims:
             if name in self._held:
                 return False
             with writing(path):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                file = self._open(path)
             if not (_locked(file) and _is_at(file, path)):  # the holder before may have removed the file meanwhile
                 os.close(file)
                 return False
@@ -45,6 +44,12 @@ class Claims:
                 os.pwrite(file, note.encode(), 0)
             self._held[name] = file
             return True
+
+    def _open(self, path: Path) -> int:
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another driver ended just now, and took the empty folder with it
+                return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
     def release(self, name: str) -> None:
         """Give a claim back."""

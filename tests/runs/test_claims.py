@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,3 +89,17 @@ def test_a_driver_takes_over_from_one_that_died(tmp_path: Path, home: DataHome, 
     time.sleep(0.3)
     assert drive(TINY, METHODS, tmp_path, home).results == undisturbed.results
     assert status_of(pid) == -9
+
+
+def test_a_driver_that_ends_takes_no_folder_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one removes the folder, which is empty, just when the other has seen to it that it is there."""
+    folder, times = tmp_path / "claims", iter([True, False])
+    mkdir = Path.mkdir
+
+    def made(path: Path, *args: Any, **options: Any) -> None:
+        mkdir(path, *args, **options)
+        if path == folder and next(times):
+            Claims(folder).close()
+
+    monkeypatch.setattr(Path, "mkdir", made)
+    assert Claims(folder).take("a")
