@@ -14,12 +14,19 @@ FAR = 20.0  # times the multiplications: beyond that, time no longer goes by the
 
 @dataclass(frozen=True)
 class Estimate:
-    """`hours` of one device for the trainings of a workload, None where nothing comparable was timed; `basis` says what was."""
+    """`epoch`: seconds of one device for one epoch of a workload, `lanes` of which go side by side; None where nothing
+    comparable was timed. `basis` says what was."""
 
     workload: str
     epochs: float
-    hours: float | None
+    epoch: float | None
     basis: str
+    lanes: int = 1
+
+    @property
+    def hours(self) -> float | None:
+        """Of one device, for the trainings of the workload."""
+        return None if self.epoch is None else self.epochs * self.epoch / 3600
 
 
 def estimate(
@@ -39,8 +46,8 @@ def estimate(
     if nearest is None:
         return Estimate(workload.name, epochs, None, f"unknown; type: {_command(suite, workload)}")
     scale = 1.0 if _same(nearest, model) else work / nearest.multiplications
-    hours = epochs * size * nearest.image * scale / 3600
-    return Estimate(workload.name, epochs, hours, _basis(nearest, scale, suite))
+    epoch = size * nearest.image * scale
+    return Estimate(workload.name, epochs, epoch, _basis(nearest, scale, suite), nearest.best.lanes)
 
 
 def _same(found: Measurement, model: Model) -> bool:

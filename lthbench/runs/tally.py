@@ -67,7 +67,9 @@ class Tally:
         self.methods: dict[str, Sums] = {}
         self.trainings: dict[str, Training] = {}  # by trajectory
         self.values: dict[str, tuple[Step, Workload]] = {}  # other operations, by key
-        self._blocks = 0
+        self.chains: list[
+            tuple[tuple[str, float], ...]
+        ] = []  # of each block: operations, and epochs that come after them
         self._tensors: dict[str, int] = {}
         self._finals = 0
 
@@ -83,7 +85,7 @@ class Tally:
             self._add(step, run.cell.workload)
         self._tensors |= run.tensors
         self._finals += run.final
-        self._blocks += 1
+        self.chains.append(tuple((step.operation, run.charge - step.charged) for step in run.steps))
 
     def _add(self, step: Step, workload: Workload) -> None:
         if not step.trajectory:
@@ -91,12 +93,12 @@ class Tally:
             return
         if step.trajectory not in self.trainings:
             self.trainings[step.trajectory] = Training(workload, step.epoch)
-        self.trainings[step.trajectory].add(step, self._blocks)
+        self.trainings[step.trajectory].add(step, len(self.chains))
 
     @property
     def count(self) -> int:
         """Runs."""
-        return self.seeds * self._blocks
+        return self.seeds * len(self.chains)
 
     @property
     def asked(self) -> int:
@@ -138,7 +140,7 @@ class Tally:
     def stays(self) -> int:
         """Bytes that stay of the runs, whatever is kept of their networks, at most: masks, what was measured, records."""
         values = sum(step.size for step, _ in self.values.values())
-        return self.seeds * (sum(self._tensors.values()) + values + TEXT * self._blocks)
+        return self.seeds * (sum(self._tensors.values()) + values + TEXT * len(self.chains))
 
     @property
     def finals(self) -> int:

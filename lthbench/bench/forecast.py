@@ -1,0 +1,57 @@
+"""A forecast of a suite: hours on so many devices, how many a deadline takes, how many can be put to use.
+
+Seconds of an epoch come from what a bench measured, the rest from a simulation of the schedule. Large suites are
+simulated on some of their seeds: hours are then scaled up, and are at most that; devices that find work are at least that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from lthbench.runs.load import Costs, Load
+from lthbench.runs.schedule import BUSY, Schedule, Site, most, simulated
+from lthbench.runs.tally import Tally
+from lthbench.suite import Workload
+
+SAMPLE = 10_000  # runs that are simulated
+
+
+@dataclass
+class Forecast:
+    """A load on so many seeds, of `scale` times as many, at a site of as many devices as asked for."""
+
+    load: Load
+    site: Site
+    scale: float
+    _known: dict[int, Schedule] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tally: Tally, epoch: Mapping[Workload, float], site: Site) -> "Forecast":
+        """`epoch`: seconds of a device for an epoch, when all its slots are taken, by workload."""
+        seeds = min(tally.seeds, max(1, SAMPLE // max(1, len(tally.chains))))
+        slot = {workload: seconds * site.slots for workload, seconds in epoch.items()}
+        return cls(Load.of(tally, slot, Costs(), seeds), site, tally.seeds / seeds)
+
+    def schedule(self, devices: int) -> Schedule:
+        if devices not in self._known:
+            self._known[devices] = simulated(self.load, replace(self.site, devices=devices))
+        return self._known[devices]
+
+    def hours(self, devices: int) -> float:
+        """Until the last run has ended."""
+        return self.schedule(devices).seconds * self.scale / 3600
+
+    def needed(self, deadline: float) -> int | None:
+        """The fewest devices that are done in so many hours; None where no number is."""
+        devices = 1 + most(lambda n: self.hours(n) > deadline, self.load.runs)
+        return devices if devices <= self.load.runs else None
+
+    @property
+    def usable(self) -> int:
+        """The most devices of which a share BUSY of the time is used, by doubling and halving; at least one."""
+        return max(1, most(lambda n: self.schedule(n).utilisation >= BUSY, self.load.runs))
+
+    @property
+    def table(self) -> list[tuple[int, float, float]]:
+        """Devices, hours and utilisation: for 1, 2, 4, … as far as twice those that can be used."""
+        counts = [1 << k for k in range(self.usable.bit_length() + 1)]
+        return [(n, self.hours(n), self.schedule(n).utilisation) for n in counts]
