@@ -6,7 +6,7 @@ import sys
 import click
 
 from lthbench import __version__
-from lthbench.commands import bench, boards, data, methods, status, store, submissions, suites
+from lthbench.commands import bench, boards, data, methods, plan, status, store, submissions, suites
 from lthbench.commands.shared import Commands
 
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 for _command in (
     methods.list_,
-    suites.plan,
+    plan.plan,
     suites.run,
     status.status,
     status.log,

@@ -1,7 +1,7 @@
 """The tables behind `list` and `plan`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +74,31 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
         "epochs_computed": round(plan.computed, 6),
         "over_budget": sum(sums.refused for sums in plan.methods.values()),
         "look_at_values": sum(sums.open for sums in plan.methods.values()),
-        "peak_in_store": console.size(plan.peak()),
     }
     return rows, ["method", "runs", "operations", "epochs charged", "note"], summary
 
 
-def hours_rows(job: Job, gpus: int, price: float | None) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
-    """A row a workload, the columns' names, and the sums: hours on `gpus` devices, money at `price` an hour of each."""
-    found = kept(job.home.folder, numerics.build(job.device)["kind"])
-    estimates = [_estimate(job, workload, epochs, found) for workload, epochs in job.outline.epochs.items()]
-    rows = [(e.workload, round(e.epochs, 6), None if e.hours is None else e.hours / gpus, e.basis) for e in estimates]
-    known = [e.hours for e in estimates if e.hours is not None]
-    hours = sum(known) if len(known) == len(estimates) else None
-    summary: dict[str, Any] = {"hours": None if hours is None else round(hours / gpus, 3)}
-    if price is not None:
-        summary["price"] = None if hours is None else round(hours * price, 2)
-    return rows, ["workload", "epochs computed", "hours", "by"], summary
+def disk_rows(job: Job, live: int) -> Table:
+    """Bytes at most, by what is kept of the networks: while `live` runs are under way, and when all have ended."""
+    plan = job.outline
+    beside = {"masks": 0, "finals": plan.finals, "all": plan.states}
+    rows = []
+    for keep, extra in beside.items():
+        stays = plan.stays + extra
+        rows.append((keep, console.size(stays + (keep != "all") * plan.peak(live)), console.size(stays)))
+    return rows, ["keep", "disk while running", "disk that stays"]
+
+
+def hours_rows(estimates: Mapping[suite.Workload, Estimate]) -> Table:
+    """A row a workload: hours of its trainings on one device."""
+    rows = [(e.workload, round(e.epochs, 6), e.hours, e.basis) for e in estimates.values()]
+    return rows, ["workload", "epochs computed", "device hours", "by"]
+
+
+def estimates(job: Job) -> dict[suite.Workload, Estimate]:
+    """What benches found on this kind of device says of each workload."""
+    found, epochs = kept(job.home.folder, numerics.build(job.device)["kind"]), job.outline.epochs
+    return {workload: _estimate(job, workload, epochs.get(workload, 0.0), found) for workload in job.suite.workload}
 
 
 def _estimate(job: Job, workload: suite.Workload, epochs: float, found: list[Measurement]) -> Estimate:

@@ -7,6 +7,7 @@ simulated on some of their seeds: hours are then scaled up, and are at most that
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from lthbench.bench.estimate import Estimate
 from lthbench.runs.load import Costs, Load
 from lthbench.runs.schedule import BUSY, Schedule, Site, most, simulated
 from lthbench.runs.tally import Tally
@@ -25,6 +26,14 @@ class Forecast:
     _known: dict[int, Schedule] = field(default_factory=dict)
 
     @classmethod
+    def made(cls, tally: Tally, estimates: Mapping[Workload, Estimate], site: Site) -> "Forecast | None":
+        """None where a workload has no estimate. A device of the `site` has as many slots as go best side by side."""
+        if any(e.epoch is None for e in estimates.values()):
+            return None
+        epoch = {workload: e.epoch for workload, e in estimates.items() if e.epoch is not None}
+        return cls.of(tally, epoch, replace(site, slots=max(e.lanes for e in estimates.values())))
+
+    @classmethod
     def of(cls, tally: Tally, epoch: Mapping[Workload, float], site: Site) -> "Forecast":
         """`epoch`: seconds of a device for an epoch, when all its slots are taken, by workload."""
         seeds = min(tally.seeds, max(1, SAMPLE // max(1, len(tally.chains))))
@@ -39,6 +48,10 @@ class Forecast:
     def hours(self, devices: int) -> float:
         """Until the last run has ended."""
         return self.schedule(devices).seconds * self.scale / 3600
+
+    def device_hours(self, devices: int) -> float:
+        """For which devices are there, whether they have work or not."""
+        return self.schedule(devices).there / self.site.slots * self.scale / 3600
 
     def needed(self, deadline: float) -> int | None:
         """The fewest devices that are done in so many hours; None where no number is."""

@@ -28,38 +28,6 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @job_options
-@click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="Devices that share the work.")
-@click.option("--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Of one device: says the money.")
-@JSON
-def plan(suite: str, gpus: int, price: float | None, as_json: bool, **options: Any) -> None:
-    """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
-
-    Hours are of the trainings alone, and come from what lthbench bench has measured on this machine.
-
-    \b
-    lthbench plan suites/digits.toml
-    lthbench plan cifar10 --gpus 8 --price-per-hour 2.5
-    """
-    from lthbench.listing import hours_rows, plan_rows
-
-    job = _job(suite, planning=True, **options)
-    rows, headers, summary = plan_rows(job)
-    times, columns, sums = hours_rows(job, gpus, price)
-    if as_json:
-        tables = {"methods": (rows, headers), "workloads": (times, columns)}
-        listed = {what: [dict(zip(names, row, strict=True)) for row in them] for what, (them, names) in tables.items()}
-        click.echo(json.dumps(summary | sums | listed))
-        return
-    print_rows(rows, headers, False)
-    click.echo()
-    print_rows(times, columns, False)
-    click.echo()
-    for name, value in (summary | sums).items():
-        click.echo(f"{name.replace('_', ' '):>20}  {'unknown' if value is None else value}")
-
-
-@click.command()
-@job_options
 @click.option("--out", type=FOLDER, help="Where records and store go (default: runs/<suite>).")
 @click.option("--executor", type=click.Choice(["serial", "local", "ray"]), default="local", show_default=True)
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
@@ -147,10 +115,8 @@ def run(
     sys.exit(1 if failed else 0)
 
 
-def _job(
-    suite: str, methods: tuple[str, ...], only: bool, data: Path | None, device: str, planning: bool = False
-) -> Any:
+def _job(suite: str, methods: tuple[str, ...], only: bool, data: Path | None, device: str) -> Any:
     from lthbench.runs.job import Job
     from lthbench.suite import Suite
 
-    return Job.make(Suite.read(suite), methods, data, only, device, planning)
+    return Job.make(Suite.read(suite), methods, data, only, device)

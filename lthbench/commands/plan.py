@@ -1,0 +1,146 @@
+"""Plan: what a suite will do, before any work."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lthbench.commands.shared import JSON, print_rows
+from lthbench.commands.suites import job_options
+
+if TYPE_CHECKING:
+    from lthbench.bench.forecast import Forecast
+
+
+class Pair(click.ParamType):
+    """Two numbers with a mark between them: 4@2.5, 0.1x3."""
+
+    def __init__(self, name: str, mark: str, example: str):
+        self.name, self.mark, self.example = name, mark, example
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(rf"(\d+\.?\d*|\.\d+){self.mark}(\d+\.?\d*|\.\d+)", value)
+        if not found:
+            self.fail(f"{value!r} is not {self.name}; write {self.example}, say", param, ctx)
+        return float(found[1]), float(found[2])
+
+
+def site_options(command: Any) -> Any:
+    """What the schedule is simulated under."""
+    options = (
+        click.option("--gpus", type=click.IntRange(1), default=1, show_default=True,
+                     help="Devices that share the work."),
+        click.option("--joins", type=Pair("N@HOURS", "@", "4@2.5"), multiple=True, metavar="N@HOURS",
+                     help="So many more devices come after so many hours. May be given several times."),
+        click.option("--stragglers", type=Pair("SHARExFACTOR", "x", "0.1x3"), default=(0.0, 1.0), metavar="SHARExFACTOR",
+                     help="A share of the devices takes so many times as long."),
+        click.option("--failures", type=click.FloatRange(0), default=0.0, metavar="RATE",
+                     help="Operations that fail, in an hour of work of one of them; they are tried again."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of what the simulation draws."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@job_options
+@site_options
+@click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="HOURS",
+              help="Says how many devices are done by then.")  # fmt: skip
+@click.option("--simulate", is_flag=True, help="A table of 1, 2, 4, … devices, and how many the suite can use.")
+@click.option("--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Of one device: says the money.")
+@JSON
+def plan(
+    suite: str,
+    gpus: int,
+    joins: tuple[tuple[float, float], ...],
+    stragglers: tuple[float, float],
+    failures: float,
+    seed: int,
+    deadline: float | None,
+    simulate: bool,
+    price: float | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
+
+    Hours come from what lthbench bench has measured on this machine, and a simulation of the schedule.
+
+    \b
+    lthbench plan suites/digits.toml
+    lthbench plan cifar10 --gpus 8 --price-per-hour 2.5
+    lthbench plan cifar10 --deadline 24
+    lthbench plan cifar10 --simulate --stragglers 0.1x3 --failures 0.01
+    """
+    from lthbench import listing
+    from lthbench.bench.forecast import Forecast
+    from lthbench.runs.driver import LIVE
+    from lthbench.runs.job import Job
+    from lthbench.runs.schedule import Site
+    from lthbench.suite import Suite
+
+    job = Job.make(Suite.read(suite), planning=True, **options)
+    estimates = listing.estimates(job)
+    late = tuple(3600 * hours for count, hours in joins for _ in range(int(count)))
+    forecast = Forecast.made(job.outline, estimates, Site(gpus, 1, late, *stragglers, failures, seed))
+    rows, headers, summary = listing.plan_rows(job)
+    slots = forecast.site.slots if forecast else 1
+    tables = {
+        "methods": (rows, headers),
+        "disk": listing.disk_rows(job, LIVE * slots * (gpus + len(late))),
+        "workloads": listing.hours_rows(estimates),
+    }
+    summary |= _times(forecast, gpus, price, deadline)
+    if simulate and forecast:
+        tables["schedule"] = forecast.table, ["devices", "hours", "utilisation"]
+        summary["devices_it_can_use"] = forecast.usable
+    _show(summary, tables, as_json)
+    if simulate and not as_json:
+        click.echo(f"\n{_advice(forecast)}")
+
+
+def _times(forecast: "Forecast | None", gpus: int, price: float | None, deadline: float | None) -> dict[str, Any]:
+    """Hours and money on so many devices, and how many a deadline takes; None where hours are not known."""
+    hours = forecast and forecast.hours(gpus)
+    times: dict[str, Any] = {"hours": hours and round(hours, 3)}
+    times["utilisation"] = forecast and round(forecast.schedule(gpus).utilisation, 3)
+    if price is not None:
+        times["price"] = forecast and round(forecast.device_hours(gpus) * price, 2)
+    if deadline is not None:
+        times["devices_for_the_deadline"] = forecast and (forecast.needed(deadline) or _never(forecast))
+    return times
+
+
+def _never(forecast: "Forecast") -> str:
+    return f"no number of them: the longest run alone takes {forecast.load.critical_path / 3600:.3g} hours"
+
+
+def _advice(forecast: "Forecast | None") -> str:
+    """In one sentence, how many devices the suite can use."""
+    if forecast is None:
+        return "How long an epoch takes is not known: type what stands beside the workloads, then this again."
+    least = "at least " if forecast.scale > 1 else ""
+    count = forecast.usable
+    said = f"This suite can use {least}{count} device{'s' * (count > 1)} of {forecast.site.slots} trainings at once."
+    if forecast.scale > 1:
+        said += (
+            f" (Simulated on {forecast.load.seeds} of its seeds; hours, at most, are {forecast.scale:g} times those.)"
+        )
+    return said
+
+
+def _show(summary: dict[str, Any], tables: dict[str, tuple[Any, list[str]]], as_json: bool) -> None:
+    if as_json:
+        listed = {what: [dict(zip(names, row, strict=True)) for row in them] for what, (them, names) in tables.items()}
+        click.echo(json.dumps(summary | listed))
+        return
+    for rows, headers in tables.values():
+        print_rows(rows, headers, False)
+        click.echo()
+    for name, value in summary.items():
+        click.echo(f"{name.replace('_', ' '):>24}  {'unknown' if value is None else value}")
