@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows
+from lthbench.commands.shared import DATA, FOLDER, JSON
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
