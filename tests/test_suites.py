@@ -19,6 +19,30 @@ from lthbench.suite import Suite
 
 LITE = [name for name in suite.names() if name.endswith("-lite")]
 MAIN = [name for name in suite.names() if name.startswith(("cifar", "tiny-imagenet")) and name not in LITE]
+PAPERS = ("liu2021", "ma2021", "malach2020", "generalized", "wolfe2021", "elastic")
+GPU = [name for name in suite.names() if name.startswith(PAPERS) and "digits" not in name]
+
+
+@pytest.mark.parametrize("name", GPU)
+def test_a_papers_suite_plans_without_its_data(name: str, tmp_path: Path) -> None:
+    whole = Suite.read(name)
+    data = settings(whole, DataHome(tmp_path), planning=True)
+    least = {"learning_rates": whole.learning_rates[:1], "sparsities": whole.sparsities[:1], "seeds": 1}
+    one = whole.model_copy(update=least | {"workload": whole.workload[-1:]})
+    registry.load_all()
+    planned = plan(one, [registry.find(label) for label in one.methods], data)
+    assert len(planned.runs) == len(one.methods)
+    assert all(run.charge > 0 for run in planned.runs if run.complete)
+
+
+@pytest.mark.parametrize(
+    ("name", "warmup", "rewind"),  # epochs, by Ma et al. 2021
+    [("ma2021", 0, 8), ("ma2021-vgg16", 75, 8), ("ma2021-tiny-imagenet", 20, 8), ("ma2021-imagenet", 8, 5)],
+)
+def test_ma_warms_up_and_rewinds_as_the_paper_says(name: str, warmup: int, rewind: int) -> None:
+    own = Suite.read(name)
+    assert own.recipe.warmup * own.recipe.epochs == pytest.approx(warmup)
+    assert sum(f"start={rewind}," in label for label in own.methods) == 4
 
 
 @pytest.mark.parametrize("name", LITE)

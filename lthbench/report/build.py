@@ -85,13 +85,14 @@ def differences(measured: Measured, source: Paper) -> Section:
     Of a paper whose settings are not known there is no table: nothing can be said to be the same.
     """
     here = {**measured.suite.recipe.__dict__, **measured.suite.model_dump(mode="json")}
+    protocol = source.protocol | source.protocol_of.get(measured.suite.name, {})
     rows = [
         [key.replace("_", " "), _plain(value), _plain(here.get(key))]
-        for key, value in source.protocol.items()
+        for key, value in protocol.items()
         if _plain(value) != _plain(here.get(key))
     ]
     table = [markdown(pd.DataFrame(rows), ["setting", "paper", "here"])] if rows else []
-    same = ["Every setting that is noted is the paper's."] if source.protocol and not rows else []
+    same = ["Every setting that is noted is the paper's."] if protocol and not rows else []
     return Section(
         "What differs from the paper's protocol",
         "\n\n".join([*table, *same, "\n".join(f"- {d}" for d in source.differs)]),

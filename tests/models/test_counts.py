@@ -16,6 +16,7 @@ from .zoo import CIFAR, MNIST
         ("resnet18", "cifar", 100, 11_220_132, "11.22"),  # Ma et al. 2021; 11.17 for the ten classes of CIFAR-10
         ("vgg16", "", 10, 14_724_042, "14.72"),  # Ma et al. 2021
         ("mobilenet-v2", "", 10, 2_236_682, "2.23"),  # torchvision's, with ten classes
+        ("resnet18", "", 1000, 11_689_512, "11.69"),  # torchvision's
         ("resnet50", "", 1000, 25_557_032, "25.55"),  # torchvision's
     ],
 )
@@ -23,6 +24,17 @@ def test_all_parameters(name: str, stem: str, classes: int, count: int, paper: s
     model = Model(name, CIFAR, classes, "all", stem=stem)
     assert sum(shape.numel() for shape in model.shapes.values()) == count
     assert f"{count / 1e6:.3f}".startswith(paper)
+
+
+@pytest.mark.parametrize(
+    ("name", "torchvision"),  # its published counts, with ImageNet's stem and its thousand classes
+    [("resnet18", 11_689_512), ("resnet50", 25_557_032)],
+)
+def test_resnets_for_tiny_imagenet_differ_in_stem_and_classifier(name: str, torchvision: int) -> None:
+    model = Model(name, (3, 64, 64), 200, "all", stem="tiny-imagenet")
+    stem = 3 * 64 * (7 * 7 - 3 * 3)
+    features = 2048 if name == "resnet50" else 512
+    assert sum(s.numel() for s in model.shapes.values()) == torchvision - stem - (1000 - 200) * (features + 1)
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,13 @@ class TestPublished:
         ).text
         assert "batch" in text and "epochs" not in text and "allocation" not in text
 
+    def test_a_suite_is_held_against_the_protocol_of_its_own_workloads(self) -> None:
+        source = Paper(citation="c", claim="d", protocol={"epochs": 40}, protocol_of={"liu2021-digits": {"batch": 7}})
+        found = measured("liu2021-digits", lambda m, c: 90.0, methods=("dense",))
+        other = measured("ma2021-digits", lambda m, c: 90.0, methods=("dense",))
+        assert "| batch     | 7       | 64     |" in differences(found, source).text
+        assert "batch" not in differences(other, source).text
+
     def test_nothing_is_the_papers_where_nothing_is_known(self) -> None:
         found = measured("liu2021-digits", lambda m, c: 90.0, methods=("dense",))
         alike = "Every setting that is noted is the paper's"

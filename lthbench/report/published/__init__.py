@@ -39,12 +39,14 @@ class Number(_Strict):
 class Paper(_Strict):
     """A paper: its citation, its claim in a sentence, the settings of its protocol, its numbers.
 
-    `protocol` has keys of a suite or its recipe; `differs` says in words what no key says.
+    `protocol` has keys of a suite or its recipe, `protocol_of` those that are others for one suite, by its name; `differs`
+    says in words what no key says.
     """
 
     citation: str
     claim: str
     protocol: dict[str, Any] = {}
+    protocol_of: dict[str, dict[str, Any]] = {}
     differs: list[str] = []
     number: list[Number] = []
 
