@@ -128,7 +128,14 @@ class RayExecutor:
         nodes = {n["NodeID"]: n["NodeManagerAddress"] for n in self._ray.nodes() if n["Alive"]}
         task = self._ray.remote(work)
         asked = [task.options(num_cpus=0, scheduling_strategy=On(node_id=n, soft=False)).remote(*args) for n in nodes]
-        return {f"{nodes[node]} ({node[:8]})": self._ray.get(ref) for node, ref in zip(nodes, asked, strict=True)}
+        found = {}
+        for node, ref in zip(nodes, asked, strict=True):
+            name = f"{nodes[node]} ({node[:8]})"
+            try:
+                found[name] = self._ray.get(ref)
+            except self._ray.exceptions.RayError:
+                log.warning("node %s is gone", name)
+        return found
 
     def _attach(self, address: str) -> None:
         host, _, port = address.rpartition(":")

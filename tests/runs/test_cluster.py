@@ -1,7 +1,5 @@
 """The ray executor, on a cluster of two nodes in processes of this machine."""
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.runs import cluster as module
 from lthbench.runs.cluster import RayExecutor
+from lthbench.runs.records import Record
 
 from .helpers import METHODS, TINY, Outcome, drive, driver, method, ticket
 
@@ -70,14 +69,16 @@ def test_a_node_that_goes_and_one_that_comes(
     cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome
 ) -> None:
     extra = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+    done: list[Record] = []
 
-    def disturb() -> None:
-        time.sleep(3)
-        cluster.remove_node(extra, allow_graceful=False)
-        cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+    def disturb(record: Record) -> None:
+        done.append(record)
+        if len(done) == 3:
+            cluster.remove_node(extra, allow_graceful=False)
+            cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
 
-    threading.Thread(target=disturb).start()
-    assert on(cluster, tmp_path, home).results == undisturbed.results
+    driver(TINY, METHODS, tmp_path, home, executor="ray", address=cluster.address).run(disturb)
+    assert {record.name: record.result.model_dump() for record in done} == undisturbed.results
 
 
 def test_a_node_that_differs_is_said_at_once(
