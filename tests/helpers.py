@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,10 @@ from lthbench.models import Model
 from lthbench.pruning.lineage import Edit, Init, Lineage
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import digest
+from lthbench.registry import Method
+from lthbench.runs.plan import outline, plan
+from lthbench.runs.tally import Tally
+from lthbench.suite import Suite
 from lthbench.training.feed import Feed
 from lthbench.training.recipe import Recipe
 from lthbench.training.trainer import Trainer
@@ -118,3 +122,16 @@ def bits(state: State | None) -> Any:
     return {part: {n: digest({n: t}) for n, t in getattr(state, part).items()} for part in parts} | {
         "raw": bits(state.raw)
     }
+
+
+def same_sums(suite: Suite, methods: Sequence[Method], manifests: Mapping[str, Manifest]) -> None:
+    """Asserts that what is planned from one seed is what the whole plan adds up to, to the digit. What stays on disk may be
+    less in the whole: masks that do not depend on the seed are there once."""
+    names = ("methods", "count", "asked", "operations", "charged", "computed", "epochs", "states", "finals")
+
+    def sums(tally: Tally) -> dict[Any, Any]:
+        return {name: getattr(tally, name) for name in names} | {live: tally.peak(live) for live in (1, 3, 8, 100)}
+
+    short, long = outline(suite, methods, manifests), plan(suite, methods, manifests)
+    assert sums(short) == sums(long)
+    assert long.stays <= short.stays

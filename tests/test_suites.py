@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers import same_sums
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,15 @@ def test_a_tenth_is_held_out_and_the_recipe_fits(name: str, tmp_path: Path) -> N
     own = Suite.read(name)
     for manifest in settings(own, DataHome(tmp_path), planning=True).values():
         assert own.validation == manifest.sizes["train"] // 10
+
+
+@pytest.mark.parametrize("name", suite.names())
+def test_a_plan_adds_up_from_one_seed(name: str, tmp_path: Path) -> None:
+    whole = Suite.read(name)
+    small = {"learning_rates": whole.learning_rates[:2], "sparsities": whole.sparsities[:1], "control_sparsities": ()}
+    own = whole.model_copy(update=small | {"seeds": 2, "workload": whole.workload[:2]})
+    registry.load_all()
+    same_sums(own, list(map(registry.find, own.methods)), settings(own, DataHome(tmp_path), planning=True))
 
 
 def test_what_can_be_planned_without_its_data_cannot_be_run_without_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import Any
 
@@ -92,13 +92,12 @@ class Simulation:
     def _join(self, pace: float) -> None:
         """A device comes, and with it runs go live."""
         self._idle.extend([pace] * self.site.slots)
-        for _ in range(self.live * self.site.slots):
-            self._start()
+        self._start(self.live * self.site.slots)
         self._feed()
 
-    def _start(self) -> None:
-        run = next(filter(self._chain, self._later), None)
-        if run is not None:
+    def _start(self, runs: int = 1) -> None:
+        """The next runs that ask for anything go live."""
+        for run in islice(filter(self._chain, self._later), runs):
             self._turn(run)
 
     def _turn(self, run: int) -> None:
