@@ -151,6 +151,9 @@ CASES: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16"},
     "convolution": {"model": "conv"},
     "batch-norm": {"model": "conv-norm"},
+    "shards": {"model": "conv-norm", "shards": 3, "augment": "crop-flip"},
+    "shards and a penalty": {"shards": 2, "rule": L1(0.01)},
+    "shards and trained scores": {"shards": 2, "rule": Popup()},
     "dropout": {"model": "conv-dropout"},
     "all": {"model": "conv-norm-dropout", "augment": "crop-flip", "rule": Wandering(), "order": 2, "drops": (0.5,)},
 }

@@ -33,6 +33,8 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
 @click.option("--address", default="auto", show_default=True, help="The Ray cluster, for --executor ray.")
+@click.option("--gpus-per-worker", "gpus", type=click.IntRange(1), default=1, show_default=True,
+              help="GPUs that take the shards of one batch side by side, for recipes with shards.")  # fmt: skip
 @click.option("--gpu-share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
               help="Of a GPU, for one worker, for --executor ray.")  # fmt: skip
 @click.option(
@@ -52,6 +54,7 @@ def run(
     serial: bool,
     workers: int | None,
     address: str,
+    gpus: int,
     gpu_share: float,
     lanes: int | None,
     keep: str,
@@ -82,8 +85,9 @@ def run(
         part,
         ("lthbench", *sys.argv[1:]),
         executor="serial" if serial else executor,
-        workers=workers or default_workers(job.device),
+        workers=workers or default_workers(job.device, gpus),
         address=address,
+        gpus=gpus,
         gpu_share=gpu_share,
         lanes=lanes,
         keep=keep,

@@ -44,7 +44,7 @@ class RayExecutor:
     def __init__(self, place: Place, datasets: Mapping[str, Mapping[str, str]], address: str, share: float = 1.0):
         self._ray = library()
         device = torch.device(place.device)
-        self._gpu, self._share = device.type == "cuda", share
+        self._gpus = (place.gpus if place.gpus > 1 else share) if device.type == "cuda" else 0.0  # of one worker
         self._here: dict[str, Any] = {"lthbench": __version__, **numerics.build(device)}
         self._here |= {f"data set {name}": prints for name, prints in datasets.items()}
         self._attach(address)
@@ -84,14 +84,14 @@ class RayExecutor:
         self._leave()
 
     def _pool(self, cpus: int, splits: frozenset[str], slots: int) -> Pool:
-        takes = {"num_cpus": cpus, "num_gpus": self._share * self._gpu}
+        takes = {"num_cpus": cpus, "num_gpus": self._gpus}
         remote = self._ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)
         return Pool(lambda there: Actor(self, remote.remote(self.site, splits)), 1, slots)
 
     def _look(self) -> None:
         """As many workers as the cluster has room for now."""
         total = self._ray.cluster_resources()
-        room = total.get("GPU", 0) / self._share if self._gpu else total.get("CPU", 0)
+        room = total.get("GPU", 0) / self._gpus if self._gpus else total.get("CPU", 0)
         self._trainers.resize(max(1, int(room)))
         self._evaluators.resize(-(-self.slots // TRAINERS))
 

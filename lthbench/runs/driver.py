@@ -64,6 +64,7 @@ class Driver:
     executor: str = "local"
     workers: int = 1
     address: str = "auto"  # of the Ray cluster
+    gpus: int = 1  # of one worker
     gpu_share: float = 1.0  # of a GPU of the cluster, for one worker
     lanes: int | None = None  # trainings at once in a worker; None: one on a CPU, as many as fit on a GPU
     keep: Keep = "masks"
@@ -74,7 +75,7 @@ class Driver:
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.place = Place(self.out / "store", self.home.folder, str(self.device), self.lanes)
+        self.place = Place(self.out / "store", self.home.folder, str(self.device), self.lanes, self.gpus)
         self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.place.slots)
         self.build = numerics.build(self.device)
         self.baton = Baton()
@@ -261,6 +262,8 @@ class Driver:
             )
 
 
-def default_workers(device: torch.device) -> int:
-    """One for each core on a CPU; one for each GPU."""
-    return len(numerics.alike(device)) if device.type == "cuda" else max(1, len(os.sched_getaffinity(0)))
+def default_workers(device: torch.device, gpus: int = 1) -> int:
+    """One for each core on a CPU; one for each GPU, or for so many `gpus`."""
+    if device.type == "cuda":
+        return max(1, len(numerics.alike(device)) // gpus)
+    return max(1, len(os.sched_getaffinity(0)))

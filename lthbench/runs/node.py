@@ -86,7 +86,7 @@ class NodeWorker:
 
     def __init__(self, site: Site, splits: frozenset[str]):
         self.site = site
-        self.worker = site.here.worker(splits)
+        self.worker = site.here.each()[0].worker(splits)  # of the devices that Ray gave to this process
 
     def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:
         """The node that it is on, and what that is like."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from lthbench.data import DataHome
+from lthbench.errors import InputError
 from lthbench.runs.room import Room
 from lthbench.runs.store import Store
 from lthbench.runs.worker import Worker
@@ -24,6 +25,8 @@ class Place:
     data: Path
     device: str
     lanes: int | None = None
+    gpus: int = 1  # of one worker, for recipes with shards
+    peers: tuple[str, ...] = ()
 
     @property
     def slots(self) -> int:
@@ -31,8 +34,12 @@ class Place:
         return self.lanes or (PROGRAM.most if torch.device(self.device).type == "cuda" else 1)
 
     def each(self) -> "list[Place]":
-        """The same with every device that it names: "cuda" is all GPUs of the kind of the first one."""
-        return [replace(self, device=str(device)) for device in numerics.alike(torch.device(self.device))]
+        """The same for every worker that there are devices for: "cuda" is all GPUs of the kind of the first one."""
+        devices = [str(device) for device in numerics.alike(torch.device(self.device))]
+        if len(devices) < self.gpus:
+            raise InputError(f"{self.gpus} GPUs for each worker were asked for; here are {len(devices)} of one kind")
+        groups = [devices[at : at + self.gpus] for at in range(0, len(devices) - self.gpus + 1, self.gpus)]
+        return [replace(self, device=first, peers=tuple(peers)) for first, *peers in groups]
 
     def worker(self, splits: frozenset[str]) -> Worker:
         """A worker in this process, after setting up its numerics."""
@@ -41,4 +48,4 @@ class Place:
         store = Store(self.store, numerics.build_key(device))
         auto = device.type == "cuda" and self.lanes is None
         room = Room.on(device) if auto else Room(self.slots)
-        return Worker(store, DataHome(self.data, splits), device, room)
+        return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), room)

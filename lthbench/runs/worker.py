@@ -55,6 +55,7 @@ class Worker:
     store: Store
     home: DataHome
     device: torch.device
+    peers: tuple[torch.device, ...] = ()  # other devices that take shards of a batch
     room: Room = field(default_factory=lambda: Room(1))
     turns: Turns = field(default_factory=Turns)
     _feeds: dict[Any, Feed] = field(default_factory=dict)
@@ -102,7 +103,8 @@ class Worker:
             feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # now it is there, and not counted below
             before = self._reserved()
-            trainer = (Trainer if plain else lanes.trainer)(trajectory, state, at, feed, self.turn)
+            make = Trainer if plain else lanes.trainer
+            trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers))
         trainer.prepare()
         settle(0 if self.room.knows(_kind(trajectory)) else self._reserved() - before)
 

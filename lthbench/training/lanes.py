@@ -28,10 +28,19 @@ log = logging.getLogger(__name__)
 REHEARSALS = 2  # before a capture: libraries choose their algorithms and take their workspaces in the first step
 
 
-def trainer(trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext) -> Trainer:
-    """A lane, where the device has graphs and holds the data; else the plain trainer. Both give the same bits."""
-    lane = PROGRAM.graphs and feed.device.type == "cuda" and feed.resident
-    return (Lane if lane else Trainer)(trajectory, state, at, feed, turn)
+def trainer(
+    trajectory: Trajectory,
+    state: State,
+    at: int,
+    feed: Feed,
+    turn: Turn = nullcontext,
+    devices: Sequence[torch.device] = (),
+) -> Trainer:
+    """A lane, where one device takes all of it, has graphs and holds the data; else the plain trainer. Both give the same
+    bits."""
+    together = trajectory.recipe.shards > 1 and len(devices) > 1
+    lane = PROGRAM.graphs and feed.device.type == "cuda" and feed.resident and not together
+    return Lane(trajectory, state, at, feed, turn) if lane else Trainer(trajectory, state, at, feed, turn, devices)
 
 
 class Tables:

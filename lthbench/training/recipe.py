@@ -55,7 +55,8 @@ class Recipe:
 
     SGD with momentum and weight decay on every parameter, as in torch.optim.SGD. A step schedule multiplies the rate by
     `gamma` at every drop. `examples`: train on a fixed seeded subset of so many. `fine_tune_lr`: the rate of
-    Run.fine_tune, by default the last one of the schedule (Renda et al. 2020).
+    Run.fine_tune, by default the last one of the schedule (Renda et al. 2020). `shards`: parts of a batch that are normalised
+    apart, for so many devices; on fewer the result is the same.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  a suite with another key is refused
@@ -74,9 +75,10 @@ class Recipe:
     augment: str = "none"
     fine_tune_lr: float | None = None
     examples: int | None = None
+    shards: int = 1
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch", 1), ("lr", 0.0), ("examples", 1), ("warmup", 0.0)):
+        for name, low in (("epochs", 1), ("batch", 1), ("lr", 0.0), ("examples", 1), ("warmup", 0.0), ("shards", 1)):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value >= low):
                 raise InputError(f"recipe: {name} = {value!r} must be a number, at least {low}")
@@ -109,6 +111,8 @@ class Recipe:
         """All fields that change a training, coerced to their declared types, for keys."""
         fields = dict(vars(self))
         fields.pop("fine_tune_lr")
+        if self.shards == 1:  # keys from before there were any hold
+            fields.pop("shards")
         floats = ("lr", "gamma", "warmup", "momentum", "weight_decay", "label_smoothing")
         return fields | {name: float(fields[name]) for name in floats} | {"drops": [float(d) for d in self.drops]}
 

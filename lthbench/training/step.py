@@ -4,6 +4,7 @@ Nothing in it looks at a value or waits for the device, and what it changes it c
 serves every step of a training, and a CUDA graph can hold it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.func import functional_call
 
 from lthbench.pruning.state import in_weights
 from lthbench.training.rules import Live, Rule, overrides
+from lthbench.training.shards import Shards
 from lthbench.training.trajectory import Trajectory
 
 
@@ -22,22 +24,21 @@ class Step:
     `live` is the training that it changes, `seen` what the hooks of a rule are shown of it.
     """
 
-    def __init__(self, trajectory: Trajectory, module: nn.Module, live: Live):
+    def __init__(self, trajectory: Trajectory, module: nn.Module, live: Live, devices: Sequence[torch.device] = ()):
         self.recipe, self.module, self.live = trajectory.recipe, module, live
         self.seen: Any = live
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(live).items()}
         self._penalised, self._own_weights = (overrides(trajectory.rule, hook) for hook in ("penalty", "weights"))
         self.factors = {} if self._own_weights else self._factors()
+        count = self.recipe.shards
+        self.shards = Shards(module, count, devices or [live.lr.device]) if count > 1 else None
 
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
         """One step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
         live = self.live
         live.lr.copy_(rate)
-        loss = F.cross_entropy(self._forward(images).float(), labels, label_smoothing=self.recipe.label_smoothing)
-        if self._penalised:
-            loss = loss + self.rule.penalty(self.seen)
-        grads = list(torch.autograd.grad(loss, list(self.trained.values())))
+        grads = self._grads(images, labels) if self.shards is None else self._averaged(self.shards, images, labels)
         with torch.no_grad():
             live.grads.update(zip(self.trained, grads, strict=True))
             self._update(grads)
@@ -46,6 +47,30 @@ class Step:
         """Take over a mask that has changed."""
         for name, factor in self.factors.items():
             factor.copy_(self.live.mask[name])
+
+    def _grads(self, images: Tensor, labels: Tensor) -> list[Tensor]:
+        return self._by_trained(self._with_penalty(self._loss(self._forward(images), labels)))
+
+    def _averaged(self, shards: Shards, images: Tensor, labels: Tensor) -> list[Tensor]:
+        """Gradients of the mean over the parts of the batch."""
+        sums: list[Tensor] = []
+        for some, theirs, share in shards.split(images, labels):
+            loss = share * self._loss(shards.forward(self._weights(), some), theirs)
+            if sums:
+                torch._foreach_add_(sums, self._by_trained(loss))
+            else:
+                sums = self._by_trained(self._with_penalty(loss))
+        shards.settle()
+        return sums
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+
+    def _with_penalty(self, loss: Tensor) -> Tensor:
+        return loss + self.rule.penalty(self.seen) if self._penalised else loss
+
+    def _by_trained(self, loss: Tensor) -> list[Tensor]:
+        return list(torch.autograd.grad(loss, list(self.trained.values())))
 
     def _update(self, grads: list[Tensor]) -> None:
         recipe, params = self.recipe, list(self.trained.values())
@@ -60,10 +85,14 @@ class Step:
         torch._foreach_sub_(params, torch._foreach_mul(moved, self.live.lr))
 
     def _forward(self, images: Tensor) -> Tensor:
+        weights = self._weights()
+        return functional_call(self.module, weights, (images,)) if weights else self.module(images)
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The weights that the module computes with, where they are not its own."""
         if self.basis is None and not self._own_weights:
-            return self.module(images)
-        weights = in_weights(self.basis, self.rule.weights(self.seen), self.live.prunable)
-        return functional_call(self.module, weights, (images,))
+            return {}
+        return dict(in_weights(self.basis, self.rule.weights(self.seen), self.live.prunable))
 
     def _factors(self) -> dict[str, Tensor]:
         """Masks as factors of the gradient: what is removed is zero and stays so. None for a tensor that lacks no weight

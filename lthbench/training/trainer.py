@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lthbench import keys
+from lthbench.errors import MethodError
 from lthbench.pruning.allocate import ALLOCATIONS
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
@@ -34,9 +35,18 @@ class Trainer:
     """One training under way, on one device.
 
     Takes the state that the trajectory stands at, gives a State at every stop. Made in a turn, it takes its own from then on.
+    `devices` are the feed's and others, which may take shards of a batch.
     """
 
-    def __init__(self, trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext):
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        state: State,
+        at: int,
+        feed: Feed,
+        turn: Turn = nullcontext,
+        devices: Sequence[torch.device] = (),
+    ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
         self.rule = trajectory.rule or Rule()
         self.rates = rates(trajectory.recipe, trajectory.clock).to(feed.device)
@@ -46,12 +56,16 @@ class Trainer:
             memory_format=torch.channels_last
         )  # of convolutions: 1.3 times as fast for ResNet-20 on a CPU
         self.live = self._live(state, at)
-        self.step = Step(trajectory, self.module, self.live)
+        self.step = Step(trajectory, self.module, self.live, devices)
         for name, t in self.step.trained.items():
             momentum = torch.zeros_like(t)
             self.live.momentum[name] = momentum.copy_(state.momentum[name]) if name in state.momentum else momentum
         self._own = {part: dict(getattr(self.live, part)) for part in PARTS}
         self.draws = _draws(self.module, feed)
+        if self.draws and self.recipe.shards > 1:
+            raise MethodError(
+                f"{trajectory.model.name} draws random numbers: it cannot be trained in shards; shards = 1"
+            )
 
     def run(self, stops: Iterable[int], on_stop: Callable[[int, State], None]) -> int:
         """Train to the last of the stops, handing out the state at each. Returns the step where it ended, which is

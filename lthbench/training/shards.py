@@ -1,0 +1,48 @@
+"""One batch in parts, which so many devices may take side by side. How many parts is the recipe's, and enters the result;
+which device takes which does not.
+
+Every part is normalised by statistics of its own, as under DistributedDataParallel without synchronised batch-norm. The
+gradients are averaged in the order of the parts, the running statistics likewise.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lthbench.pruning.tensors import Tensors, mapped
+
+
+class Shards:
+    """`count` parts of a batch, on `devices` in turn; the first one is the module's."""
+
+    def __init__(self, module: nn.Module, count: int, devices: Sequence[torch.device]):
+        self.module = module
+        self._devices = [devices[part % len(devices)] for part in range(count)]
+        self._seen: list[dict[str, Tensor]] = []  # buffers after each part
+
+    def split(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """Images, labels and share of the batch of each part, on its device. Parts differ by one image at most."""
+        parts = zip(
+            images.tensor_split(len(self._devices)), labels.tensor_split(len(self._devices)), self._devices, strict=True
+        )
+        for some, theirs, device in parts:
+            if len(some):
+                yield some.to(device), theirs.to(device), len(some) / len(images)
+
+    def forward(self, weights: Tensors, images: Tensor) -> Tensor:
+        """Logits of one part, by weights that are fetched to where it lies."""
+        buffers = {name: t.to(images.device, copy=True) for name, t in self.module.named_buffers()}
+        self._seen.append(buffers)
+        there = mapped(lambda t: t.to(images.device), dict(self.module.named_parameters()) | dict(weights))
+        logits: Tensor = functional_call(self.module, there | buffers, (images,))
+        return logits
+
+    def settle(self) -> None:
+        """After the last part: the running statistics are the mean over the parts."""
+        with torch.no_grad():
+            for name, buffer in self.module.named_buffers():
+                after = [seen[name].to(buffer.device) for seen in self._seen]
+                buffer.copy_(torch.stack(after).mean(0) if buffer.is_floating_point() else after[0])
+        self._seen.clear()
