@@ -1,13 +1,17 @@
 """Squares, levels and the winning property: what a board shows, without a browser."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from lthbench import bits
 from lthbench.board import grids
 from lthbench.board.build import judged_in
 from lthbench.board.judged import Judged
+from lthbench.board.page import margin_lines, page
 from lthbench.errors import InputError
 from lthbench.scoring import levels
 from lthbench.scoring.contrast import Meta, Rules
@@ -44,6 +48,20 @@ def test_what_is_open_says_how_many_seeds_would_decide(judged: Judged) -> None:
     squares = [q for g in grids.verdict_grids(judged, "lottery-ticket", "any") for q in g.squares.values()]
     assert [q.number for q in squares if q.kind == "open"] == [f"{n:.0f}" for n in open_["seeds_needed"]]
     assert all("By point estimates" in q.words for q in squares)
+
+
+def test_new_images_are_spoken_of_where_the_answers_to_single_ones_are_known(judged: Judged) -> None:
+    runs = judged.frame
+    texts = [bits.text(np.arange(n) < right) for n, right in zip(runs["n_test"], 5 * runs["accuracy"], strict=True)]
+    known = pd.DataFrame({"run": runs.index, "correct": texts})
+    for images, said in ((known, True), (known[:0], False)):
+        one = Judged(judged.suite, replace(judged.results, images=images))
+        duel = one.duels[0]
+        [grid] = grids.duel_grids(one, duel)
+        squares = [q.words for q in grid.squares.values() if "both collapsed" not in q.words]
+        assert {"On new images" in words for words in squares} == {said}
+        assert {"on new images" in line for _, line in margin_lines(one, duel)} == {said}
+        assert ("| on new images" in page(one)) == ("said to be 'on new images'" in page(one)) == said
 
 
 def test_a_duel_the_other_way_round_mirrors(judged: Judged) -> None:
