@@ -43,6 +43,7 @@ class Storm:
     faults: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)  # of drivers, by how
     drivers: list[int] = field(default_factory=list)
+    hanging: list[int] = field(default_factory=list)  # workers that were stopped
 
     def __post_init__(self) -> None:
         self.plan = planned(SUITE, METHODS, self.home)
@@ -93,8 +94,10 @@ class Storm:
         for driver in self.drivers:
             ended = os.waitstatus_to_exitcode(os.waitpid(driver, 0)[1])
             self.ends[{0: "done", 2: "one line", -9: "killed"}.get(ended, f"exit {ended}")] += 1
-        self.drivers = []
-        _release(self.out)
+        for pid in self.hanging:  # whose driver is gone, and which cannot notice
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.drivers, self.hanging = [], []
 
     def _driver(self, jumps: bool) -> int:
         seed = self.dice.random()
@@ -148,7 +151,11 @@ def worker_killed(storm: Storm) -> bool:
 
 
 def worker_hangs(storm: Storm) -> bool:
-    return _to_a_worker(storm, lambda pid: os.kill(pid, signal.SIGSTOP))
+    def stop(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        storm.hanging.append(pid)
+
+    return _to_a_worker(storm, stop)
 
 
 def worker_without_memory(storm: Storm) -> bool:
@@ -204,7 +211,10 @@ def read_only(storm: Storm) -> bool:
     """A driver that finds the disk read-only ends with one line."""
     if not storm.out.parent.is_mount():
         return False
-    _mount(storm.out.parent, READ_ONLY | REMOUNT)
+    with suppress(OSError):  # a worker that is about to end has a file open
+        _mount(storm.out.parent, READ_ONLY | REMOUNT)
+    if os.access(storm.out.parent, os.W_OK):
+        return False
     try:
         storm.drivers = [storm._driver(False)]
         before = storm.ends["one line"]
@@ -250,10 +260,6 @@ def _to_an_entry(storm: Storm, harm: Callable[[Path], None]) -> bool:
     if entries:
         harm(storm.dice.choice(entries))
     return bool(entries)
-
-
-def _release(out: Path) -> None:
-    (out.parent / "ballast").unlink(missing_ok=True)
 
 
 READ_ONLY, REMOUNT = 1, 32
