@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,19 +14,35 @@ if TYPE_CHECKING:
     from lthbench.bench.forecast import Forecast
 
 
-class Pair(click.ParamType):
-    """Two numbers with a mark between them: 4@2.5, 0.1x3."""
+NUMBER = r"(\d+\.?\d*|\.\d+)"
 
-    def __init__(self, name: str, mark: str, example: str):
-        self.name, self.mark, self.example = name, mark, example
+
+class Joins(click.ParamType):
+    """So many devices after so many hours: 4@2.5."""
+
+    name = "N@HOURS"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[float]:
+        found = re.fullmatch(rf"(\d{{1,4}})@{NUMBER}", value)
+        if not found:
+            self.fail(f"{value!r} is not N@HOURS; write 4@2.5, say", param, ctx)
+        return [3600 * float(found[2])] * int(found[1])
+
+
+class Stragglers(click.ParamType):
+    """A share of the devices that takes so many times as long: 0.1x3."""
+
+    name = "SHARExFACTOR"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
-        if isinstance(value, tuple):
-            return value
-        found = re.fullmatch(rf"(\d+\.?\d*|\.\d+){self.mark}(\d+\.?\d*|\.\d+)", value)
+        found = re.fullmatch(f"{NUMBER}x{NUMBER}", value)
         if not found:
-            self.fail(f"{value!r} is not {self.name}; write {self.example}, say", param, ctx)
-        return float(found[1]), float(found[2])
+            self.fail(f"{value!r} is not SHARExFACTOR; write 0.1x3, say", param, ctx)
+        share, factor = float(found[1]), float(found[2])
+        if share > 1 or factor < 1:
+            said = "the share of devices lies in 0…1, the factor from 1 on"
+            self.fail(f"{value!r} is not SHARExFACTOR: {said}", param, ctx)
+        return share, factor
 
 
 def site_options(command: Any) -> Any:
@@ -33,11 +50,11 @@ def site_options(command: Any) -> Any:
     options = (
         click.option("--gpus", type=click.IntRange(1), default=1, show_default=True,
                      help="Devices that share the work."),
-        click.option("--joins", type=Pair("N@HOURS", "@", "4@2.5"), multiple=True, metavar="N@HOURS",
+        click.option("--joins", type=Joins(), multiple=True, metavar="N@HOURS",
                      help="So many more devices come after so many hours. May be given several times."),
-        click.option("--stragglers", type=Pair("SHARExFACTOR", "x", "0.1x3"), default=(0.0, 1.0), metavar="SHARExFACTOR",
+        click.option("--stragglers", type=Stragglers(), metavar="SHARExFACTOR",
                      help="A share of the devices takes so many times as long."),
-        click.option("--failures", type=click.FloatRange(0), default=0.0, metavar="RATE",
+        click.option("--failures", type=click.FloatRange(0, 1e6), default=0.0, metavar="RATE",
                      help="Operations that fail, in an hour of work of one of them; they are tried again."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of what the simulation draws."),
     )  # fmt: skip
@@ -57,8 +74,8 @@ def site_options(command: Any) -> Any:
 def plan(
     suite: str,
     gpus: int,
-    joins: tuple[tuple[float, float], ...],
-    stragglers: tuple[float, float],
+    joins: tuple[list[float], ...],
+    stragglers: tuple[float, float] | None,
     failures: float,
     seed: int,
     deadline: float | None,
@@ -86,13 +103,13 @@ def plan(
 
     job = Job.make(Suite.read(suite), planning=True, **options)
     estimates = listing.estimates(job)
-    late = tuple(3600 * hours for count, hours in joins for _ in range(int(count)))
-    forecast = Forecast.made(job.outline, estimates, Site(gpus, 1, late, *stragglers, failures, seed))
+    slow, factor = stragglers or (0.0, 1.0)
+    site = Site(gpus, 1, tuple(chain(*joins)), slow, factor, failures, seed)
+    forecast = Forecast.made(job.outline, estimates, site)
     rows, headers, summary = listing.plan_rows(job)
-    slots = forecast.site.slots if forecast else 1
     tables = {
         "methods": (rows, headers),
-        "disk": listing.disk_rows(job, LIVE * slots * (gpus + len(late))),
+        "disk": listing.disk_rows(job, LIVE * (forecast.site if forecast else site).most),
         "workloads": listing.hours_rows(estimates),
     }
     summary |= _times(forecast, gpus, price, deadline)

@@ -40,6 +40,11 @@ class Site:
         """When each device comes, in seconds."""
         return [0.0] * self.devices + sorted(self.joins)
 
+    @property
+    def most(self) -> int:
+        """Slots when all devices have come."""
+        return self.slots * (self.devices + len(self.joins))
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -73,7 +78,7 @@ class Simulation:
         self._queue: list[tuple[float, int, tuple[int, int]]] = []
         self._idle: deque[float] = deque()  # free slots, by how many times longer they take
         self._driver = 0.0  # when it is free
-        self._evaluators = [0.0] * -(-len(site.arrivals) * site.slots // TRAINERS)
+        self._evaluators = [0.0] * -(-site.most // TRAINERS)
         self._busy, self._attempts, self._lost = 0.0, 0, 0
 
     def run(self) -> Schedule:

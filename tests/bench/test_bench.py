@@ -38,8 +38,9 @@ def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path
     plan = ("plan", "smoke", "--method", "dense", "--only", "--data", tmp_path, "--device", "cpu", "--json")
     one, two = (json.loads(lthbench(*plan, "--gpus", n, "--price-per-hour", 1e6).stdout) for n in (1, 2))
     assert one["workloads"][0]["by"] == "bench of mlp-32/digits, 2 side by side"
-    assert one["workloads"][0]["hours"] == pytest.approx(2 * two["workloads"][0]["hours"])
-    assert one["price"] == two["price"] > 0
+    assert one["workloads"][0]["device hours"] == two["workloads"][0]["device hours"] > 0
+    assert 0 < two["hours"] <= one["hours"]
+    assert one["price"] > 0
 
 
 def test_it_trains_what_a_run_would_train(tmp_path: Path, data_folder: Path) -> None:
