@@ -159,7 +159,8 @@ class TestEqualBudgets:
         text = equal.section(Measured.read(Suite.read("ma2021-digits"), folder / "ma2021-digits")).text
         assert text.count("\n| ma2021-digits-equal | 2T ") == len(Suite.read("ma2021-digits-equal").duels)
         assert re.search(
-            r"\| imp against imp-finetune +\| imp-finetune ahead by [34]\.\d pp .*\| imp-finetune 4 ", text
+            r"\| imp against imp-finetune +\| imp-finetune ahead by [34]\.\d pp [^|]*4 of 4 cells[^|]*\| imp-finetune 4 ",
+            text,
         )
 
     def test_without_records_it_says_so(self, tmp_path: Path) -> None:
