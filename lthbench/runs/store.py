@@ -115,24 +115,19 @@ class Store:
 class Trace:
     """What one run asked for, operation by operation, and how it ended: a line each in the store, a digest and JSON.
 
-    What stands behind a damaged line does not count.
+    A digest is of its line and all before it. What stands behind a line that is damaged or missing does not count.
     """
 
     def __init__(self, store: Store, name: str):
         self.path = store.root / "traces" / f"{name}.jsonl"
         self.asked: list[str] = []
         self.outcome: dict[str, Any] | None = None
+        self._digest = ""  # of all lines
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
-        whole = list(takewhile(_is_whole, lines))
+        whole = list(takewhile(self._goes_on, lines))
         if len(whole) < len(lines):
             log.warning("the trace %s is damaged after %d lines; it goes on from there", name, len(whole))
             write_whole(self.path, b"".join(whole))
-        for line in whole:
-            entry = json.loads(line.partition(b" ")[2])
-            if "outcome" in entry:
-                self.outcome = entry["outcome"]
-            else:
-                self.asked.append(entry["asked"])
 
     def ask(self, index: int, what: str) -> str | None:
         """Note the operation with this index. Returns what stood there before, if it was another one."""
@@ -149,13 +144,20 @@ class Trace:
 
     def _append(self, entry: dict[str, Any]) -> None:
         text = json.dumps(entry)
-        append_line(self.path, f"{keys.key(text)} {text}")
+        self._digest = keys.key(self._digest, text)
+        append_line(self.path, f"{self._digest} {text}")
 
-
-def _is_whole(line: bytes) -> bool:
-    """Whether a line of a trace is what was written."""
-    check, _, text = line.removesuffix(b"\n").partition(b" ")
-    return line.endswith(b"\n") and check == keys.key(text.decode(errors="replace")).encode()
+    def _goes_on(self, line: bytes) -> bool:
+        """Take over a line, if it is what was written after those before it."""
+        check, _, text = line.decode(errors="replace").partition(" ")
+        if not text.endswith("\n") or check != keys.key(self._digest, text[:-1]):
+            return False
+        entry, self._digest = json.loads(text), check
+        if "outcome" in entry:
+            self.outcome = entry["outcome"]
+        else:
+            self.asked.append(entry["asked"])
+        return True
 
 
 def _flat(state: State, prefix: str = "") -> dict[str, Tensor]:

@@ -246,6 +246,17 @@ def test_a_flipped_bit_ends_a_trace_before_its_line(store: Store, at: int) -> No
     assert trace.path.read_bytes().count(b"\n") == whole
 
 
+def test_a_trace_that_went_missing_under_its_writer_counts_for_nothing(store: Store) -> None:
+    trace = Trace(store, "t")
+    trace.ask(0, "a")
+    trace.path.unlink()
+    trace.ask(1, "b")
+    trace.end({"status": "ok"})
+    again = Trace(store, "t")
+    assert (again.asked, again.outcome) == ([], None)
+    assert [again.ask(i, what) for i, what in enumerate("ab")] == [None, None]
+
+
 class TestKeep:
     """What a suite leaves, by `keep`."""
 
