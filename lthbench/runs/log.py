@@ -78,7 +78,7 @@ class RunLog:
     def ended(self, outcome: Mapping[str, Any], seconds: float) -> None:
         """The run came to its end."""
         charged = sum(outcome["charged"].values()) / outcome["epoch"]
-        found = outcome["test"] or {}
+        found = outcome.get("test")
         reached = f"{found['right']} of {found['of']} test images right" if found else str(outcome["reason"])
         self._write(outcome["status"], f"{reached}, {charged:.6g} epochs charged, {seconds:.2f} s")
 

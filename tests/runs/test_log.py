@@ -118,6 +118,14 @@ def test_a_failure_says_where_with_the_whole_traceback(tmp_path: Path, home: Dat
     assert "\n" not in result.reason
 
 
+def test_a_run_that_diverges_says_so_and_what_came_of_it(tmp_path: Path, home: DataHome) -> None:
+    drive(tiny(learning_rates=(1e6,), sparsities=(0.5,), seeds=1), [method(chance), method(ticket)], tmp_path, home)
+    assert events(log_of(tmp_path, "chance"))[-2:] == ["computed", "diverged"]
+    lines = log_of(tmp_path, "ticket")
+    assert events(lines)[-2:] == ["diverged", "diverged"]  # where it broke, and how the run stands
+    assert "weights are not finite after init → train 2" in lines[-1]
+
+
 @dataclass(frozen=True)
 class Breaks(Rule):
     every: int = 1

@@ -129,6 +129,18 @@ def test_a_repeated_run_replaces_what_it_wrote(tmp_path: Path, suite: Suite, rec
     assert len(files(tmp_path)) == 2  # the run's and its curve's
 
 
+def test_a_run_that_diverged_is_in_no_mean(tmp_path: Path, suite: Suite, records: list[Record]) -> None:
+    one, two = [r for r in records if r.name[:1] + r.name[3:4] == ("prune-finetune", 0.5)]
+    gone = two.model_copy(update={"result": two.result.model_copy(update={"status": "diverged"})})
+    write(tmp_path, suite, [one, gone])
+    board, run = read(tmp_path), "curves/prune-finetune/mlp-16_digits-lr0.1"
+    assert one.result.test
+    assert scalars(board, run, f"{CURVE}/mean") == {50: pytest.approx(one.result.test.percent)}
+    assert scalars(board, run, f"{CURVE}/seeds") == {50: 1}
+    diverged = f"runs/prune-finetune/mlp-16_digits-lr0.1-s0.5-seed{two.result.seed}"
+    assert board.Runs()[diverged]["scalars"] == ["epochs charged"]
+
+
 def test_curves_come_in_the_order_of_sparsity_whatever_order_records_come_in(
     tmp_path: Path, suite: Suite, records: list[Record]
 ) -> None:
