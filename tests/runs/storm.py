@@ -69,7 +69,7 @@ class Storm:
     @property
     def computed(self) -> int:
         """Operations that all drivers together have had computed, those in flight at their end aside."""
-        marks = self.out.with_suffix(".operations")
+        marks = self.out.parent.with_suffix(".operations")
         return marks.stat().st_size if marks.exists() else 0
 
     def entries(self) -> list[Path]:
@@ -104,7 +104,7 @@ class Storm:
 
         def work() -> None:
             process.BEAT, pulse.SILENCE = BEATS
-            _counting(self.out.with_suffix(".operations"))
+            _counting(self.out.parent.with_suffix(".operations"))
             if jumps:
                 _jumping(random.Random(seed))
             try:
