@@ -87,19 +87,20 @@ class Pool:
             one.future.set_exception(WorkerDied("the executor was closed"))
         for worker in list(self._workers):
             worker.end()
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(10)
 
     def _grow(self) -> None:
         """One more thread, where there is room for one."""
         with self._growing:
-            if len(self._threads) >= self.size * self.slots:
+            if self._queue.closed or len(self._threads) >= self.size * self.slots:
                 return
             if len(self._seats) < self.size:
                 self._seats.append(Seat())
             seat = self._seats[len(self._threads) % self.size]
-            self._threads.append(threading.Thread(target=self._serve, args=(seat,), daemon=True))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._serve, args=(seat,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def _serve(self, seat: Seat) -> None:
         """Hand one operation after another to the worker of a seat, which stands before it gets one."""

@@ -26,6 +26,7 @@ from .helpers import METHODS, alive_pid, drive, forked, planned, tiny
 
 SUITE = tiny(budget="none", recipe={"epochs": 12, "batch": 128, "lr": 0.1, "drops": [0.5], "weight_decay": 1e-4})
 DISK = 60_000_000  # bytes of the small disk
+CALM = 4  # undisturbed drivers in which a suite has to be done
 YEARS = 3e8  # seconds that a clock jumps at most
 BEATS = 0.05, 80  # seconds between signs of life; how many may be missed
 
@@ -53,10 +54,18 @@ class Storm:
         found = records.each((self.out / "records").glob("*.jsonl"), skipped=[])
         return {one.name: one.result.model_dump() for one in found if one.result.status != "failed"}
 
+    def reasons(self) -> list[str]:
+        """Why runs failed."""
+        found = records.each((self.out / "records").glob("*.jsonl"), skipped=[])
+        return [f"{one.name}: {one.result.reason}" for one in found if one.result.status == "failed"]
+
     def weather(self, most: int) -> None:
         """Drivers, one after the other or two at once, and up to `most` faults, until the suite is done."""
+        calm = 0
         while not self._done():
             quiet = self.faults.total() >= most
+            calm += quiet
+            assert calm < CALM, self.reasons()
             self.drivers = [self._driver(not quiet) for _ in range(1 if quiet else self.dice.choice([1, 1, 2]))]
             while any(map(alive_pid, self.drivers)) and not quiet and self.faults.total() < most:
                 time.sleep(self.dice.expovariate(5))
