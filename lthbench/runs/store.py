@@ -123,7 +123,10 @@ class Trace:
         self.asked: list[str] = []
         self.outcome: dict[str, Any] | None = None
         self._digest = ""  # of all lines
-        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            lines = []
         whole = list(takewhile(self._goes_on, lines))
         if len(whole) < len(lines):
             log.warning("the trace %s is damaged after %d lines; it goes on from there", name, len(whole))
