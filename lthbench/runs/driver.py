@@ -118,7 +118,7 @@ class Driver:
         pool, asked, left = ThreadPoolExecutor(THREADS), iter(todo), set[Future[Record]]()
         try:
             while True:
-                room = LIVE * broker.executor.slots - len(left)  # a cluster may have grown
+                room = max(0, LIVE * broker.executor.slots - len(left))  # a cluster may have grown, or shrunk
                 left |= {pool.submit(self._next, broker, waiting) for _ in islice(asked, room)}
                 if not left:
                     return
