@@ -19,6 +19,7 @@ from lthbench.runs.tally import union
 from lthbench.suite import Suite
 
 LITE = [name for name in suite.names() if name.endswith("-lite")]
+SMALL = [name for name in suite.names() if name.startswith("smoke") or "digits" in name]
 MAIN = [name for name in suite.names() if name.startswith(("cifar", "tiny-imagenet")) and name not in LITE]
 PAPERS = ("liu2021", "ma2021", "malach2020", "generalized", "wolfe2021", "elastic")
 GPU = [name for name in suite.names() if name.startswith(PAPERS) and "digits" not in name]
@@ -75,8 +76,16 @@ def test_a_tenth_is_held_out_and_the_recipe_fits(name: str, tmp_path: Path) -> N
         assert own.validation == manifest.sizes["train"] // 10
 
 
-@pytest.mark.parametrize("name", suite.names())
-def test_a_plan_adds_up_from_one_seed(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SMALL)
+def test_a_plan_adds_up_from_one_seed(name: str, data_folder: Path) -> None:
+    own = Suite.read(name).model_copy(update={"seeds": 2})
+    registry.load_all()
+    same_sums(own, list(map(registry.find, own.methods)), settings(own, DataHome(data_folder)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*suite.names()} - {*SMALL}))
+def test_a_plan_of_images_adds_up_from_one_seed(name: str, tmp_path: Path) -> None:
     whole = Suite.read(name)
     small = {"learning_rates": whole.learning_rates[:1], "sparsities": whole.sparsities[:1], "control_sparsities": ()}
     own = whole.model_copy(update=small | {"seeds": 2, "workload": whole.workload[:2]})
