@@ -92,19 +92,22 @@ def test_a_device_that_comes_when_all_is_done_changes_nothing(own: Load, site: S
     assert simulated(own, replace(site, slots=1, devices=2, joins=(before.seconds + 1,))) == before
 
 
-@given(loads(), rough)
+@given(loads(), rough.flatmap(lambda site: st.sampled_from([site, replace(site, slow=0.0)])))
 def test_what_fails_is_tried_again_and_a_run_is_lost_only_after_the_last_try(own: Load, site: Site) -> None:
     found, trainings = simulated(own, site), own.seeds * own.judged.count(False)
     assert found.attempts <= TRIES * (trainings + found.lost)
     assert (found.lost > 0) or found.done == own.seeds * len(own.seconds)
     assert found.done <= own.seeds * len(own.seconds)
     assert found.lost <= own.runs
+    if not found.lost and not site.slow:
+        assert (found.busy > own.work) == (found.attempts > trainings)
 
 
 def test_where_everything_fails_every_run_that_trains_is_lost() -> None:
-    own = load([(0, 0)], [(0, 0), (1, 0)], [(2, 0)], seconds=[3600.0] * 3, judged={2})
+    own = load(*[[(0, 0.0), (i, 0.0)] for i in range(1, 10)], [(10, 0.0)], seconds=[3600.0] * 11, judged={10})
     found = simulated(own, Site(1, failures=1e6))
-    assert (found.lost, found.done, found.attempts) == (2, 1, 2 * TRIES)
+    assert (found.lost, found.done, found.attempts) == (9, 1, 9 * TRIES)
+    assert found.busy > 0
 
 
 def test_the_longest_remainder_goes_first() -> None:
@@ -123,6 +126,11 @@ def test_no_more_runs_are_live_than_four_for_each_slot() -> None:
     own = load(*[[(i, 0.0)] for i in range(8)], seconds=[100.0] * 8, judged=set(range(8)), asking=1.0)
     assert simulated(own, Site(1)).seconds == 801
     assert Simulation(replace(own, seconds=[1.0] * 8), Site(1), live=1).run().seconds == 16
+
+
+def test_the_driver_serves_one_run_at_a_time() -> None:
+    own = load(*[[(i, 0.0)] for i in range(4)], seconds=[1.0] * 4, judged=set(range(4)), asking=10.0)
+    assert simulated(own, Site(1)).seconds == 41
 
 
 def test_runs_that_ask_for_nothing_are_passed_over() -> None:

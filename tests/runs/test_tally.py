@@ -42,7 +42,7 @@ POOL = [
 ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     methods=st.lists(st.sampled_from(POOL), min_size=1, max_size=5, unique_by=lambda m: m.name),
     models=st.lists(st.sampled_from(["mlp-16", "mlp-8", "mlp-16-16"]), min_size=1, max_size=2, unique=True),
