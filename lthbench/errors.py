@@ -12,8 +12,16 @@ class InputError(LthbenchError):
     """What the user gave is wrong: a suite, a name, a parameter, a folder. The command line exits with 2."""
 
 
-class Unwritable(InputError):
-    """A folder takes no more: full, read-only, gone. The suite stops; no run fails by it, and it goes on when typed again."""
+class Halted(InputError):
+    """The suite cannot go on here. It stops; no run fails by it, and it goes on when typed again."""
+
+
+class Unwritable(Halted):
+    """A folder takes no more: full, read-only, gone."""
+
+
+class ClusterLost(Halted):
+    """The cluster that had the operations done is gone."""
 
 
 class MethodError(LthbenchError):

@@ -1,15 +1,21 @@
 """Fixtures that all tests share."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from processes import end_forked
 
 from lthbench.data import DataHome, prepare
 
 torch.set_num_threads(1)
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a run in the background of a shell ignores it, and all its children
 
 settings.register_profile(
     "lthbench",
@@ -35,3 +41,9 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_home(data_folder: Path) -> DataHome:
     """What a process that evaluates may read: both splits."""
     return DataHome(data_folder, frozenset({"train", "test"}))
+
+
+@pytest.fixture(autouse=True)
+def _no_child_outlives_its_test() -> Iterator[None]:
+    yield
+    end_forked()

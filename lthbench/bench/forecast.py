@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from lthbench.bench.estimate import Estimate
 from lthbench.runs.load import Costs, Load
-from lthbench.runs.schedule import BUSY, Schedule, Site, most, simulated
+from lthbench.runs.schedule import BUSY, Fleet, Schedule, most, simulated
 from lthbench.runs.tally import Tally
 from lthbench.suite import Workload
 
@@ -18,31 +18,31 @@ SAMPLE = 10_000  # runs that are simulated
 
 @dataclass
 class Forecast:
-    """A load on so many seeds, of `scale` times as many, at a site of as many devices as asked for."""
+    """A load on so many seeds, of `scale` times as many, on a fleet of as many devices as asked for."""
 
     load: Load
-    site: Site
+    fleet: Fleet
     scale: float
     _known: dict[int, Schedule] = field(default_factory=dict)
 
     @classmethod
-    def made(cls, tally: Tally, estimates: Mapping[Workload, Estimate], site: Site) -> "Forecast | None":
-        """None where a workload has no estimate. A device of the `site` has as many slots as go best side by side."""
+    def made(cls, tally: Tally, estimates: Mapping[Workload, Estimate], fleet: Fleet) -> "Forecast | None":
+        """None where a workload has no estimate. A device of the `fleet` has as many slots as go best side by side."""
         if any(e.epoch is None for e in estimates.values()):
             return None
         epoch = {workload: e.epoch for workload, e in estimates.items() if e.epoch is not None}
-        return cls.of(tally, epoch, replace(site, slots=max(e.lanes for e in estimates.values())))
+        return cls.of(tally, epoch, replace(fleet, slots=max(e.lanes for e in estimates.values())))
 
     @classmethod
-    def of(cls, tally: Tally, epoch: Mapping[Workload, float], site: Site) -> "Forecast":
+    def of(cls, tally: Tally, epoch: Mapping[Workload, float], fleet: Fleet) -> "Forecast":
         """`epoch`: seconds of a device for an epoch, when all its slots are taken, by workload."""
         seeds = min(tally.seeds, max(1, SAMPLE // max(1, len(tally.chains))))
-        slot = {workload: seconds * site.slots for workload, seconds in epoch.items()}
-        return cls(Load.of(tally, slot, Costs(), seeds), site, tally.seeds / seeds)
+        slot = {workload: seconds * fleet.slots for workload, seconds in epoch.items()}
+        return cls(Load.of(tally, slot, Costs(), seeds), fleet, tally.seeds / seeds)
 
     def schedule(self, devices: int) -> Schedule:
         if devices not in self._known:
-            self._known[devices] = simulated(self.load, replace(self.site, devices=devices))
+            self._known[devices] = simulated(self.load, replace(self.fleet, devices=devices))
         return self._known[devices]
 
     def hours(self, devices: int) -> float:
@@ -51,7 +51,7 @@ class Forecast:
 
     def device_hours(self, devices: int) -> float:
         """For which devices are there, whether they have work or not."""
-        return self.schedule(devices).there / self.site.slots * self.scale / 3600
+        return self.schedule(devices).there / self.fleet.slots * self.scale / 3600
 
     def needed(self, deadline: float) -> int | None:
         """The fewest devices that are done in so many hours; None where no number is."""

@@ -45,7 +45,7 @@ class Stragglers(click.ParamType):
         return share, factor
 
 
-def site_options(command: Any) -> Any:
+def fleet_options(command: Any) -> Any:
     """What the schedule is simulated under."""
     options = (
         click.option("--gpus", type=click.IntRange(1), default=1, show_default=True,
@@ -65,7 +65,7 @@ def site_options(command: Any) -> Any:
 
 @click.command()
 @job_options
-@site_options
+@fleet_options
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="HOURS",
               help="Says how many devices are done by then.")  # fmt: skip
 @click.option("--simulate", is_flag=True, help="A table of 1, 2, 4, … devices, and how many the suite can use.")
@@ -98,18 +98,18 @@ def plan(
     from lthbench.bench.forecast import Forecast
     from lthbench.runs.driver import LIVE
     from lthbench.runs.job import Job
-    from lthbench.runs.schedule import Site
+    from lthbench.runs.schedule import Fleet
     from lthbench.suite import Suite
 
     job = Job.make(Suite.read(suite), planning=True, **options)
     estimates = listing.estimates(job)
     slow, factor = stragglers or (0.0, 1.0)
-    site = Site(gpus, 1, tuple(chain(*joins)), slow, factor, failures, seed)
-    forecast = Forecast.made(job.outline, estimates, site)
+    fleet = Fleet(gpus, 1, tuple(chain(*joins)), slow, factor, failures, seed)
+    forecast = Forecast.made(job.outline, estimates, fleet)
     rows, headers, summary = listing.plan_rows(job)
     tables = {
         "methods": (rows, headers),
-        "disk": listing.disk_rows(job, LIVE * (forecast.site if forecast else site).most),
+        "disk": listing.disk_rows(job, LIVE * (forecast.fleet if forecast else fleet).most),
         "workloads": listing.hours_rows(estimates),
     }
     summary |= _times(forecast, gpus, price, deadline)
@@ -143,7 +143,7 @@ def _advice(forecast: "Forecast | None") -> str:
         return "How long an epoch takes is not known: type what stands beside the workloads, then this again."
     least = "at least " if forecast.scale > 1 else ""
     count = forecast.usable
-    said = f"This suite can use {least}{count} device{'s' * (count > 1)} of {forecast.site.slots} trainings at once."
+    said = f"This suite can use {least}{count} device{'s' * (count > 1)} of {forecast.fleet.slots} trainings at once."
     if forecast.scale > 1:
         said += (
             f" (Simulated on {forecast.load.seeds} of its seeds; hours, at most, are {forecast.scale:g} times those.)"

@@ -9,7 +9,6 @@ import pickle
 import socket
 import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,15 +17,15 @@ from typing import Any
 import torch
 
 from lthbench import __version__
-from lthbench.errors import InputError, LthbenchError, MissingEntry
-from lthbench.pruning.lineage import Trained
-from lthbench.runs.files import write_whole, writing
-from lthbench.runs.node import Entries, NodeWorker, Site, clean, describe, library
-from lthbench.runs.operations import Judgement, Operation, sources
+from lthbench.errors import ClusterLost, InputError, LthbenchError, MissingEntry
+from lthbench.runs.files import writing
+from lthbench.runs.node import NodeWorker, Site, clean, describe, library
+from lthbench.runs.operations import Judgement, Operation
 from lthbench.runs.place import Place
-from lthbench.runs.pool import Handle, Lost, Pool
+from lthbench.runs.pool import CLOSED, Handle, Lost, Pool
 from lthbench.runs.pulse import BEAT, Pulse
 from lthbench.runs.store import Store
+from lthbench.runs.transfer import Transfer
 from lthbench.runs.wire import pickled
 from lthbench.runs.worker import Reply
 from lthbench.training import numerics
@@ -34,7 +33,8 @@ from lthbench.training import numerics
 log = logging.getLogger(__name__)
 
 TRAINERS = 8  # that one evaluator serves
-LOOK = 5.0  # seconds between two looks at how large the cluster is
+LOOK = 5.0  # seconds between two looks at the cluster: how large it is, whether its head answers
+SILENCE = 6  # looks in a row without an answer of the head: before Ray itself, after a minute, ends this process
 SHARES = "sharing of the store's folder"
 
 
@@ -76,12 +76,16 @@ class RayExecutor:
 
     def close(self) -> None:
         """Leave the cluster; what is under way there is cancelled."""
-        self.closed.set()
-        self._trainers.close()
-        self._evaluators.close()
-        if not self._here[SHARES]:
+        lost = self.closed.is_set()
+        self._close()
+        if not self._here[SHARES] and not lost:
             self._on_every_node(clean, self.site)
         self._leave()
+
+    def _close(self, why: LthbenchError = CLOSED) -> None:
+        self.closed.set()
+        self._trainers.close(why)
+        self._evaluators.close(why)
 
     def _pool(self, cpus: int, splits: frozenset[str], slots: int) -> Pool:
         takes = {"num_cpus": cpus, "num_gpus": self._gpus}
@@ -96,11 +100,24 @@ class RayExecutor:
         self._evaluators.resize(-(-self.slots // TRAINERS))
 
     def _watch(self) -> None:
-        while not self.closed.wait(LOOK):
+        """Look at the cluster, until its head is gone."""
+        head, silent = self._ray.get_runtime_context().gcs_address, 0
+        while silent < SILENCE:
+            if self.closed.wait(LOOK):
+                return
             try:
+                _connect(head)
                 self._look()
-            except Exception as error:  # the cluster does not answer; whoever waits for it is told
-                log.warning("the cluster does not say how large it is: %s", " ".join(str(error).split())[:200])
+                silent = 0
+            except Exception as error:  # Ray's own, of many kinds
+                log.warning("the head of the cluster does not answer: %s", " ".join(str(error).split())[:200])
+                silent += 1
+        self._close(
+            ClusterLost(
+                f"the head of the Ray cluster, {head}, has not answered for {SILENCE * LOOK:g} s; what is finished is "
+                "kept: start the cluster again and type the same command to go on"
+            )
+        )
 
     def differs(self, name: str, node: Mapping[str, Any] | LthbenchError) -> str:
         """Why a node cannot take part, or ''."""
@@ -141,7 +158,7 @@ class RayExecutor:
         host, _, port = address.rpartition(":")
         try:
             if host and port.isdigit() and "/" not in address:
-                socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
+                _connect(address)  # Ray itself tries for minutes
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from None
@@ -209,37 +226,7 @@ class Actor(Handle):
             pulse.missed()
 
 
-class Transfer:
-    """Which node's store holds what, and what is sent where. Nothing is, where all share the driver's `store`."""
-
-    def __init__(self, store: Store, shared: bool):
-        self.store, self.shared = store, shared
-        self._there: dict[str, set[str]] = defaultdict(set)  # entries by node
-
-    def needed(self, operation: Operation, node: str) -> dict[str, bytes]:
-        """The entries that an operation starts from and a node lacks."""
-        lacking = [name for name in self._from(operation) if name not in self._there[node]]
-        found = {name: self.store.root / name for name in lacking if not self.shared}
-        sent = {name: path.read_bytes() for name, path in found.items() if path.exists()}
-        self._there[node] |= sent.keys()
-        return sent
-
-    def settle(self, node: str, left: Entries) -> None:
-        """Bring what an operation left to the driver's store."""
-        for name, content in left.items():
-            write_whole(self.store.root / name, content)
-        self._there[node] |= left.keys()
-
-    def near(self, operation: Operation, node: str) -> bool:
-        """Whether a state that an operation starts from lies in a node's store."""
-        return any(name.startswith("states/") for name in self._from(operation) if name in self._there[node])
-
-    def forget(self, node: str) -> None:
-        """What was known of a node's store does not hold."""
-        self._there.pop(node, None)
-
-    def _from(self, operation: Operation) -> list[str]:
-        lineages = sources(operation)
-        names = [("tensors", edit.digest) for lineage in lineages for edit in lineage.edits]
-        names += [("states", lineage.root.key) for lineage in lineages if isinstance(lineage.root, Trained)]
-        return [str(self.store.path(kind, key).relative_to(self.store.root)) for kind, key in names]
+def _connect(address: str) -> None:
+    """OSError where nobody listens there."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=LOOK).close()

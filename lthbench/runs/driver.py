@@ -25,14 +25,14 @@ from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.runs import finals
 from lthbench.runs.baton import Baton
+from lthbench.runs.book import Book
 from lthbench.runs.broker import Broker, Counts
 from lthbench.runs.executors import Executor, LocalExecutor, SerialExecutor
-from lthbench.runs.files import append_line, write_whole
 from lthbench.runs.log import RunLog, log_path
-from lthbench.runs.names import Name, file_name, name_of
+from lthbench.runs.names import name_of
 from lthbench.runs.place import Place
 from lthbench.runs.plan import Plan, PlannedRun
-from lthbench.runs.records import Record, lines_of, parse
+from lthbench.runs.records import Record
 from lthbench.runs.session import Session, Stopped, trace_name
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Store
@@ -79,10 +79,11 @@ class Driver:
         self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.place.slots)
         self.build = numerics.build(self.device)
         self.baton = Baton()
+        self._book = Book(self.out)
         self._users = self.plan.users
         self._stops = self.plan.stops
         self._real: dict[str, str] = {}  # state keys by planned ones
-        self._writing = threading.Lock()
+        self._ending = threading.Lock()
 
     def run(self, on_record: Callable[[Record], None] = lambda record: None) -> Broker:
         """Do every planned run that has no record yet. Returns the broker, whose counts say what was computed.
@@ -104,7 +105,7 @@ class Driver:
                     on_record(record)
         except Stopped as stop:
             raise stop.__cause__ or stop from None
-        self._write_records()
+        self._book.write([*self.records, *self._others()])
         if self.keep != "all":
             shutil.rmtree(broker.store.root / "states", ignore_errors=True)
         return broker
@@ -148,8 +149,8 @@ class Driver:
         outcome = session.outcome()
         self._keep(broker, session, outcome)
         record = session.record(outcome)
-        with self._writing:
-            append_line(self._file(record.result.method), record.line())
+        with self._ending:
+            self._book.add(record)
             asked = zip(planned.steps, session.real, strict=False)
             self._real |= {step.key: key for step, key in asked if step.trajectory}
             for key in self._release(planned):
@@ -197,11 +198,12 @@ class Driver:
     def _finished(self) -> dict[tuple[str, Cell], Record]:
         """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""
         planned = {name_of(run.method, run.cell): run for run in self.plan.runs}
-        done: dict[tuple[str, Cell], Record] = {}
-        for record in self._read():
+
+        def stands(record: Record) -> bool:
             run = planned.get(record.name)
-            if run and self._is_same(record, run) and record.result.status != "failed":
-                done[run.name] = record
+            return run is not None and record.result.status != "failed" and self._is_same(record, run)
+
+        done = {planned[record.name].name: record for record in self._book.standing(stands)}
         self.records = list(done.values())
         return done
 
@@ -216,29 +218,12 @@ class Driver:
             and record.provenance.build == self.build
         )
 
-    def _read(self) -> Iterator[Record]:
-        for path in sorted((self.out / "records").glob("*.jsonl")):
-            for number, line in enumerate(lines_of(path), 1):
-                try:
-                    yield parse(line, f"{path}:{number}")
-                except InputError as error:
-                    log.warning("%s; its run is done again", error)
-
-    def _write_records(self) -> None:
-        """One file a method, its records in the order of the grid."""
-        there = self._others() | {record.name: record for record in self.records}
-        by_method: dict[str, list[Record]] = {}
-        for _, record in sorted(there.items()):
-            by_method.setdefault(record.result.method, []).append(record)
-        for method, records in by_method.items():
-            write_whole(self._file(method), "".join(record.line() + "\n" for record in records).encode())
-
-    def _others(self) -> dict[Name, Record]:
+    def _others(self) -> list[Record]:
         """Records that stay beside those of a part of a plan."""
         if not self.partial:
-            return {}
+            return []
         mine = {record.name for record in self.records}
-        others = {record.name: record for record in self._read() if record.name not in mine}
+        others = {record.name: record for record in self._book.read() if record.name not in mine}
         sources = {run.method.label: run.method.source for run in self.plan.runs}
         older = [r.result for r in others.values() if sources.get(r.result.method, r.result.source) != r.result.source]
         if older:
@@ -247,10 +232,7 @@ class Driver:
                 len(older),
                 older[0].method,
             )
-        return others
-
-    def _file(self, method: str) -> Path:
-        return self.out / "records" / f"{file_name(method)}.jsonl"
+        return list(others.values())
 
     def _check_room(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)

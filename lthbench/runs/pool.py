@@ -23,6 +23,9 @@ class WorkerDied(LthbenchError):
     """A worker was lost in the middle of an operation."""
 
 
+CLOSED = WorkerDied("the executor was closed")
+
+
 class Lost(Exception):
     """A worker is gone, or has to go, and why. What it had in hand is not done."""
 
@@ -61,6 +64,7 @@ class Pool:
         self.size, self.slots = size, slots
         self._start = start
         self._queue = Queue()
+        self._why: LthbenchError = CLOSED
         self._seats: list[Seat] = []
         self._threads: list[threading.Thread] = []  # one for each operation that may be in hand
         self._workers: list[Handle] = []
@@ -69,7 +73,7 @@ class Pool:
     def submit(self, operation: Operation, remainder: float) -> "Future[Reply]":
         one = Waiting(operation, remainder)
         if self._queue.closed:
-            one.future.set_exception(WorkerDied("the executor was closed"))
+            one.future.set_exception(self._why)
             return one.future
         self._queue.put(one)
         self._grow()
@@ -81,10 +85,12 @@ class Pool:
         for _ in range(len(self._queue)):
             self._grow()
 
-    def close(self) -> None:
-        """End the workers, whatever they do. What is not done yet fails."""
+    def close(self, why: LthbenchError = CLOSED) -> None:
+        """End the workers, whatever they do. What is not done yet fails, and says why."""
+        if not self._queue.closed:
+            self._why = why
         for one in self._queue.close():
-            one.future.set_exception(WorkerDied("the executor was closed"))
+            one.future.set_exception(self._why)
         for worker in list(self._workers):
             worker.end()
         for thread in list(self._threads):
@@ -128,7 +134,7 @@ class Pool:
         """What became of an operation whose worker was lost."""
         one.lost += 1
         if self._queue.closed:
-            one.future.set_exception(WorkerDied("the executor was closed"))
+            one.future.set_exception(self._why)
             return
         log.warning("a worker died in %s (try %d of %d): %s", type(one.operation).__name__, one.lost, TRIES, error)
         if one.lost == TRIES:

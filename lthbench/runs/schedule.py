@@ -22,7 +22,7 @@ BUSY = 0.8  # utilisation from which on a device is used
 
 
 @dataclass(frozen=True)
-class Site:
+class Fleet:
     """`devices` of `slots` operations at once each, and one more at each of `joins`, in seconds after the start. A share
     `slow` of them takes `factor` times as long. So many `failures` an hour of work end an operation, which is tried again.
     What is drawn is drawn from `seed`."""
@@ -66,9 +66,9 @@ class Schedule:
 class Simulation:
     """One simulation, which `run` goes through."""
 
-    def __init__(self, load: Load, site: Site, live: int = LIVE):
-        self.load, self.site, self.live = load, site, live
-        self._random = Random(site.seed)
+    def __init__(self, load: Load, fleet: Fleet, live: int = LIVE):
+        self.load, self.fleet, self.live = load, fleet, live
+        self._random = Random(fleet.seed)
         self._now, self._last, self._order = 0.0, 0.0, count()
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._later = iter(range(load.runs))
@@ -78,17 +78,17 @@ class Simulation:
         self._queue: list[tuple[float, int, tuple[int, int]]] = []
         self._idle: deque[float] = deque()  # free slots, by how many times longer they take
         self._driver = 0.0  # when it is free
-        self._evaluators = [0.0] * -(-site.devices * site.slots // TRAINERS)
+        self._evaluators = [0.0] * -(-fleet.devices * fleet.slots // TRAINERS)
         self._busy, self._attempts, self._lost = 0.0, 0, 0
 
     def run(self) -> Schedule:
-        for arrival in self.site.arrivals:
-            pace = self.site.factor if self._random.random() < self.site.slow else 1.0
+        for arrival in self.fleet.arrivals:
+            pace = self.fleet.factor if self._random.random() < self.fleet.slow else 1.0
             self._push(arrival, self._join, pace)
         while self._events:
             self._now, _, happen, what = heapq.heappop(self._events)
             happen(*what)
-        there = self.site.slots * sum(max(0.0, self._last - arrival) for arrival in self.site.arrivals)
+        there = self.fleet.slots * sum(max(0.0, self._last - arrival) for arrival in self.fleet.arrivals)
         return Schedule(self._last, self._busy, there, len(self._done), self._attempts, self._lost)
 
     def _push(self, at: float, happen: Callable[..., None], *what: Any) -> None:
@@ -96,8 +96,8 @@ class Simulation:
 
     def _join(self, pace: float) -> None:
         """A device comes, and with it runs go live."""
-        self._idle.extend([pace] * self.site.slots)
-        self._start(self.live * self.site.slots)
+        self._idle.extend([pace] * self.fleet.slots)
+        self._start(self.live * self.fleet.slots)
         self._feed()
 
     def _start(self, runs: int = 1) -> None:
@@ -148,7 +148,7 @@ class Simulation:
         taken = 0.0
         for _ in range(TRIES):
             self._attempts += 1
-            lasts = self._random.expovariate(self.site.failures / 3600) if self.site.failures else seconds
+            lasts = self._random.expovariate(self.fleet.failures / 3600) if self.fleet.failures else seconds
             if lasts >= seconds:
                 return taken + seconds, True
             taken += lasts
@@ -180,9 +180,9 @@ class Simulation:
         return self.load.chains[run // self.load.seeds]
 
 
-def simulated(load: Load, site: Site) -> Schedule:
-    """The schedule of a load at a site."""
-    return Simulation(load, site).run()
+def simulated(load: Load, fleet: Fleet) -> Schedule:
+    """The schedule of a load on a fleet."""
+    return Simulation(load, fleet).run()
 
 
 def most(holds: Callable[[int], bool], limit: int) -> int:

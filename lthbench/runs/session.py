@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lthbench import __version__, keys
-from lthbench.errors import LthbenchError, MethodError, Unwritable
+from lthbench.errors import Halted, LthbenchError, MethodError
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
@@ -41,10 +41,10 @@ class Stopped(BaseException):
 
 @contextmanager
 def _halting() -> Iterator[None]:
-    """A folder that takes no more stops the suite, and not the run alone."""
+    """A full folder or a cluster that is gone stops the suite, and not the run alone."""
     try:
         yield
-    except Unwritable as error:
+    except Halted as error:
         raise Stopped from error
 
 

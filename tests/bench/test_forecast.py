@@ -14,7 +14,7 @@ from lthbench.bench.measurement import Speed, keep
 from lthbench.cli import main
 from lthbench.models.cost import multiplications
 from lthbench.runs.job import Job
-from lthbench.runs.schedule import BUSY, Site
+from lthbench.runs.schedule import BUSY, Fleet
 from lthbench.suite import Suite
 from lthbench.training import numerics
 
@@ -135,9 +135,9 @@ def test_a_large_suite_is_simulated_on_some_seeds(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(forecast, "SAMPLE", 60)
     many = Suite.read("smoke").model_copy(update={"seeds": 400})
     job = Job.make(many, data=tmp_path, device="cpu", planning=True)
-    short = Forecast.of(job.outline, dict.fromkeys(many.workload, 10.0), Site(1))
+    short = Forecast.of(job.outline, dict.fromkeys(many.workload, 10.0), Fleet(1))
     monkeypatch.setattr(forecast, "SAMPLE", 10**6)
-    whole = Forecast.of(job.outline, dict.fromkeys(many.workload, 10.0), Site(1))
+    whole = Forecast.of(job.outline, dict.fromkeys(many.workload, 10.0), Fleet(1))
     assert (short.load.seeds, short.scale) == (6, 400 / 6)
     assert (whole.load.seeds, whole.scale) == (400, 1)
     assert whole.hours(4) <= short.hours(4) < 1.2 * whole.hours(4)

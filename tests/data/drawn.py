@@ -1,10 +1,6 @@
 """Small image folders, drawn here, and what the command line says about them."""
 
-import os
-import signal
-import traceback
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner, Result
 from PIL import Image
+from processes import die
 
 from lthbench.cli import main
 
@@ -62,31 +59,6 @@ def refused(*words: object) -> str:
     lines = [line for line in done.stderr.splitlines() if line.strip() and "%|" not in line]
     assert len(lines) == 1 and lines[0].startswith("lthbench: "), done.output
     return lines[0]
-
-
-def forked(work: Callable[[], object]) -> int:
-    """Start `work` in a child of this process, which has all imports made. Returns its pid."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r".*multi-threaded.*fork", DeprecationWarning)
-        pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-        os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(1)
-
-
-def status_of(pid: int) -> int:
-    """How a child ended: its exit code, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def dies_at(where: Any, name: str, call: int) -> None:

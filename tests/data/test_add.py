@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from processes import forked, status_of
 
 from lthbench.data import DataHome, Manifest, arrays, packing
 from lthbench.data import add as adding
@@ -21,7 +22,7 @@ from lthbench.data.arrays import ArrayFile
 from lthbench.data.folder import read
 from lthbench.errors import InputError
 
-from .drawn import CLASSES, data, dies_at, draw, folder, forked, pixels, refused, status_of
+from .drawn import CLASSES, data, dies_at, draw, folder, pixels, refused
 
 BOTH = frozenset({"train", "test"})
 

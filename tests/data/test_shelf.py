@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from processes import forked, status_of
 
 from lthbench.cli import main
 from lthbench.data import Manifest
 from lthbench.data.add import add
 
-from .drawn import data, dies_at, folder, forked, refused, status_of
+from .drawn import data, dies_at, folder, refused
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """A suite smaller than `smoke`, methods for it, and how to drive both from a test."""
 
 import inspect
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -192,44 +189,3 @@ def same(a: Tensors, b: Tensors) -> bool:
 
 def equal(a: Network, b: Network) -> bool:
     return same(a.params, b.params) and a.mask == b.mask
-
-
-def forked(work: Callable[[], object]) -> int:
-    """Start `work` in a child of this warm process. Returns its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-        os._exit(0)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(1)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def status_of(pid: int) -> int:
-    """How a child ended: its exit code, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def alive_pid(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def until(happened: Callable[[], bool], patience: float = 30.0) -> bool:
-    """Wait for something; False if it has not happened after a long time."""
-    end = time.monotonic() + patience
-    while not happened() and time.monotonic() < end:
-        time.sleep(0.01)
-    return happened()

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from processes import alive_pid, forked
+
 from lthbench.data import DataHome
 from lthbench.errors import LthbenchError
 from lthbench.runs import process, pulse, records
@@ -22,7 +24,7 @@ from lthbench.runs.broker import Broker
 from lthbench.runs.housekeeping import verify
 from lthbench.runs.plan import Plan
 
-from .helpers import METHODS, alive_pid, drive, forked, planned, tiny
+from .helpers import METHODS, drive, planned, tiny
 
 SUITE = tiny(budget="none", recipe={"epochs": 12, "batch": 128, "lr": 0.1, "drops": [0.5], "weight_decay": 1e-4})
 DISK = 60_000_000  # bytes of the small disk

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import die, forked, status_of
 
 from lthbench.data import DataHome
 from lthbench.errors import LthbenchError
 from lthbench.runs.claims import Claims
 
-from .helpers import METHODS, TINY, Outcome, die, drive, driver, forked, status_of
+from .helpers import METHODS, TINY, Outcome, drive, driver
 
 
 @pytest.fixture(scope="module")

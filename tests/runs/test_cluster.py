@@ -9,12 +9,12 @@ from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.data import DataHome
-from lthbench.errors import InputError
+from lthbench.errors import ClusterLost, InputError
 from lthbench.runs import cluster as module
 from lthbench.runs.cluster import RayExecutor
-from lthbench.runs.records import Record
+from lthbench.runs.records import Record, in_folder
 
-from .helpers import METHODS, TINY, Outcome, drive, driver, method, ticket
+from .helpers import METHODS, TINY, Outcome, drive, driver, method, ticket, tiny
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 pytestmark = [
@@ -79,6 +79,29 @@ def test_a_node_that_goes_and_one_that_comes(
 
     driver(TINY, METHODS, tmp_path, home, executor="ray", address=cluster.address).run(disturb)
     assert {record.name: record.result.model_dump() for record in done} == undisturbed.results
+
+
+def test_a_head_that_is_lost_stops_the_suite(tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    own = cluster_utils.Cluster(initialize_head=True, head_node_args=HEAD)
+    done: list[Record] = []
+
+    def disturb(record: Record) -> None:
+        if not done:
+            own.head_node.kill_gcs_server(check_alive=False)
+        done.append(record)
+
+    try:
+        with pytest.raises(
+            ClusterLost, match=r"the head of the Ray cluster, .* has not answered for 0.3 s; .* to go on"
+        ):
+            driver(tiny(seeds=50), [method(ticket)], tmp_path, home, executor="ray", address=own.address).run(disturb)
+    finally:
+        own.shutdown()
+    kept = {record.name: record.result.status for record in in_folder(tmp_path)}
+    assert {record.name: "ok" for record in done}.items() <= kept.items()
+    assert set(kept.values()) == {"ok"}
+    assert len(kept) < 100
 
 
 def test_a_node_that_differs_is_said_at_once(

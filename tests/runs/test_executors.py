@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import alive_pid, forked, status_of, until
 
 from lthbench import Live, Network, Rule, Run, Tensors
 from lthbench.data import DataHome
@@ -22,23 +23,7 @@ from lthbench.runs.pool import Pool
 from lthbench.runs.queue import Queue, Waiting
 from lthbench.training import feed
 
-from .helpers import (
-    METHODS,
-    ONE,
-    TINY,
-    Outcome,
-    alive_pid,
-    chance,
-    dense,
-    drive,
-    driver,
-    forked,
-    found,
-    method,
-    status_of,
-    ticket,
-    until,
-)
+from .helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, driver, found, method, ticket
 
 FILE = """
 @dataclass(frozen=True)

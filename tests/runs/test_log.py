@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from processes import die, forked, status_of
 
 from lthbench import Live, Network, Rule, Run
 from lthbench.data import DataHome
 from lthbench.runs.log import failure, log_path
 from lthbench.runs.names import name_of, parts_of, path_of
 
-from .helpers import ONE, chance, die, drive, driver, finetune, forked, method, snip, status_of, ticket, tiny
+from .helpers import ONE, chance, drive, driver, finetune, method, snip, ticket, tiny
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  (started|asks|found|waited for|computed|ok|diverged|failed) *  \S.*"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from processes import forked, until
 
 from lthbench import registry
 from lthbench.data import DataHome
@@ -22,7 +23,7 @@ from lthbench.runs.observer import Observer, Row, Snapshot, _timed
 from lthbench.runs.tail import Ended, Tail
 from lthbench.suite import Suite
 
-from .helpers import TINY, Outcome, chance, dense, drive, forked, method, planned, tiny, until
+from .helpers import TINY, Outcome, chance, dense, drive, method, planned, tiny
 
 CHANCE = method(chance)
 SUITE = tiny(methods=("chance",))

@@ -5,30 +5,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from processes import die, forked, status_of
 
 from lthbench import Network, Run, magnitude
 from lthbench.data import DataHome
 from lthbench.runs.broker import Broker
 from lthbench.runs.driver import Driver
-from lthbench.runs.records import Record
+from lthbench.runs.records import Record, in_folder
 from lthbench.runs.store import Trace
 
-from .helpers import (
-    ONE,
-    Outcome,
-    chance,
-    die,
-    drive,
-    driver,
-    forked,
-    found,
-    method,
-    rewind,
-    snip,
-    status_of,
-    store_in,
-    ticket,
-)
+from .helpers import ONE, TINY, Outcome, chance, drive, driver, found, method, rewind, snip, store_in, ticket
 from .test_plan import Short
 
 METHODS = list(map(method, (ticket, rewind, snip)))
@@ -196,6 +182,23 @@ class TestSecondExecution:
         again = drive(ONE, [own], tmp_path / "out", home)
         assert again.of("own")[0].status == "ok"
         assert len((tmp_path / "out" / "records" / "own.jsonl").read_text().splitlines()) == 1
+
+    def test_a_stop_while_they_are_done_anew_leaves_each_run_one_record(
+        self, tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own, out = found(tmp_path, SWITCHED.replace("SWITCH", "raise ValueError('not today')")), tmp_path / "out"
+        monkeypatch.setenv("LTHBENCH_TEST_WAY", "other")
+        assert {result.status for result in drive(TINY, [own], out, home).of("own")} == {"failed"}
+        monkeypatch.delenv("LTHBENCH_TEST_WAY")
+
+        def stop(record: Record) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            driver(TINY, [own], out, home).run(stop)
+        there = in_folder(out)  # which refuses two records of one run
+        assert sorted(record.result.status for record in there) == ["failed", "failed", "failed", "ok"]
+        assert {record.result.status for record in drive(TINY, [own], out, home).records} == {"ok"}
 
     def test_another_suite_or_parameter_is_another_run(self, tmp_path: Path, home: DataHome) -> None:
         def own(run: Run, order: int = 0) -> Network:

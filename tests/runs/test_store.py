@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import forked, status_of
 
 from lthbench import Gradual, bits, magnitude
 from lthbench.data import DataHome
@@ -21,7 +22,7 @@ from lthbench.runs import files as module
 from lthbench.runs.files import append_line, write_whole
 from lthbench.runs.store import Store, Trace
 
-from .helpers import ONE, drive, driver, forked, method, open_run, same, status_of, store_in, ticket
+from .helpers import ONE, drive, driver, method, open_run, same, store_in, ticket
 
 TENSORS = {"w": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3), "b": torch.tensor([True, False, True])}
 
