@@ -33,8 +33,8 @@ from lthbench.training import numerics
 log = logging.getLogger(__name__)
 
 TRAINERS = 8  # that one evaluator serves
-LOOK = 5.0  # seconds between two looks at the cluster: how large it is, whether its head answers
-SILENCE = 6  # looks in a row without an answer of the head: before Ray itself, after a minute, ends this process
+LOOK = 5.0  # seconds between two looks at the cluster: how large it is, whether its head is there
+SILENCE = 6  # looks in a row at which it is not: Ray itself ends this process after a minute
 SHARES = "sharing of the store's folder"
 
 
@@ -62,7 +62,8 @@ class RayExecutor:
         self._trainers = self._pool(1, frozenset({"train"}), place.slots)
         self._evaluators = self._pool(0, frozenset({"train", "test"}), 1)
         self._look()
-        threading.Thread(target=self._watch, daemon=True).start()
+        for always in (self._follow, self._listen):
+            threading.Thread(target=always, daemon=True).start()
 
     @property
     def slots(self) -> int:
@@ -99,19 +100,21 @@ class RayExecutor:
         self._trainers.resize(max(1, int(room)))
         self._evaluators.resize(-(-self.slots // TRAINERS))
 
-    def _watch(self) -> None:
-        """Look at the cluster, until its head is gone."""
+    def _follow(self) -> None:
+        """Let the workers be as many as the cluster has room for, as it grows and shrinks."""
+        while not self.closed.wait(LOOK):
+            try:
+                self._look()
+            except Exception as error:  # Ray's own, of many kinds
+                log.warning("the cluster does not say how large it is: %s", " ".join(str(error).split())[:200])
+
+    def _listen(self) -> None:
+        """Stop all that waits when the head is gone. Whoever asks Ray then may wait long, so Ray is not asked."""
         head, silent = self._ray.get_runtime_context().gcs_address, 0
         while silent < SILENCE:
             if self.closed.wait(LOOK):
                 return
-            try:
-                _connect(head)
-                self._look()
-                silent = 0
-            except Exception as error:  # Ray's own, of many kinds
-                log.warning("the head of the cluster does not answer: %s", " ".join(str(error).split())[:200])
-                silent += 1
+            silent = 0 if _answers(head) else silent + 1
         self._close(
             ClusterLost(
                 f"the head of the Ray cluster, {head}, has not answered for {SILENCE * LOOK:g} s; what is finished is "
@@ -230,3 +233,11 @@ def _connect(address: str) -> None:
     """OSError where nobody listens there."""
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=LOOK).close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        _connect(address)
+    except OSError:
+        return False
+    return True

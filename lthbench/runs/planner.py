@@ -17,6 +17,7 @@ from lthbench.runs.connectivity import POINTS
 from lthbench.runs.guard import generators, restore
 from lthbench.runs.operations import Measure, Validate
 from lthbench.runs.planned import PlannedRun, Step
+from lthbench.runs.returned import compared
 from lthbench.runs.run import Run
 from lthbench.runs.setting import Setting
 from lthbench.training.rules import overrides
@@ -64,7 +65,7 @@ def _judgements(run: Run, final: Network) -> Iterator[Step]:
         work = lines * images * FORWARD / run.setting.size
         return Step(kind, keys.key(kind, *parts), sizes.TEXT + 2 * test * (kind == "evaluate"), charged, work)
 
-    yield step("evaluate", 1, final.key, *(other.key for other in run.compared(final).values()))
+    yield step("evaluate", 1, final.key, *(other.key for other in compared(run, final).values()))
     for net in run.kept.values():
         yield step("evaluate", 1, net.key)
     for a, b in run.lines.values():

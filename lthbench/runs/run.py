@@ -1,7 +1,7 @@
 """What a method is given: one cell of a suite, and the operations that it may ask for."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -11,8 +11,8 @@ from lthbench import budget as formulas
 from lthbench import keys
 from lthbench.errors import MethodError
 from lthbench.models import Model
-from lthbench.pruning.allocate import Scores, removed_count, select
-from lthbench.pruning.lineage import Init, Lineage, Trained
+from lthbench.pruning.allocate import Scores, select
+from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.network import Network
 from lthbench.pruning.state import State
@@ -49,10 +49,10 @@ class Run:
         self.lines: dict[str, tuple[Network, Network]] = {}
         self.notes: dict[str, float | list[float]] = {}
         self.content: dict[str, Tensors] = {}  # of edits, by digest: what workers may ask for
+        self.starts: dict[str, Lineage] = {}  # of trainings, by the key of their trajectory
         self.diverged = False  # whether a network that was looked at holds NaN or infinity
         self._engine = engine
         self._generators: dict[str, Generator] = {}
-        self._starts: dict[str, Lineage] = {}  # of trainings, by the key of their trajectory
 
     @property
     def sparsity(self) -> float:
@@ -139,7 +139,7 @@ class Run:
             return net
         self._check_span(start, stop, clock)
         trajectory = self._trajectory(net, start, recipe, clock, rule, order)
-        self._starts[trajectory.key] = trajectory.start
+        self.starts[trajectory.key] = trajectory.start
         self.ledger.train(trajectory.key, clock, start, stop)
         ended = self._engine.train(self, trajectory, stop)
         self.ledger.end(trajectory.key, clock, ended, stop)
@@ -260,34 +260,6 @@ class Run:
         self._own(net)
         self.story.end(net)
         return net
-
-    def check_count(self, layers: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-        """(removed, prunable) of the workload's prunable weights, from (removed, size) of the layers of a network.
-
-        Where nothing is asked to be removed, a wider network than the workload's counts its own weights. MethodError where
-        fewer are removed than asked for."""
-        own = sum(size for _, size in layers.values())
-        prunable = self.model.prunable_count if self.sparsity else max(own, self.model.prunable_count)
-        removed = prunable - sum(size - gone for gone, size in layers.values())
-        asked = removed_count(prunable, self.sparsity)
-        if removed < asked:
-            raise MethodError(
-                f"misses the sparsity: {removed} of {prunable} weights are removed, {asked} were asked for"
-            )
-        return removed, prunable
-
-    def origin(self, net: Network) -> Lineage:
-        """The initialisation that a network descends from, whatever was done to it since."""
-        lineage = net.lineage
-        while isinstance(lineage.root, Trained):
-            lineage = self._starts[lineage.root.trajectory]
-        return Lineage(lineage.root)
-
-    def compared(self, final: Network) -> dict[str, Lineage]:
-        """What the weights of the result are compared with: where it descends from, and what was kept of the same model."""
-        others = {"init": self.origin(final)} | {name: net.lineage for name, net in self.kept.items()}
-        shapes = final.model.prunable_shapes
-        return {name: other for name, other in others.items() if other.model.prunable_shapes == shapes}
 
     def load(self, net: Network) -> State:
         """The tensors of a network."""

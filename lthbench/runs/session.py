@@ -26,6 +26,7 @@ from lthbench.runs.names import name_of
 from lthbench.runs.operations import Barrier, Evaluate, Measure, Validate, Value
 from lthbench.runs.plan import PlannedRun
 from lthbench.runs.records import Provenance, Record, Result
+from lthbench.runs.returned import compared, counted
 from lthbench.runs.run import Run
 from lthbench.runs.setting import Setting
 from lthbench.runs.store import Trace
@@ -125,8 +126,8 @@ class Session:
         method = self.planned.method
         final = self.run.finish(method.function(self.run, **method.parameters))
         self.final = final
-        found = self._evaluate(final, self.run.compared(final))
-        removed, prunable = self.run.check_count(found["layers"])
+        found = self._evaluate(final, compared(self.run, final))
+        removed, prunable = counted(self.run, found["layers"])
         kept = {name: self._evaluate(net) for name, net in self.run.kept.items()}
         finite = found["finite"]
         return self._result(
