@@ -27,6 +27,14 @@ def rounds(works: Mapping[str, Callable[[], object]], device: torch.device, coun
     return found
 
 
+def enough(seconds_of: Callable[[int], float], least: float) -> tuple[int, float]:
+    """A number of steps that takes at least so many seconds, and not many more, and how many it took."""
+    steps = 2
+    while (took := seconds_of(steps)) < least:
+        steps = 1 + int(steps * min(10, 1.2 * least / took))
+    return steps, took
+
+
 def ratio(one: list[float], other: list[float]) -> float:
     """The median of one ÷ other, round by round."""
     return median(a / b for a, b in zip(one, other, strict=True))

@@ -40,7 +40,12 @@ def estimate(
     close = [m for m in found if 1 / FAR < work / m.multiplications < FAR and m.precision == suite.precision]
     nearest = min(
         close,
-        key=lambda m: (not _same(m, model), m.batch != suite.recipe.batch, abs(math.log(m.multiplications / work))),
+        key=lambda m: (
+            not _same(m, model),
+            m.batch != suite.recipe.batch,
+            m.augment != suite.recipe.augment,
+            abs(math.log(m.multiplications / work)),
+        ),
         default=None,
     )
     if nearest is None:
@@ -58,10 +63,13 @@ def _basis(found: Measurement, scale: float, suite: Suite) -> str:
     basis = f"bench of {found.workload}, {found.best.lanes} side by side"
     if found.batch != suite.recipe.batch:
         basis += f", at batch {found.batch}"
+    if found.augment != suite.recipe.augment:
+        basis += f", augmentation {found.augment}"
     return basis if scale == 1 else f"{basis}, times {scale:.3g} for the multiplications"
 
 
 def _command(suite: Suite, workload: Workload) -> str:
     stem = f" --stem {workload.stem}" if workload.stem else ""
     batch = f" --batch {suite.recipe.batch}" if suite.recipe.batch != 128 else ""
-    return f"lthbench bench {workload.name} --precision {suite.precision}{stem}{batch}"
+    augment = f" --augment {suite.recipe.augment}" if suite.recipe.augment != "crop-flip" else ""
+    return f"lthbench bench {workload.name} --precision {suite.precision}{stem}{batch}{augment}"

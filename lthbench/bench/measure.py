@@ -15,7 +15,8 @@ from lthbench.bench.subject import Subject
 from lthbench.models.cost import multiplications
 from lthbench.training import numerics
 
-STEPS = {"cpu": (2, 10), "cuda": (50, 3000)}  # of a round in this process, of a training beside others
+ROUND = 0.2  # seconds of a round in this process, at least
+TRAINING = 4.0  # seconds of a training beside others, at least
 ROUNDS = 5
 
 
@@ -25,29 +26,28 @@ def measure(
     device: torch.device,
     precision: str,
     batch: int = 128,
+    augment: str = "crop-flip",
     stem: str = "",
     lanes: Sequence[int] = (),
-    steps: int | None = None,
+    least: float = TRAINING,
     say: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
-    """Time a workload. `lanes`: how many trainings side by side, each in turn; `steps`: of each of those."""
-    short, long = STEPS.get(device.type, STEPS["cuda"])
+    """Time a workload. `lanes`: how many trainings side by side, each in turn; `least`: seconds of each of those."""
     with TemporaryDirectory(prefix="lthbench-bench-") as scratch, numerics.one_thread(device):
-        subject = Subject(name, stem, batch, precision, device, data, Path(scratch))
+        subject = Subject(name, stem, batch, precision, augment, device, data, Path(scratch))
         model, epoch = subject.model, subject.setting.size
         say(f"the floor of {numerics.build(device)['kind']}")
         bound = floor.measured(precision, device)
         say(f"{step.OURS}, and the {step.PLAIN}")
-        times = step.side_by_side(subject, short, ROUNDS)
+        steps, times = step.side_by_side(subject, min(ROUND, least), ROUNDS)
         speeds = []
         for count in lanes or default_lanes(device):
             say(f"{count} side by side")
-            speeds.append(
-                Speed(lanes=count, epochs_per_second=together.epochs_per_second(subject, count, steps or long))
-            )
-        images = short * batch
+            speeds.append(Speed(lanes=count, epochs_per_second=together.epochs_per_second(subject, count, least)))
+        images = steps * batch
         return Measurement(
             workload=name, stem=stem, shape=model.shape, batch=batch, precision=precision,
+            augment=augment,
             kind=numerics.build(device)["kind"], device=device.type, torch=torch.__version__,
             epoch=epoch, multiplications=multiplications(model, {})[1],
             bandwidth=bound.bandwidth, rate=bound.rate, floor=bound.image(model, precision) * epoch,

@@ -32,6 +32,7 @@ class Measurement(_Frozen):
     shape: tuple[int, int, int]
     batch: int
     precision: str
+    augment: str
     kind: str
     device: str
     torch: str
@@ -63,7 +64,7 @@ class Measurement(_Frozen):
 
 def keep(data: Path, found: Measurement) -> Path:
     """Write a measurement to the data folder, in place of an earlier one of the same."""
-    name = f"{found.workload}-{found.stem}-b{found.batch}-{found.precision}"
+    name = f"{found.workload}-{found.stem}-b{found.batch}-{found.precision}-{found.augment}"
     path = data / ".bench" / _plain(found.kind) / f"{_plain(name)}.json"
     write_whole(path, json.dumps(found.model_dump(mode="json"), indent=1).encode())
     return path

@@ -8,7 +8,7 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
-from lthbench.bench.clock import rounds
+from lthbench.bench.clock import enough, rounds, seconds
 from lthbench.bench.plain import Plain
 from lthbench.bench.subject import Subject
 from lthbench.pruning.state import initial_state
@@ -26,19 +26,22 @@ PLAIN, OURS = "plain PyTorch loop", "lthbench, one at a time"
 PARTS = ("data", "forward", "backward", "update")  # of a step, in order
 
 
-def side_by_side(subject: Subject, steps: int, count: int) -> dict[str, list[float]]:
-    """Seconds of `steps` steps in each of `count` rounds: the plain loop's, ours, and steps up to the end of each part."""
+def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[str, list[float]]]:
+    """How many steps take a plain loop `least` seconds, and seconds of so many in each of `count` rounds: the plain
+    loop's, ours, and steps up to the end of each part."""
     trajectory, setting = subject.trajectory(), subject.setting
     feed = Worker(Store(subject.scratch, "bench"), subject.home, subject.device).feed(setting.split, "train")
     state = initial_state(trajectory.start.root)  # type: ignore[arg-type]
     ours, bare = lanes.trainer(trajectory, state, 0, feed), Trainer(trajectory, state, 0, feed)
+    plain = Plain(subject, feed)
+    steps, _ = enough(lambda steps: seconds(partial(plain.train, steps), subject.device), least)
     works: dict[str, Callable[[], object]] = {
-        PLAIN: partial(Plain(subject, feed).train, steps),
+        PLAIN: partial(plain.train, steps),
         OURS: partial(_go_on, ours, steps),
         **{part: partial(_upto, part, bare, steps) for part in PARTS[:-1]},
         PARTS[-1]: partial(_go_on, bare, steps),
     }
-    return rounds(works, subject.device, count)
+    return steps, rounds(works, subject.device, count)
 
 
 def shares(times: Mapping[str, list[float]]) -> dict[str, float]:

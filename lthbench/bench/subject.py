@@ -19,6 +19,7 @@ from lthbench.training.recipe import Recipe
 from lthbench.training.trajectory import Trajectory
 
 SYNTHETIC = "synthetic"  # a data set of random images, drawn into a folder of its own when it is asked for
+STEPS = 10**6  # of a training: more than will be timed
 SIZE = {"cpu": 4096, "cuda": 50_000}  # its training images
 
 
@@ -30,6 +31,7 @@ class Subject:
     stem: str
     batch: int
     precision: str
+    augment: str
     device: torch.device
     data: Path
     scratch: Path
@@ -47,7 +49,13 @@ class Subject:
         """A cell of a suite that holds nothing else."""
         manifest: Manifest = prepare(self.home, self._dataset)
         workload = Workload(model=self._model, dataset=self._dataset, stem=self.stem, prunable="all", tolerance=1.0)
-        recipe = Recipe(epochs=1000, batch=self.batch, lr=0.1, weight_decay=1e-4, augment="crop-flip")
+        recipe = Recipe(
+            epochs=1 + STEPS * self.batch // manifest.sizes["train"],
+            batch=self.batch,
+            lr=0.1,
+            weight_decay=1e-4,
+            augment=self.augment,
+        )
         rest: dict[str, Any] = {"methods": ("bench",), "learning_rates": (0.1,), "sparsities": (0.0,), "seeds": 16}
         suite = Suite(name="bench", version="0.0", workload=(workload,), budget="none", validation=0,
                       precision=self.precision, recipe=recipe, **rest)  # fmt: skip

@@ -29,7 +29,7 @@ def words(found: Measurement) -> str:
     """What was measured on what, and where a step's time goes."""
     parts = ", ".join(f"{part} {share:.0%}" for part, share in found.shares.items())
     return (
-        f"{found.workload}, batch {found.batch}, {found.precision}, epochs of {found.epoch:,} images, on {found.kind}: "
-        f"copies {found.bandwidth / 1e9:.3g} GB/s, multiplies matrices at {found.rate / 1e12:.3g} TFLOP/s.\n"
-        f"A step of one training, launched piece by piece: {parts}."
+        f"{found.workload}, batch {found.batch}, {found.precision}, augmentation {found.augment}, epochs of "
+        f"{found.epoch:,} images, on {found.kind}: copies {found.bandwidth / 1e9:.3g} GB/s, multiplies matrices at "
+        f"{found.rate / 1e12:.3g} TFLOP/s.\nA step of one training, launched piece by piece: {parts}."
     )

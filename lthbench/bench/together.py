@@ -1,5 +1,8 @@
 """Many trainings at once, through an executor as in a run: lanes of a GPU, or processes on a CPU."""
 
+from itertools import count as counted
+
+from lthbench.bench.clock import enough
 from lthbench.bench.subject import Subject
 from lthbench.runs.executors import LocalExecutor
 from lthbench.runs.operations import Train
@@ -10,23 +13,29 @@ from lthbench.training import numerics
 WARM = 2  # steps of a training before its time counts
 
 
-def epochs_per_second(subject: Subject, count: int, steps: int) -> float:
-    """Network-epochs a second of `count` trainings side by side, of `steps` steps each once they are under way.
+def epochs_per_second(subject: Subject, count: int, least: float) -> float:
+    """Network-epochs a second of `count` trainings side by side, of as many steps each as take `least` seconds.
 
     Every training leaves a state when it is under way and one at its end; the times of these are what is measured.
     """
     processes, lanes = (1, count) if subject.device.type == "cuda" else (count, 1)
     place = Place(subject.scratch / f"store-{count}", subject.home.folder, str(subject.device), lanes)
     executor = LocalExecutor(place, processes)
+    store = Store(place.store, numerics.build_key(subject.device))
+    orders = (range(first, first + count) for first in counted(step=count))  # of the data: each is another training
+
+    def seconds(steps: int) -> float:
+        these = next(orders)
+        _train(executor, subject, these, (WARM, WARM + steps))
+        begun, ended = (_times(store, subject, these, stop) for stop in (WARM, WARM + steps))
+        return (max(ended) - min(begun)) / 1e9
+
     try:
-        _train(executor, subject, range(count), (WARM,))  # the workers stand: each takes one, as there are as many
-        _train(executor, subject, range(count, 2 * count), (WARM, WARM + steps))
+        _train(executor, subject, next(orders), (WARM,))  # the workers stand: each takes one, as there are as many
+        steps, took = enough(seconds, least)
     finally:
         executor.close()
-    store = Store(place.store, numerics.build_key(subject.device))
-    begun, ended = (_times(store, subject, range(count, 2 * count), stop) for stop in (WARM, WARM + steps))
-    epochs = count * steps / subject.trajectory().clock.steps_per_epoch
-    return epochs / (max(ended) - min(begun)) * 1e9
+    return count * steps / subject.trajectory().clock.steps_per_epoch / took
 
 
 def _train(executor: LocalExecutor, subject: Subject, orders: range, stops: tuple[int, ...]) -> None:

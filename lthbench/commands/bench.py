@@ -15,7 +15,9 @@ from lthbench.commands.shared import DATA, JSON, print_rows
 @click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16"]), help="Default: bf16 on a GPU, else fp32.")
 @click.option("--stem", type=click.Choice(["cifar", "tiny-imagenet"]), default=None, help="Of an ImageNet model.")
-@click.option("--steps", type=click.IntRange(1), help="Of each training (default: 3000 on a GPU, 10 on a CPU).")
+@click.option("--augment", default="crop-flip", show_default=True, metavar="NAME", help="What is drawn for each image.")
+@click.option("--seconds", "least", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True,
+              help="Of each training, at least.")  # fmt: skip
 @click.option("--device", default="", metavar="DEVICE", help="cpu, cuda, … (default: cuda where there is one).")
 @DATA
 @JSON

@@ -22,12 +22,12 @@ def lthbench(*words: object) -> Result:
 
 
 def subject(scratch: Path, name: str, data: Path | None = None) -> Subject:
-    return Subject(name, "", 64, "fp32", CPU, data or scratch, scratch)
+    return Subject(name, "", 64, "fp32", "none", CPU, data or scratch, scratch)
 
 
 def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path, data_folder: Path) -> None:
     (tmp_path / "digits").symlink_to(data_folder / "digits")
-    words = ("mlp-32/digits", "--batch", 64, "--lanes", 2, "--steps", 4, "--data", tmp_path, "--device", "cpu")
+    words = ("mlp-32/digits", "--batch", 64, "--lanes", 2, "--seconds", 0.01, "--data", tmp_path, "--device", "cpu")
     done = lthbench("bench", *words)
     assert done.exit_code == 0, done.output
     assert "2 processes of one thread" in done.output and "plain PyTorch loop" in done.output
@@ -37,7 +37,7 @@ def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path
 
     plan = ("plan", "smoke", "--method", "dense", "--only", "--data", tmp_path, "--device", "cpu", "--json")
     one, two = (json.loads(lthbench(*plan, "--gpus", n, "--price-per-hour", 1e6).stdout) for n in (1, 2))
-    assert one["workloads"][0]["by"] == "bench of mlp-32/digits, 2 side by side"
+    assert one["workloads"][0]["by"] == "bench of mlp-32/digits, 2 side by side, augmentation crop-flip"
     assert one["workloads"][0]["device hours"] == two["workloads"][0]["device hours"] > 0
     assert 0 <= two["hours"] <= one["hours"]  # to three decimals
     assert one["price"] > 0

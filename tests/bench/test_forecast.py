@@ -98,7 +98,7 @@ def test_what_slows_a_schedule_down_and_what_helps(timed: Path) -> None:
 
 def test_without_a_bench_it_says_what_to_type(tmp_path: Path, data_folder: Path) -> None:
     said = planned(data_folder, "--simulate", "--deadline", 1).output
-    assert "lthbench bench mlp-32/digits --precision fp32 --batch 64" in said
+    assert "lthbench bench mlp-32/digits --precision fp32 --batch 64 --augment none" in said
     assert "devices for the deadline  unknown" in said
     assert said.rstrip().endswith("type what stands beside the workloads, then this again.")
     assert found(data_folder, "--deadline", 1)["hours"] is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthbench.bench.clock import ratio
+from lthbench.bench.clock import enough, ratio
 from lthbench.bench.estimate import Estimate, estimate
 from lthbench.bench.floor import Floor
 from lthbench.bench.measurement import Measurement, Speed, keep, kept
@@ -23,7 +23,7 @@ RESNET, VGG, MLP = (Model(name, (3, 32, 32), 10, "all") for name in ("resnet20",
 
 def measurement(**changes: Any) -> Measurement:
     plain: dict[str, Any] = {
-        "workload": "resnet20/synthetic", "stem": "", "shape": (3, 32, 32), "batch": 128, "precision": "bf16",
+        "workload": "resnet20/synthetic", "stem": "", "shape": (3, 32, 32), "batch": 128, "precision": "bf16", "augment": "crop-flip",
         "kind": "Some GPU 80GB", "device": "cuda", "torch": "2", "epoch": 50_000,
         "multiplications": multiplications(RESNET, {})[1], "bandwidth": 3e12, "rate": 6e14,
         "floor": 0.07, "plain": 4.0, "ours": 2.0, "ratio": 0.5, "shares": {"data": 0.1},
@@ -93,6 +93,20 @@ def test_a_spell_that_slows_a_whole_round_leaves_the_ratio(pairs: list[tuple[flo
     one, other = [a for a, _ in pairs], [b for _, b in pairs]
     slowed = [[t * (1 + i) for i, t in enumerate(times)] for times in (one, other)]
     assert ratio(one, other) == pytest.approx(ratio(*slowed))
+
+
+@given(st.floats(1e-6, 1), st.floats(0, 1), st.floats(1e-3, 10))
+def test_enough_steps_take_as_long_as_asked_and_not_much_longer(each: float, start: float, least: float) -> None:
+    tried: list[int] = []
+
+    def seconds(steps: int) -> float:
+        tried.append(steps)
+        return start + steps * each
+
+    steps, took = enough(seconds, least)
+    assert steps == tried[-1] and took == seconds(steps) >= least
+    assert took <= max(seconds(2), 1.3 * least + 2 * each)
+    assert len(tried) < 100
 
 
 def test_shares_add_up_to_a_step() -> None:
