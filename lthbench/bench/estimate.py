@@ -34,7 +34,8 @@ def estimate(
 ) -> Estimate:
     """From a bench of the workload's model, else from the one nearest in multiplications, scaled by them.
 
-    `size`: images of an epoch. Evaluations, and what a training costs besides its steps, are not in it.
+    `size`: images of an epoch. Evaluations, what a training costs besides its steps, and what rules and bases add to a
+    step are not in it.
     """
     work = multiplications(model, {})[1]
     close = [m for m in found if 1 / FAR < work / m.multiplications < FAR and m.precision == suite.precision]

@@ -86,7 +86,8 @@ def plan(
 ) -> None:
     """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
 
-    Hours come from what lthbench bench has measured on this machine, and a simulation of the schedule.
+    Hours come from what lthbench bench has measured on this machine, and a simulation of the schedule. What was measured is plain
+    training: rules and bases take longer.
 
     \b
     lthbench plan suites/digits.toml

@@ -84,6 +84,8 @@ class RayExecutor:
         self._leave()
 
     def _close(self, why: LthbenchError = CLOSED) -> None:
+        if self.closed.is_set():
+            return
         self.closed.set()
         self._trainers.close(why)
         self._evaluators.close(why)
@@ -203,6 +205,9 @@ class Actor(Handle):
 
     def end(self) -> None:
         self.dead = True
+        threading.Thread(target=self._kill, daemon=True).start()  # which waits for a head that is gone
+
+    def _kill(self) -> None:
         try:
             self._ray.kill(self._actor)
         except Exception as error:

@@ -1,5 +1,6 @@
 """What runs on the nodes of a Ray cluster: a worker in an actor, with the data packed there and a store to work in."""
 
+import os
 import pickle
 import shutil
 import tempfile
@@ -31,6 +32,7 @@ Answer = tuple[Reply | Exception, Entries]
 
 def library() -> Any:
     """Ray. InputError where it is not installed."""
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a thread that asks too late must not start a cluster of its own
     try:
         import ray
     except ImportError:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 PAUSE = 1.0  # seconds before a worker that did not start is started again
+LEAVE = 10.0  # seconds that threads have to come to an end
 
 
 class WorkerDied(LthbenchError):
@@ -93,8 +94,9 @@ class Pool:
             one.future.set_exception(self._why)
         for worker in list(self._workers):
             worker.end()
+        end = time.monotonic() + LEAVE
         for thread in list(self._threads):
-            thread.join(10)
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _grow(self) -> None:
         """One more thread, where there is room for one."""

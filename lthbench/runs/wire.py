@@ -1,5 +1,6 @@
 """Operations on their way to a worker, and what goes wrong there on its way back."""
 
+import errno
 import pickle
 import traceback
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from lthbench import registry
 from lthbench.errors import MethodError
 from lthbench.runs.operations import Operation
+
+NO_MEMORY = ("can't allocate memory", "could not create a primitive", "failed to map segment", "Cannot allocate memory")
 
 
 def pickled(operation: Operation) -> bytes:
@@ -39,5 +42,9 @@ def foreign(error: Exception) -> MethodError:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether the machine had no memory left, which is not the operation's doing."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    """Whether the machine had no memory left, which is not the operation's doing. Python, its extensions, the loader and
+    oneDNN each say so in their own way; a SystemError is a C function that failed without a word, for want of memory as a rule.
+    """
+    if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError | ImportError) and any(said in str(error) for said in NO_MEMORY)
