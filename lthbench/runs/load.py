@@ -73,5 +73,5 @@ class Costs:
     Measured on digits, two cores of an AMD EPYC (LOG.md).
     """
 
-    operation: float = 0.03
-    asking: float = 0.01
+    operation: float = 0.02
+    asking: float = 0.004
