@@ -32,19 +32,20 @@ from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
 
-TRAINERS = 8  # that one evaluator serves
+TRAINERS = 8  # workers that one evaluator serves
 LOOK = 5.0  # seconds between two looks at the cluster: how large it is, whether its head is there
 SILENCE = 6  # looks in a row at which it is not: Ray itself ends this process after a minute
 SHARES = "sharing of the store's folder"
+SEES_ALL = {"env_vars": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}}  # GPUs of its node, though it takes none
 
 
 class RayExecutor:
-    """Operations on the cluster at `address`: a worker takes one CPU, or `share` of a GPU and as many lanes as fit there."""
+    """Operations on the cluster at `address`: a worker takes one CPU, and `share` of a GPU with as many lanes as fit there."""
 
     def __init__(self, place: Place, datasets: Mapping[str, Mapping[str, str]], address: str, share: float = 1.0):
         self._ray = library()
         device = torch.device(place.device)
-        self._gpus = (place.gpus if place.gpus > 1 else share) if device.type == "cuda" else 0.0  # of one worker
+        self._gpus = gpus_of(place, share)
         self._here: dict[str, Any] = {"lthbench": __version__, **numerics.build(device)}
         self._here |= {f"data set {name}": prints for name, prints in datasets.items()}
         self._attach(address)
@@ -59,8 +60,7 @@ class RayExecutor:
             raise
         self.closed = threading.Event()
         self.transfer = Transfer(Store(place.store, numerics.build_key(device)), self._here[SHARES])
-        self._trainers = self._pool(1, frozenset({"train"}), place.slots)
-        self._evaluators = self._pool(0, frozenset({"train", "test"}), 1)
+        self._trainers, self._evaluators = Pool(self._trainer, 1, place.slots), Pool(self._evaluator, 1)
         self._look()
         for always in (self._follow, self._listen):
             threading.Thread(target=always, daemon=True).start()
@@ -90,17 +90,35 @@ class RayExecutor:
         self._trainers.close(why)
         self._evaluators.close(why)
 
-    def _pool(self, cpus: int, splits: frozenset[str], slots: int) -> Pool:
-        takes = {"num_cpus": cpus, "num_gpus": self._gpus}
-        remote = self._ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)
-        return Pool(lambda there: Actor(self, remote.remote(self.site, splits)), 1, slots)
+    def _trainer(self, there: list[Handle]) -> "Actor":
+        takes = {"num_cpus": 1, "num_gpus": self._gpus}
+        return self._actor(frozenset({"train"}), self.site.place.slots, takes)
+
+    def _evaluator(self, there: list[Handle]) -> "Actor":
+        """Works beside the trainers and takes nothing from them, so that it has a place where they take all."""
+        nodes = list(self._nodes())
+        if not nodes:
+            raise Lost("no node is there")
+        takes = _nothing(nodes[len(there) % len(nodes)])
+        return self._actor(frozenset({"train", "test"}), 1, takes)
+
+    def _actor(self, splits: frozenset[str], slots: int, takes: Mapping[str, Any]) -> "Actor":
+        remote = self._ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)  # one answers beats
+        return Actor(self, remote.remote(self.site, splits))
+
+    def _nodes(self) -> dict[str, str]:
+        """Addresses by id, of the nodes on which workers may be."""
+        kind = "GPU" if self._gpus else "CPU"
+        return {
+            n["NodeID"]: n["NodeManagerAddress"] for n in self._ray.nodes() if n["Alive"] and n["Resources"].get(kind)
+        }
 
     def _look(self) -> None:
         """As many workers as the cluster has room for now."""
         total = self._ray.cluster_resources()
         room = total.get("GPU", 0) / self._gpus if self._gpus else total.get("CPU", 0)
         self._trainers.resize(max(1, int(room)))
-        self._evaluators.resize(-(-self.slots // TRAINERS))
+        self._evaluators.resize(-(-self._trainers.size // TRAINERS))
 
     def _follow(self) -> None:
         """Let the workers be as many as the cluster has room for, as it grows and shrinks."""
@@ -145,11 +163,8 @@ class RayExecutor:
                 raise InputError(why)
 
     def _on_every_node(self, work: Any, *args: Any) -> dict[str, Any]:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
-
-        nodes = {n["NodeID"]: n["NodeManagerAddress"] for n in self._ray.nodes() if n["Alive"]}
-        task = self._ray.remote(work)
-        asked = [task.options(num_cpus=0, scheduling_strategy=On(node_id=n, soft=False)).remote(*args) for n in nodes]
+        nodes, task = self._nodes(), self._ray.remote(max_calls=1)(work)
+        asked = [task.options(**_nothing(node)).remote(*args) for node in nodes]
         found = {}
         for node, ref in zip(nodes, asked, strict=True):
             name = f"{nodes[node]} ({node[:8]})"
@@ -232,6 +247,20 @@ class Actor(Handle):
             pulse.felt(self._ray.get(self._actor.beat.remote(), timeout=BEAT), busy=True)
         except self._ray.exceptions.GetTimeoutError:
             pulse.missed()
+
+
+def gpus_of(place: Place, share: float) -> float:
+    """GPUs of one worker."""
+    if torch.device(place.device).type != "cuda":
+        return 0.0
+    return place.gpus if place.gpus > 1 else share
+
+
+def _nothing(node: str) -> dict[str, Any]:
+    """Options of what runs on a node and takes nothing of it."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+    return {"num_cpus": 0, "num_gpus": 0, "runtime_env": SEES_ALL, "scheduling_strategy": On(node_id=node, soft=False)}
 
 
 def _connect(address: str) -> None:

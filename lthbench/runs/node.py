@@ -32,7 +32,9 @@ Answer = tuple[Reply | Exception, Entries]
 
 def library() -> Any:
     """Ray. InputError where it is not installed."""
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a thread that asks too late must not start a cluster of its own
+    os.environ.setdefault(
+        "RAY_ENABLE_AUTO_CONNECT", "0"
+    )  # a thread that asks too late must not start a cluster of its own
     try:
         import ray
     except ImportError:

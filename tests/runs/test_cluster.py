@@ -55,6 +55,19 @@ def test_the_same_results_as_here(cluster: Any, tmp_path: Path, home: DataHome, 
     assert not list((tmp_path / "store").glob("token-*"))
 
 
+def test_where_workers_take_every_gpu_evaluation_has_its_place(
+    cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPUs by name alone: the nodes are told that they have one, and the workers use the processor."""
+    monkeypatch.setattr(module, "gpus_of", lambda place, share: share)
+    own = cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=MEMORY)
+    try:
+        done = on(cluster, tmp_path, home)
+    finally:
+        cluster.remove_node(own)
+    assert done.results == undisturbed.results
+
+
 def test_without_a_shared_folder(
     cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
