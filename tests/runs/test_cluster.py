@@ -100,8 +100,8 @@ def test_a_node_that_goes_and_one_that_comes(
 
 HASTY = """
 from lthbench.cli import main
-from lthbench.runs import cluster
-cluster.LOOK = 0.05
+from lthbench.runs import connection
+connection.LOOK = 0.05
 main()
 """
 
@@ -134,6 +134,14 @@ def test_a_node_that_differs_is_said_at_once(
 ) -> None:
     monkeypatch.setattr(module, "__version__", "0.0")
     with pytest.raises(InputError, match=r"node .* differs in lthbench: .* there, '0.0' here"):
+        driver(TINY, [method(ticket)], tmp_path, home, executor="ray", address=cluster.address).run()
+
+
+def test_a_cluster_without_gpus_is_one_line(
+    cluster: Any, tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "gpus_of", lambda place, share: share)
+    with pytest.raises(InputError, match="no node of the Ray cluster has a GPU; start one"):
         driver(TINY, [method(ticket)], tmp_path, home, executor="ray", address=cluster.address).run()
 
 
