@@ -2,7 +2,7 @@
 
 Runs start in their order, LIVE for each slot at a time. A run asks for one operation after another; who asks for one that
 another has in hand waits for it. The driver serves one run at a time. Among the operations that are asked for, a free slot
-takes the one whose run has the most epochs before it. Evaluations have processes of their own, one for TRAINERS slots of the beginning.
+takes the one whose run has the most epochs before it. Evaluations have processes of their own, one for TRAINERS devices of the beginning.
 """
 
 import heapq
@@ -13,11 +13,11 @@ from itertools import count, islice
 from random import Random
 from typing import Any
 
+from lthbench.runs.cluster import TRAINERS
 from lthbench.runs.driver import LIVE
 from lthbench.runs.load import Load
 from lthbench.runs.pool import TRIES
 
-TRAINERS = 8  # slots that one evaluator serves
 BUSY = 0.8  # utilisation from which on a device is used
 
 
@@ -78,7 +78,7 @@ class Simulation:
         self._queue: list[tuple[float, int, tuple[int, int]]] = []
         self._idle: deque[float] = deque()  # free slots, by how many times longer they take
         self._driver = 0.0  # when it is free
-        self._evaluators = [0.0] * -(-fleet.devices * fleet.slots // TRAINERS)
+        self._evaluators = [0.0] * -(-fleet.devices // TRAINERS)
         self._busy, self._attempts, self._lost = 0.0, 0, 0
 
     def run(self) -> Schedule:
