@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lthbench.errors import InputError
 from lthbench.runs.files import append_line, write_whole
+from lthbench.runs.lines import Lines
 from lthbench.runs.names import Name, file_name
 from lthbench.runs.records import Record, lines_of, parse
 
@@ -14,11 +15,14 @@ log = logging.getLogger(__name__)
 
 
 class Book:
-    """`records/` of a folder. A run that is done again has one record all the while: the older one, then the new one."""
+    """`records/` of a folder. A run that is done again has one record all the while: the older one, then the new one. What
+    another driver on the folder has written is not written twice."""
 
     def __init__(self, out: Path):
         self._folder = out / "records"
-        self._older: dict[Name, bytes] = {}  # lines that a new record takes the place of
+        self._there: dict[Name, bytes] = {}  # lines that are not of this driver, and that it does not take as they are
+        self._mine: set[Name] = set()
+        self._lines: dict[Path, Lines] = {}
         self._writing = threading.Lock()
 
     def read(self) -> Iterator[Record]:
@@ -29,19 +33,22 @@ class Book:
         """The records that stand. The others stay until their runs are done again."""
         for record, line in self._read():
             if stands(record):
+                self._mine.add(record.name)
                 yield record
             else:
-                self._older[record.name] = line
+                self._there[record.name] = line
 
     def add(self, record: Record) -> None:
-        """Write a record that was made."""
+        """Write a record that was made, unless another driver has."""
         path, line = self._file(record.result.method), record.line()
         with self._writing:
-            older = self._older.pop(record.name, None)
-            if older is None:
+            self._look(path)
+            self._mine.add(record.name)
+            there = self._there.pop(record.name, None)
+            if there is None:
                 append_line(path, line)
-            else:
-                _write(path, [*(there for there in lines_of(path) if there != older), line.encode()])
+            elif parse(there, str(path)).result != record.result:
+                _write(path, [*(other for other in lines_of(path) if other != there), line.encode()])
 
     def write(self, records: Iterable[Record]) -> None:
         """Write all files anew: these records, in the order of the grid, and no others."""
@@ -53,14 +60,26 @@ class Book:
 
     def _read(self) -> Iterator[tuple[Record, bytes]]:
         for path in sorted(self._folder.glob("*.jsonl")):
-            for number, line in enumerate(lines_of(path), 1):
-                try:
-                    yield parse(line, f"{path}:{number}"), line
-                except InputError as error:
-                    log.warning("%s; its run is done again", error)
+            lines = self._lines[path] = Lines(path)
+            whole = lines.new()
+            yield from _parsed(path, [*whole, *[(len(whole) + 1, lines.half)] * bool(lines.half)])
+
+    def _look(self, path: Path) -> None:
+        """Take in what has come to a file since it was read, all of it where it was written anew."""
+        for record, line in _parsed(path, self._lines.setdefault(path, Lines(path)).new()):
+            if record.name not in self._mine:
+                self._there[record.name] = line
 
     def _file(self, method: str) -> Path:
         return self._folder / f"{file_name(method)}.jsonl"
+
+
+def _parsed(path: Path, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[Record, bytes]]:
+    for number, line in lines:
+        try:
+            yield parse(line, f"{path}:{number}"), line
+        except InputError as error:
+            log.warning("%s; its run is done again", error)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:

@@ -1,13 +1,13 @@
-"""A file of records that grows, or is replaced, while somebody looks on: only what is new is read."""
+"""A file of records while somebody looks on: how its runs have ended so far."""
 
 import logging
-import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from lthbench.errors import InputError
+from lthbench.runs.lines import Lines
 from lthbench.runs.names import Name
 from lthbench.runs.records import Record, parse
 
@@ -30,34 +30,23 @@ class Tail:
 
     path: Path
     ended: dict[Name, Ended] = field(default_factory=dict)
-    _file: int = 0  # inode
-    _read: int = 0  # bytes
-    _number: int = 0  # lines
+
+    def __post_init__(self) -> None:
+        self._lines = Lines(self.path)
 
     def read(self) -> None:
         """Take in the whole lines that are new; all, where the file was written anew. A broken line is warned of."""
-        try:
-            with self.path.open("rb") as file:
-                there = os.fstat(file.fileno())
-                if there.st_ino != self._file or there.st_size < self._read:
-                    self.ended, self._file, self._read, self._number = {}, there.st_ino, 0, 0
-                file.seek(self._read)
-                new = file.read()
-        except FileNotFoundError:  # records of an older text of the suite are moved aside
-            self.ended, self._file = {}, 0
-            return
-        *lines, half = new.split(b"\n")
-        self._read += len(new) - len(half)
-        for line in lines:
-            self._number += 1
-            if line.strip():
-                self._take(line)
+        lines = self._lines.new()
+        if self._lines.anew:
+            self.ended = {}
+        for number, line in lines:
+            self._take(number, line)
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, number: int, line: bytes) -> None:
         """Of two records of a run, which a second driver or a repeated run leaves for a while, the later one counts, with
         the epochs of the one that computed."""
         try:
-            record = parse(line, f"{self.path}:{self._number}")
+            record = parse(line, f"{self.path}:{number}")
         except InputError as error:
             log.warning("%s; its run counts as not done", error)
             return

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import die, forked, status_of
+from processes import die, forked, status_of, until
 
 from lthbench.data import DataHome
 from lthbench.errors import LthbenchError
+from lthbench.runs.book import Book
 from lthbench.runs.claims import Claims
+from lthbench.runs.records import in_folder
 
 from .helpers import METHODS, TINY, Outcome, drive, driver
 
@@ -83,6 +85,32 @@ def test_two_drivers_share_the_work(tmp_path: Path, home: DataHome, undisturbed:
     operations, epochs = map(float, counts.read_text().split())
     assert operations + first.broker.counts.operations == undisturbed.broker.counts.operations
     assert epochs + first.broker.counts.epochs == pytest.approx(undisturbed.broker.counts.epochs)
+
+
+def test_a_driver_that_is_killed_beside_another_leaves_each_run_one_record(tmp_path: Path, home: DataHome) -> None:
+    """The other one has ended, and what it did was just found by the one that is killed."""
+    methods, ended = METHODS[:3], tmp_path / "ended"
+
+    def killed() -> None:
+        d = driver(TINY, methods, tmp_path / "out", home)
+        read = Book.standing
+
+        def late(self: Book, stands: Any) -> Any:
+            found = list(read(self, stands))  # nothing is there yet
+            ended.with_suffix(".waits").touch()
+            assert until(ended.exists)
+            return iter(found)
+
+        Book.standing = late  # type: ignore[method-assign]
+        done: list[Any] = []
+        d.run(lambda record: done.append(record) or (len(done) == 5 and die()))
+
+    pid = forked(killed)
+    assert until(ended.with_suffix(".waits").exists)
+    first = drive(TINY, methods, tmp_path / "out", home)
+    ended.touch()
+    assert status_of(pid) == -9
+    assert sorted(record.name for record in in_folder(tmp_path / "out")) == sorted(first.results)
 
 
 def test_a_driver_takes_over_from_one_that_died(tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:

@@ -1,0 +1,36 @@
+"""The lines of a file that grows, or is replaced, while somebody reads it: only what is new is read."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Lines:
+    """A file, and how far it has been read. `anew`: the last read began at the beginning; `half`: what came after the last
+    whole line."""
+
+    path: Path
+    anew: bool = field(default=True, init=False)
+    half: bytes = field(default=b"", init=False)
+    _file: int = field(default=0, init=False)  # inode
+    _read: int = field(default=0, init=False)  # bytes
+    _number: int = field(default=0, init=False)  # lines
+
+    def new(self) -> list[tuple[int, bytes]]:
+        """The whole lines that are new, without empty ones, by number; all, where the file was written anew."""
+        try:
+            with self.path.open("rb") as file:
+                there = os.fstat(file.fileno())
+                self.anew = there.st_ino != self._file or there.st_size < self._read
+                if self.anew:
+                    self._file, self._read, self._number = there.st_ino, 0, 0
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:  # records of an older text of the suite are moved aside
+            self.anew, self.half, self._file = True, b"", 0
+            return []
+        *lines, self.half = new.split(b"\n")
+        self._read += len(new) - len(self.half)
+        first, self._number = self._number + 1, self._number + len(lines)
+        return [(number, line) for number, line in enumerate(lines, first) if line.strip()]
