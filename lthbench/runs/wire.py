@@ -9,7 +9,13 @@ from lthbench import registry
 from lthbench.errors import MethodError
 from lthbench.runs.operations import Operation
 
-NO_MEMORY = ("can't allocate memory", "could not create a primitive", "failed to map segment", "Cannot allocate memory")
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "could not create a primitive",
+    "failed to map segment",
+)
 
 
 def pickled(operation: Operation) -> bytes:
@@ -42,8 +48,8 @@ def foreign(error: Exception) -> MethodError:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether the machine had no memory left, which is not the operation's doing. Python, its extensions, the loader and
-    oneDNN each say so in their own way; a SystemError is a C function that failed without a word, for want of memory as a rule.
+    """Whether the machine had no memory left, which is not the operation's doing. Python, its extensions, the loader,
+    oneDNN and CUDA each say so in their own way; a SystemError is a C function that failed without a word, for want of memory as a rule.
     """
     if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Any
@@ -24,7 +24,7 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import digest
 from lthbench.runs.connectivity import along, barrier
 from lthbench.runs.guard import Turns, unchanged
-from lthbench.runs.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate
+from lthbench.runs.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate, Value
 from lthbench.runs.room import Room
 from lthbench.runs.store import Store
 from lthbench.training import lanes
@@ -63,8 +63,7 @@ class Worker:
     def perform(self, operation: Operation) -> Reply:
         """Do one operation. Its result goes to the store. MissingEntry where its source is not there (any more)."""
         started = time.perf_counter()
-        with nullcontext() if isinstance(operation, Train) else self.turn():  # a training takes its turns itself
-            reply = self._do(operation)
+        reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
         return Reply(reply.epochs, time.perf_counter() - started, reply.ended)
 
     @contextmanager
@@ -73,11 +72,26 @@ class Worker:
         with self.turns, unchanged("an operation"):
             yield
 
+    def _looked(self, operation: Value) -> Reply:
+        """What is no training, in a turn among them; where there is too little memory for that, when they have ended."""
+        what = type(operation).__name__.lower()
+        try:
+            with self.turn():
+                return self._do(operation)
+        except torch.OutOfMemoryError:
+            self._free()
+        try:
+            with self.room.taken(what, alone=True), self.turn():
+                return self._do(operation)
+        except torch.OutOfMemoryError as error:
+            raise MethodError(
+                f"{self.device} has too little memory to {what} {operation.source.model.name}: {error}"
+            ) from None
+
     @singledispatchmethod
-    def _do(self, operation: Operation) -> Reply:
+    def _do(self, operation: Value) -> Reply:
         raise TypeError(f"no such operation: {operation!r}")
 
-    @_do.register
     def _train(self, operation: Train) -> Reply:
         """Beside others; where there is too little memory for that, alone; and at last without the programs of a lane."""
         name = operation.trajectory.model.name
@@ -91,8 +105,7 @@ class Worker:
                 why = str(error)
             if self.room.shrink():
                 log.warning("%s has too little memory for so many trainings at once: fewer from now on", self.device)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._free()
         raise MethodError(f"{self.device} has too little memory to train {name}: {why}")
 
     def _trained(self, operation: Train, settle: Callable[[int], None], plain: bool) -> Reply:
@@ -114,6 +127,11 @@ class Worker:
         ended = trainer.run(operation.stops, keep)
         seen = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
         return Reply(seen / len(feed), 0.0, ended)
+
+    def _free(self) -> None:
+        """Give back what the process holds of the GPU and does not use."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _reserved(self) -> int:
         """Bytes of the GPU that this process holds."""

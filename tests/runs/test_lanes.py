@@ -1,7 +1,9 @@
 """Several trainings in one process: the same results, however many, and whatever one of them does."""
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,15 @@ from lthbench import Network, Run
 from lthbench.data import DataHome
 from lthbench.runs import executors, worker
 from lthbench.runs.guard import Turns
+from lthbench.runs.operations import Measure, Operation
 from lthbench.runs.place import Place
 from lthbench.runs.room import Room
+from lthbench.runs.worker import Reply, Worker
 from lthbench.training import numerics
 from lthbench.training.program import PROGRAM
 from lthbench.training.trainer import Trainer
 
-from .helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, method, ticket
+from .helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, method, snip, ticket
 from .test_executors import MIXED, Meddler, killed
 
 
@@ -30,7 +34,7 @@ class Crowd:
         self.most, self.now, self.peak, self.lock = most, 0, 0, threading.Lock()
 
     def trainer(self) -> type[Trainer]:
-        """A trainer that needs memory that only `most` can have at once."""
+        """A trainer that needs memory that only `most` can have at once, for a while."""
         crowd = self
 
         class Needy(Trainer):
@@ -43,6 +47,7 @@ class Crowd:
 
             def run(self, *args: object) -> int:
                 try:
+                    time.sleep(0.05)
                     return super().run(*args)  # type: ignore[arg-type]
                 finally:
                     with crowd.lock:
@@ -108,6 +113,44 @@ def test_a_network_that_fits_no_memory_fails_its_run(
     monkeypatch.setattr(Trainer, "prepare", no_room)
     [result] = drive(ONE, [method(chance)], tmp_path, home, executor="local").of("chance")
     assert result.reason == "cpu has too little memory to train mlp-16: asked for 3 TB"
+
+
+def starved(monkeypatch: pytest.MonkeyPatch, lacks: Callable[[Measure], bool]) -> None:
+    """Workers find no memory for the probes that lack it."""
+    done = Worker.__dict__["_do"]
+
+    def needy(self: Worker, operation: Operation) -> Reply:
+        if isinstance(operation, Measure) and lacks(operation):
+            raise torch.OutOfMemoryError("asked for 3 TB")
+        return done.__get__(self, Worker)(operation)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Worker, "_do", needy)
+
+
+def test_a_probe_without_memory_waits_until_it_is_alone(
+    tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every probe finds none at first; then no training may be under way."""
+    crowd, tried = Crowd(), set[str]()
+
+    def lacks(operation: Measure) -> bool:
+        first = operation.key not in tried
+        tried.add(operation.key)
+        return first or crowd.now > 0
+
+    starved(monkeypatch, lacks)
+    monkeypatch.setattr(worker.lanes, "trainer", crowd.trainer())
+    methods = [method(snip), method(dense, track="dense"), method(chance)]
+    found = drive(TINY, methods, tmp_path, home, executor="local", lanes=4).results
+    assert found == {name: result for name, result in whole.results.items() if name in found} and found
+
+
+def test_a_probe_that_fits_no_memory_fails_its_run(
+    tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starved(monkeypatch, lambda operation: True)
+    [result] = drive(ONE, [method(snip)], tmp_path, home, executor="local").of("snip")
+    assert result.reason == "cpu has too little memory to measure mlp-16: asked for 3 TB"
 
 
 class TestRoom:

@@ -18,6 +18,10 @@ from lthbench.runs.wire import out_of_memory
         OSError(12, "Cannot allocate memory", "x.py"),
         ImportError("_lsprof.so: failed to map segment from shared object"),
         RuntimeError("could not create a primitive"),
+        torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB"
+        ),
+        RuntimeError("CUDA error: out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 120 bytes."),
     ],
     ids=lambda error: type(error).__name__,
