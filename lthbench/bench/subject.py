@@ -19,8 +19,8 @@ from lthbench.training.recipe import Recipe
 from lthbench.training.trajectory import Trajectory
 
 SYNTHETIC = "synthetic"  # a data set of random images, drawn into a folder of its own when it is asked for
-STEPS = 10**6  # of a training: more than will be timed
 SIZE = {"cpu": 4096, "cuda": 50_000}  # its training images
+STEPS = 10**6  # of a training: more than will be timed
 
 
 @dataclass(frozen=True)

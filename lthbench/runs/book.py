@@ -20,7 +20,8 @@ class Book:
 
     def __init__(self, out: Path):
         self._folder = out / "records"
-        self._there: dict[Name, bytes] = {}  # lines that are not of this driver, and that it does not take as they are
+        self._older: dict[Name, bytes] = {}  # lines that do not stand
+        self._others: dict[Name, tuple[Record, bytes]] = {}  # what other drivers have written meanwhile
         self._mine: set[Name] = set()
         self._lines: dict[Path, Lines] = {}
         self._writing = threading.Lock()
@@ -36,19 +37,24 @@ class Book:
                 self._mine.add(record.name)
                 yield record
             else:
-                self._there[record.name] = line
+                self._older[record.name] = line
 
-    def add(self, record: Record) -> None:
-        """Write a record that was made, unless another driver has."""
+    def add(self, record: Record) -> Record:
+        """Write a record that was made, unless another driver has. Returns the one that stands: who computed is in it."""
         path, line = self._file(record.result.method), record.line()
         with self._writing:
             self._look(path)
             self._mine.add(record.name)
-            there = self._there.pop(record.name, None)
-            if there is None:
+            older = self._older.pop(record.name, None)
+            if record.name in self._others:
+                other, older = self._others.pop(record.name)
+                if other.result == record.result:
+                    return other
+            if older is None:
                 append_line(path, line)
-            elif parse(there, str(path)).result != record.result:
-                _write(path, [*(other for other in lines_of(path) if other != there), line.encode()])
+            else:
+                _write(path, [*(there for there in lines_of(path) if there != older), line.encode()])
+            return record
 
     def write(self, records: Iterable[Record]) -> None:
         """Write all files anew: these records, in the order of the grid, and no others."""
@@ -67,8 +73,8 @@ class Book:
     def _look(self, path: Path) -> None:
         """Take in what has come to a file since it was read, all of it where it was written anew."""
         for record, line in _parsed(path, self._lines.setdefault(path, Lines(path)).new()):
-            if record.name not in self._mine:
-                self._there[record.name] = line
+            if record.name not in self._mine and self._older.get(record.name) != line:
+                self._others[record.name] = record, line
 
     def _file(self, method: str) -> Path:
         return self._folder / f"{file_name(method)}.jsonl"

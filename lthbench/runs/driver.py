@@ -150,7 +150,7 @@ class Driver:
         self._keep(broker, session, outcome)
         record = session.record(outcome)
         with self._ending:
-            self._book.add(record)
+            record = self._book.add(record)
             asked = zip(planned.steps, session.real, strict=False)
             self._real |= {step.key: key for step, key in asked if step.trajectory}
             for key in self._release(planned):

@@ -43,15 +43,13 @@ class Tail:
             self._take(number, line)
 
     def _take(self, number: int, line: bytes) -> None:
-        """Of two records of a run, which a second driver or a repeated run leaves for a while, the later one counts, with
-        the epochs of the one that computed."""
+        """Of two records of a run the later one counts."""
         try:
             record = parse(line, f"{self.path}:{number}")
         except InputError as error:
             log.warning("%s; its run counts as not done", error)
             return
-        found, before = _ended(record), self.ended.get(record.name)
-        self.ended[record.name] = found._replace(computed=max(found.computed, before.computed if before else 0.0))
+        self.ended[record.name] = _ended(record)
 
 
 def ended(record: Record) -> float:

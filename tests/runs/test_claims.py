@@ -85,6 +85,8 @@ def test_two_drivers_share_the_work(tmp_path: Path, home: DataHome, undisturbed:
     operations, epochs = map(float, counts.read_text().split())
     assert operations + first.broker.counts.operations == undisturbed.broker.counts.operations
     assert epochs + first.broker.counts.epochs == pytest.approx(undisturbed.broker.counts.epochs)
+    computed = sum(record.provenance.epochs_computed for record in in_folder(tmp_path / "out"))
+    assert computed == pytest.approx(undisturbed.broker.counts.epochs)  # each record is of who computed
 
 
 def test_a_driver_that_is_killed_beside_another_leaves_each_run_one_record(tmp_path: Path, home: DataHome) -> None:

@@ -119,13 +119,13 @@ def test_a_failed_run_that_is_repeated(out: Path, run: Outcome) -> None:
     assert observer.failed == {}
 
 
-def test_a_second_drivers_line_for_a_run_computed_nothing(out: Path, run: Outcome) -> None:
+def test_of_two_lines_for_a_run_the_later_one_counts(out: Path, run: Outcome) -> None:
     append(out, run, 0)
     again = json.loads(run.records[0].line())
     again["provenance"]["epochs_computed"] = 0.0
     append_line(out / "records/chance.jsonl", json.dumps(again))
     snapshot = Observer(out).look()
-    assert (snapshot.count("ok"), snapshot.charged, snapshot.computed) == (1, 2.0, 2.0)
+    assert (snapshot.count("ok"), snapshot.charged, snapshot.computed) == (1, 2.0, 0.0)
 
 
 class TestTail:
