@@ -7,26 +7,26 @@ try:
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0.0.0"
 
-from lthbench.at_init import at_init
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
+from lthbench.methods.adapters import importance_scores, prune_scores, prune_unit_scores
+from lthbench.methods.at_init import at_init
+from lthbench.methods.compact import compact
+from lthbench.methods.criteria import alive, magnitude, random_scores
+from lthbench.methods.network import Network
+from lthbench.methods.registry import method
+from lthbench.methods.run import Run
+from lthbench.methods.starting_points import starting
+from lthbench.methods.stretch import stretched
+from lthbench.methods.theory.construction import approximated, doubled
+from lthbench.methods.theory.subset_sum import closest_single, closest_subset
 from lthbench.models import Model
-from lthbench.pruning.adapters import importance_scores, prune_scores, prune_unit_scores
 from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
 from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
-from lthbench.pruning.compact import compact
-from lthbench.pruning.criteria import alive, magnitude, random_scores
 from lthbench.pruning.mask import Mask
-from lthbench.pruning.network import Network
-from lthbench.pruning.stretch import stretched
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.registry import method
-from lthbench.runs.results import Results, load_results
-from lthbench.runs.run import Run
-from lthbench.runs.starts import starting
-from lthbench.submission.ticket import Ticket, load_ticket
-from lthbench.theory.construction import approximated, doubled
-from lthbench.theory.subset_sum import closest_single, closest_subset
+from lthbench.runs.records.tables import Results, load_results
+from lthbench.submission.bundle.ticket import Ticket, load_ticket
 from lthbench.training.probes import (
     Activations,
     Batches,

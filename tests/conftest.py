@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from processes import end_forked
 
 from lthbench.data import DataHome, prepare
+from tests.processes import end_forked
 
 torch.set_num_threads(1)
 signal.signal(

@@ -11,13 +11,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lthbench.data import Examples, Manifest
+from lthbench.methods.registry import Method
 from lthbench.models import Model
 from lthbench.pruning.lineage import Edit, Init, Lineage
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import digest
-from lthbench.registry import Method
-from lthbench.runs.plan import outline, plan
-from lthbench.runs.tally import Tally
+from lthbench.runs.plan.plan import outline, plan
+from lthbench.runs.plan.totals import Tally
 from lthbench.suite import Suite
 from lthbench.training.feed import Feed
 from lthbench.training.recipe import Recipe

@@ -1,11 +1,11 @@
 """Keys: the same value has the same key everywhere, and different values have different ones."""
 
 import pytest
-from helpers import in_fresh_process
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lthbench import keys
+from tests.helpers import in_fresh_process
 
 VALUES = [None, True, False, 0, 1, -1, 2**80, 1.0, -0.0, 0.1, float("inf"), "", "1", "naïve ✓", b"1"]
 VALUES += [[], [1, [2]], (), {}, {"b": 1, "a": [None]}]

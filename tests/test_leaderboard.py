@@ -4,10 +4,10 @@ import re
 import shutil
 from pathlib import Path
 
+from lthbench.board.analysis import Judged
 from lthbench.board.build import build
-from lthbench.board.judged import Judged
-from lthbench.runs.records import in_folder
-from lthbench.runs.results import tabulated
+from lthbench.runs.records.record import in_folder
+from lthbench.runs.records.tables import tabulated
 from lthbench.suite import Suite
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,8 @@ from scipy import stats
 
 from lthbench import budget
 from lthbench.errors import OverBudget
+from lthbench.methods.internals.ledger import Ledger
 from lthbench.pruning.allocate import removed_count
-from lthbench.runs.ledger import Ledger
 from lthbench.scoring import contrast, correction, verdicts
 from lthbench.scoring.contrast import Meta, Pairs, Rules
 from lthbench.scoring.duel import duel

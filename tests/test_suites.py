@@ -4,19 +4,20 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import same_sums
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthbench import registry, suite
+from lthbench import suite
 from lthbench.budget import rounds
 from lthbench.data import DataHome
 from lthbench.errors import InputError
-from lthbench.runs.job import Job
+from lthbench.methods import registry
+from lthbench.methods.internals.setting import settings
+from lthbench.runs.driver.job import Job
 from lthbench.runs.plan import plan
-from lthbench.runs.setting import settings
-from lthbench.runs.tally import union
+from lthbench.runs.plan.totals import union
 from lthbench.suite import Suite
+from tests.helpers import same_sums
 
 LITE = [name for name in suite.names() if name.endswith("-lite")]
 SMALL = [name for name in suite.names() if name.startswith("smoke") or "digits" in name]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from lthbench.bench.estimate import Estimate
-from lthbench.runs.load import Costs, Load
-from lthbench.runs.schedule import BUSY, Fleet, Schedule, most, simulated
-from lthbench.runs.tally import Tally
+from lthbench.bench.simulation import BUSY, Fleet, Schedule, most, simulated
+from lthbench.bench.task_graph import Costs, Load
+from lthbench.runs.plan.totals import Tally
 from lthbench.suite import Workload
 
 SAMPLE = 10_000  # runs that are simulated

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lthbench.runs.files import write_whole
+from lthbench.runs.store.files import write_whole
 
 
 class _Frozen(BaseModel):

@@ -12,11 +12,11 @@ from lthbench.bench.clock import enough, rounds, seconds
 from lthbench.bench.plain import Plain
 from lthbench.bench.subject import Subject
 from lthbench.pruning.state import initial_state
-from lthbench.runs.store import Store
-from lthbench.runs.worker import Worker
-from lthbench.training import lanes
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.worker import Worker
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.feed import step_generator
+from lthbench.training.gpu import graph_trainer
 from lthbench.training.numerics import precision
 from lthbench.training.trainer import Trainer
 
@@ -32,7 +32,7 @@ def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[
     trajectory, setting = subject.trajectory(), subject.setting
     feed = Worker(Store(subject.scratch, "bench"), subject.home, subject.device).feed(setting.split, "train")
     state = initial_state(trajectory.start.root)  # type: ignore[arg-type]
-    ours, bare = lanes.trainer(trajectory, state, 0, feed), Trainer(trajectory, state, 0, feed)
+    ours, bare = graph_trainer.trainer(trajectory, state, 0, feed), Trainer(trajectory, state, 0, feed)
     plain = Plain(subject, feed)
     steps, _ = enough(lambda steps: seconds(partial(plain.train, steps), subject.device), least)
     works: dict[str, Callable[[], object]] = {

@@ -9,11 +9,11 @@ import torch
 from torch import Generator
 
 from lthbench.data import DataHome, Examples, Manifest, prepare
-from lthbench.data.packed import pack
+from lthbench.data.packed.examples import pack
 from lthbench.errors import InputError
+from lthbench.methods.internals.setting import Setting
+from lthbench.methods.run import Run
 from lthbench.models import Model
-from lthbench.runs.run import Run
-from lthbench.runs.setting import Setting
 from lthbench.suite import Suite, Workload
 from lthbench.training.recipe import Recipe
 from lthbench.training.trajectory import Trajectory

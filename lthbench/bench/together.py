@@ -4,10 +4,10 @@ from itertools import count as counted
 
 from lthbench.bench.clock import enough
 from lthbench.bench.subject import Subject
-from lthbench.runs.executors import LocalExecutor
-from lthbench.runs.operations import Train
-from lthbench.runs.place import Place
-from lthbench.runs.store import Store
+from lthbench.methods.internals.operations import Train
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.executors import LocalExecutor
+from lthbench.runs.workers.worker_config import Place
 from lthbench.training import numerics
 
 WARM = 2  # steps of a training before its time counts

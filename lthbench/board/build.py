@@ -5,14 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from lthbench.board.judged import Judged
+from lthbench.board.analysis import Judged
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
-from lthbench.runs.files import write_whole
-from lthbench.runs.records import Refusal, Result
-from lthbench.runs.results import load_results
-from lthbench.scoring import levels
+from lthbench.runs.records import trust
+from lthbench.runs.records.record import Refusal, Result
+from lthbench.runs.records.tables import load_results
+from lthbench.runs.store.files import write_whole
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 
@@ -118,7 +118,7 @@ def _pages(judged: dict[str, Judged], folder: Path, results: Path) -> None:
 
     home = "" if "index" in judged else "index.html"
     for name, one in judged.items():
-        rows = levels.read(results / name if home else results)
+        rows = trust.read(results / name if home else results)
         write_whole(folder / f"{name}.html", site.suite_page(one, rows, home).encode())
     if home:
         write_whole(folder / home, site.index_page(judged).encode())

@@ -5,8 +5,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from lthbench.board.analysis import Duel, Judged
 from lthbench.board.grids import DUEL_SYMBOLS, duel_grids
-from lthbench.board.judged import Duel, Judged
 
 # Distinct on a light and a dark ground; the shapes say the same to who sees no colours.
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from lthbench.board.judged import Duel, Judged
+from lthbench.board.analysis import Duel, Judged
 from lthbench.board.page import cell_words, rows_of
 from lthbench.scoring import words
 from lthbench.scoring.contrast import BOTH

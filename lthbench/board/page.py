@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from lthbench.board.judged import Duel, Judged
+from lthbench.board.analysis import Duel, Judged
 from lthbench.board.scores import best_rates
 from lthbench.scoring import words
 

@@ -9,7 +9,7 @@ import pandas as pd
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from lthbench.runs.results import Results
+from lthbench.runs.records.tables import Results
 
 RUN_COLUMNS = ["method", "workload", "learning_rate", "sparsity", "seed", "status", "reason", "accuracy"]
 RUN_COLUMNS += ["validation_accuracy", "train_accuracy", "n_test", "removed", "prunable", "parameters_total"]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lthbench.board.judged import Judged
+from lthbench.board.analysis import Judged
 from lthbench.board.page import duel_table
 from lthbench.errors import InputError
 

@@ -10,10 +10,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from lthbench.board import charts, grids, payload
+from lthbench.board.analysis import Judged
 from lthbench.board.grids import Grid
-from lthbench.board.judged import Judged
 from lthbench.board.page import facts, failures, footer, margin_lines
-from lthbench.scoring.levels import MEANING, Row, level_of
+from lthbench.runs.records.trust import MEANING, Row, level_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 6  # methods in a chart before somebody asks for more

@@ -33,8 +33,8 @@ def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_
     lthbench score runs/digits --table runs --parquet runs.parquet
     """
     from lthbench.board.scores import scores
-    from lthbench.runs.files import write_whole
-    from lthbench.runs.results import load_results
+    from lthbench.runs.records.tables import load_results
+    from lthbench.runs.store.files import write_whole
 
     skipped = _skipped(skip_broken)
     results = load_results(folder, skipped=skipped)

@@ -17,7 +17,7 @@ def list_(what: str, as_json: bool) -> None:
     \b
     lthbench list methods
     """
-    from lthbench import listing
+    from lthbench.commands import listing
 
     rows, headers = listing.LISTS[what]()
     print_rows(rows, headers, as_json)
@@ -35,7 +35,7 @@ def new(name: str, kind: str, folder: Path) -> None:
     lthbench new my-method
     lthbench new my-method --kind rule
     """
-    from lthbench.submission.scaffold import scaffold
+    from lthbench.submission.battery.scaffold import scaffold
 
     path = scaffold(name, folder, kind)
     click.echo(f"wrote {path}.  Next: lthbench check {path}")
@@ -51,7 +51,7 @@ def check(method: str, data: Path | None, as_json: bool) -> None:
     \b
     lthbench check my_method.py
     """
-    from lthbench.submission.check import check as battery
+    from lthbench.submission.battery.check import check as battery
 
     findings = battery(method, data)
     print_rows(

@@ -95,11 +95,11 @@ def plan(
     lthbench plan cifar10 --deadline 24
     lthbench plan cifar10 --simulate --stragglers 0.1x3 --failures 0.01
     """
-    from lthbench import listing
     from lthbench.bench.forecast import Forecast
-    from lthbench.runs.driver import LIVE
-    from lthbench.runs.job import Job
-    from lthbench.runs.schedule import Fleet
+    from lthbench.bench.simulation import Fleet
+    from lthbench.commands import listing
+    from lthbench.runs.driver.driver import LIVE
+    from lthbench.runs.driver.job import Job
     from lthbench.suite import Suite
 
     job = Job.make(Suite.read(suite), planning=True, **options)

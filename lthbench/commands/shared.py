@@ -34,7 +34,7 @@ class Commands(click.Group):
 
 def print_rows(rows: Any, headers: list[str], as_json: bool) -> None:
     """A table of rows, or a JSON list of objects."""
-    from lthbench import console
+    from lthbench.commands import console
 
     rows = [tuple(row) for row in rows]
     if as_json:

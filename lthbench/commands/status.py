@@ -23,20 +23,20 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
     lthbench status runs/digits
     lthbench status runs/digits --watch
     """
-    from lthbench import watch
-    from lthbench.runs.observer import Observer
+    from lthbench.commands import status_view
+    from lthbench.runs.status.observer import Observer
 
     observer = Observer(folder)
     if watching and not as_json:
-        watch.watch(observer, every)
+        status_view.watch(observer, every)
     else:
         snapshot = observer.look()
         if as_json:
-            click.echo(json.dumps(watch.as_json(observer, snapshot)))
+            click.echo(json.dumps(status_view.as_json(observer, snapshot)))
             return
-        print_rows(watch.rows(snapshot), watch.HEADERS, False)
-        click.echo(f"\n{watch.pace(snapshot)}")
-    for line in watch.failures(observer):
+        print_rows(status_view.rows(snapshot), status_view.HEADERS, False)
+        click.echo(f"\n{status_view.pace(snapshot)}")
+    for line in status_view.failures(observer):
         click.echo(line)
 
 
@@ -58,7 +58,7 @@ def log(folder: Path, failed: bool, **where: Any) -> None:
     lthbench log runs/digits --failed
     lthbench log runs/digits --method lottery-ticket --seed 0
     """
-    from lthbench.runs.logs import logs
+    from lthbench.runs.status.logs import logs
 
     for path in logs(folder, failed, **where):
         click.echo(f"{path}\n{path.read_text(errors='replace')}")

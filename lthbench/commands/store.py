@@ -24,8 +24,8 @@ def store_show(folder: Path, as_json: bool) -> None:
     \b
     lthbench store show runs
     """
-    from lthbench import console
-    from lthbench.runs.housekeeping import sizes
+    from lthbench.commands import console
+    from lthbench.runs.store.maintenance import sizes
 
     rows = [
         (s.run, s.suite, s.build[:8], s.kind, s.entries, s.bytes if as_json else console.size(s.bytes))
@@ -42,7 +42,7 @@ def store_verify(folder: Path) -> None:
     \b
     lthbench store verify runs/digits
     """
-    from lthbench.runs.housekeeping import verify
+    from lthbench.runs.store.maintenance import verify
 
     whole, damaged = verify(folder)
     click.echo(f"{whole} entries are whole, {len(damaged)} were damaged and are set aside")
@@ -58,8 +58,8 @@ def store_prune(folder: Path, keep: str) -> None:
     \b
     lthbench store prune runs/digits --keep tickets
     """
-    from lthbench import console
-    from lthbench.runs.housekeeping import prune
+    from lthbench.commands import console
+    from lthbench.runs.store.maintenance import prune
 
     click.echo(f"{console.size(prune(folder, keep))} are free again")  # type: ignore[arg-type]
 
@@ -74,7 +74,7 @@ def store_merge(source: Path, into: Path, moving: bool) -> None:
     \b
     lthbench store merge other-machine/digits runs/digits
     """
-    from lthbench.runs.housekeeping import merge, move
+    from lthbench.runs.store.maintenance import merge, move
 
     copied, damaged = (move if moving else merge)(source, into)
     click.echo(f"{copied} entries copied into {into}, {damaged} damaged ones left out")

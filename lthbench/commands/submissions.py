@@ -26,8 +26,8 @@ def submit(results: Path, method: str, authors: tuple[str, ...], paper: str, lic
     \b
     lthbench submit runs/digits --method my_method.py --authors "A. Author" --paper arXiv:2102.11068 --out my-method.zip
     """
-    from lthbench.console import size
-    from lthbench.submission.submit import submit as write
+    from lthbench.commands.console import size
+    from lthbench.submission.bundle.submit import submit as write
 
     named = write(results, method, authors, paper, licence, out)
     whole = size(sum(file.size for file in named.files))
@@ -123,8 +123,8 @@ def export(ticket: Path, to: str, out: Path, start: bool, **which: Any) -> None:
     \b
     lthbench export my-method.zip --to onnx --sparsity 0.9 --learning-rate 0.1 --seed 0 --out my-method.onnx
     """
-    from lthbench.submission.export import export as write
-    from lthbench.submission.ticket import load_ticket
+    from lthbench.submission.bundle.export import export as write
+    from lthbench.submission.bundle.ticket import load_ticket
 
     chosen = load_ticket(ticket, **{name: value for name, value in which.items() if value is not None})
     click.echo(f"wrote {write(chosen, to, out, trained=not start)}")
@@ -134,9 +134,9 @@ def _report(
     bundle: Path, claimed: bool, retrain: int | None, seed: int | None, seconds: int, memory: int, suite: str | None,
     data: Path | None,
 ) -> Any:  # fmt: skip
-    from lthbench.submission.confined import Limits
-    from lthbench.submission.retrained import Retrain, drawn_seed
-    from lthbench.submission.verify import Options, verify
+    from lthbench.submission.verification.retrained import Retrain, drawn_seed
+    from lthbench.submission.verification.sandbox import Limits
+    from lthbench.submission.verification.verify import Options, verify
 
     limits = Limits(seconds, memory * 1_000_000_000)
     again = Retrain(retrain, drawn_seed() if seed is None else seed, limits) if retrain else None

@@ -70,9 +70,9 @@ def run(
     lthbench run smoke --method my_method.py:mine --only
     lthbench run smoke --only-failed
     """
-    from lthbench import console
-    from lthbench.runs.driver import default_workers
-    from lthbench.tensorboard import writing
+    from lthbench.board.tensorboard import writing
+    from lthbench.commands import console
+    from lthbench.runs.driver.driver import default_workers
 
     job = _job(suite, **options)
     out = out or Path("runs") / job.suite.name
@@ -120,7 +120,7 @@ def run(
 
 
 def _job(suite: str, methods: tuple[str, ...], only: bool, data: Path | None, device: str) -> Any:
-    from lthbench.runs.job import Job
+    from lthbench.runs.driver.job import Job
     from lthbench.suite import Suite
 
     return Job.make(Suite.read(suite), methods, data, only, device)

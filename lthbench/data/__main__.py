@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lthbench.data import names
-from lthbench.data.packed import pack
+from lthbench.data.packed.examples import pack
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError
 

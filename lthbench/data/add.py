@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lthbench.data import folder as folders
-from lthbench.data import packing
-from lthbench.data.arrays import Array, ArrayFile, per_piece
-from lthbench.data.decode import CorruptImage
-from lthbench.data.folder import File, ImageFolder
-from lthbench.data.manifest import Manifest
+from lthbench.data.images import folder as folders
+from lthbench.data.images.decode import CorruptImage
+from lthbench.data.images.folder import File, ImageFolder
+from lthbench.data.images.survey import Survey, differ, survey
 from lthbench.data.names import named
-from lthbench.data.survey import Survey, differ, survey
+from lthbench.data.packed import packing
+from lthbench.data.packed.arrays import Array, ArrayFile, per_piece
+from lthbench.data.packed.manifest import Manifest
 from lthbench.errors import InputError
 
 Progress = Callable[[int, int], None]  # images done, images in all

@@ -10,7 +10,7 @@ from pathlib import Path
 from lthbench.data import overview
 from lthbench.data.known import KNOWN
 from lthbench.data.names import PREFIX, place
-from lthbench.data.packed import Examples, Manifest, unpack
+from lthbench.data.packed.examples import Examples, Manifest, unpack
 from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lthbench.data.manifest import Manifest
+from lthbench.data.packed.manifest import Manifest
 
 
 @dataclass(frozen=True)

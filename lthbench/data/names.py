@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from lthbench import keys
-from lthbench.data.folder import ImageFolder, read
+from lthbench.data.images.folder import ImageFolder, read
 from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError

@@ -5,8 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lthbench.data.manifest import Manifest
-from lthbench.data.packing import alone, clear
+from lthbench.data.packed.manifest import Manifest
+from lthbench.data.packed.packing import alone, clear
 from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from lthbench.data.packed import Examples, Manifest, pack
-from lthbench.data.packing import alone
+from lthbench.data.packed.examples import Examples, Manifest, pack
+from lthbench.data.packed.packing import alone
 from lthbench.errors import InputError
 
 ARCHIVES = (".gz", ".mat")  # torchvision compares the checksum of these before it uses them again

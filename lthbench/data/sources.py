@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from lthbench.data.packed import Examples
+from lthbench.data.packed.examples import Examples
 from lthbench.data.split import holdout
 
 Splits = tuple[dict[str, Examples], int]

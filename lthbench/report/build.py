@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from lthbench.errors import InputError, unknown
-from lthbench.report import elastic, equal, generalized, liu2021, ma2021, malach2020, wolfe2021
+from lthbench.report import equal
 from lthbench.report.measured import Measured, Section
+from lthbench.report.papers import elastic, generalized, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.published import Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
-from lthbench.runs.files import write_whole
+from lthbench.runs.store.files import write_whole
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lthbench.board.judged import Judged
+from lthbench.board.analysis import Judged
 from lthbench.report.table import table
-from lthbench.runs.records import Record, in_folder
-from lthbench.runs.results import tabulated
+from lthbench.runs.records.record import Record, in_folder
+from lthbench.runs.records.tables import tabulated
 from lthbench.suite import Suite
 
 

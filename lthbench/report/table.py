@@ -6,7 +6,7 @@ import pandas as pd
 from scipy import stats
 from tabulate import tabulate
 
-from lthbench.runs.records import Record
+from lthbench.runs.records.record import Record
 
 CELL = ["workload", "learning_rate", "sparsity"]
 

@@ -16,15 +16,15 @@ import pandas as pd
 from lthbench.board.build import build
 from lthbench.board.scores import scores
 from lthbench.errors import InputError
-from lthbench.runs import records
-from lthbench.runs.files import write_whole
-from lthbench.runs.records import Record
-from lthbench.runs.results import tabulated
-from lthbench.scoring import levels
-from lthbench.scoring.levels import Row, Verified
-from lthbench.submission import bundle as bundles
-from lthbench.submission.bundle import Bundle
-from lthbench.submission.report import Report
+from lthbench.runs.records import record as records
+from lthbench.runs.records import trust
+from lthbench.runs.records.record import Record
+from lthbench.runs.records.tables import tabulated
+from lthbench.runs.records.trust import Row, Verified
+from lthbench.runs.store.files import write_whole
+from lthbench.submission.bundle import bundle as bundles
+from lthbench.submission.bundle.bundle import Bundle
+from lthbench.submission.verification.report import Report
 from lthbench.suite import names
 
 CELL = ["workload", "learning_rate", "sparsity"]
@@ -64,7 +64,7 @@ def publish(path: Path, leaderboard: Path, report: Report, *, replace: bool = Fa
         if bundle.digest != report.digest:
             raise InputError(f"{path} changed since it was verified; verify it again")
         at = _place(bundle, leaderboard)
-        rows = levels.read(at.folder)
+        rows = trust.read(at.folder)
         verified = _verified(bundle, report)
         lines = "".join(record.line() + "\n" for record in bundle.records).encode()
     if beside:
@@ -81,7 +81,7 @@ def undo(path: Path, leaderboard: Path) -> str:
     """Take the row of a bundle back: what stood in its place before stands there again."""
     with bundles.opened(path) as bundle:
         place, digest = _place(bundle, leaderboard), bundle.digest
-    rows = levels.read(place.folder)
+    rows = trust.read(place.folder)
     if place.method not in rows or rows[place.method].bundle != digest:
         raise InputError(f"the row of {place.method!r} on {place.suite} is not this bundle's; nothing is undone")
     row = rows.pop(place.method)
@@ -95,9 +95,9 @@ def undo(path: Path, leaderboard: Path) -> str:
     for other in row.beside:
         place.aside("beside", other.bundle).unlink(missing_ok=True)
     if rows:
-        write_whole(place.folder / levels.FILE, levels.text(rows))
+        write_whole(place.folder / trust.FILE, trust.text(rows))
     else:
-        (place.folder / levels.FILE).unlink()
+        (place.folder / trust.FILE).unlink()
     build(place.leaderboard)
     return f"{place.method} is off {place.suite}" + (", and its earlier row is back" if place.file.is_file() else "")
 
@@ -132,7 +132,7 @@ def _take(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes, 
         write_whole(place.aside("replaced", verified.bundle), place.file.read_bytes())
     row = Row(**dict(verified), replaced=rows.get(place.method))
     write_whole(place.file, lines)
-    write_whole(place.folder / levels.FILE, levels.text(rows | {place.method: row}))
+    write_whole(place.folder / trust.FILE, trust.text(rows | {place.method: row}))
 
 
 def _beside(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes) -> None:
@@ -143,7 +143,7 @@ def _beside(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes
         raise InputError("this bundle is published already")
     write_whole(place.aside("beside", verified.bundle), lines)
     told = row.model_copy(update={"beside": (*row.beside, verified)})
-    write_whole(place.folder / levels.FILE, levels.text(rows | {place.method: told}))
+    write_whole(place.folder / trust.FILE, trust.text(rows | {place.method: told}))
 
 
 def _place(bundle: Bundle, leaderboard: Path) -> Place:

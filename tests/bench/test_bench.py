@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 from lthbench.bench.subject import Subject
 from lthbench.cli import main
 from lthbench.data import DataHome
-from lthbench.runs.planned import PlannedRun
-from lthbench.runs.planner import Planner
-from lthbench.runs.run import Run
+from lthbench.methods.run import Run
+from lthbench.runs.plan.planned_run import PlannedRun
+from lthbench.runs.plan.planner import Planner
 
 CPU = torch.device("cpu")
 

@@ -11,14 +11,13 @@ from click.testing import CliRunner, Result
 from lthbench.bench import forecast
 from lthbench.bench.forecast import Forecast
 from lthbench.bench.measurement import Speed, keep
+from lthbench.bench.simulation import BUSY, Fleet
 from lthbench.cli import main
 from lthbench.models.cost import multiplications
-from lthbench.runs.job import Job
-from lthbench.runs.schedule import BUSY, Fleet
+from lthbench.runs.driver.job import Job
 from lthbench.suite import Suite
 from lthbench.training import numerics
-
-from .test_measurement import measurement
+from tests.bench.test_measurement import measurement
 
 EPOCH = 36.0  # seconds on a device that does two at once
 

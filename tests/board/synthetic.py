@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lthbench import bits
-from lthbench.runs.records import Count, Provenance, Record, Result
+from lthbench.runs.records.record import Count, Provenance, Record, Result
 from lthbench.suite import Suite
 
 OWN = ["dense", "lottery-ticket", "prune-finetune", "random-reinit", "small-dense"]

@@ -9,11 +9,11 @@ import pytest
 
 from lthbench import bits
 from lthbench.board import grids
+from lthbench.board.analysis import Judged
 from lthbench.board.build import judged_in
-from lthbench.board.judged import Judged
 from lthbench.board.page import margin_lines, page
 from lthbench.errors import InputError
-from lthbench.scoring import levels
+from lthbench.runs.records import trust
 from lthbench.scoring.contrast import Meta, Rules
 from lthbench.scoring.verdicts import verdicts
 from lthbench.scoring.winning import winning
@@ -75,15 +75,15 @@ def test_a_duel_the_other_way_round_mirrors(judged: Judged) -> None:
 
 
 def test_levels_are_noted_beside_the_records(tmp_path: Path) -> None:
-    assert levels.level_of(levels.read(tmp_path), "x") == "claimed"
-    row = levels.Row(level="re-trained", bundle="b", authors=("A",), date="2026-01-01")
-    (tmp_path / "levels.json").write_bytes(levels.text({"x": row}))
-    found = levels.read(tmp_path)
-    assert (levels.level_of(found, "x"), levels.level_of(found, "y")) == ("re-trained", "claimed")
-    for broken in (levels.text({"x": row}).replace(b"re-trained", b"certified"), b"[", b"[]", b"1"):
+    assert trust.level_of(trust.read(tmp_path), "x") == "claimed"
+    row = trust.Row(level="re-trained", bundle="b", authors=("A",), date="2026-01-01")
+    (tmp_path / "levels.json").write_bytes(trust.text({"x": row}))
+    found = trust.read(tmp_path)
+    assert (trust.level_of(found, "x"), trust.level_of(found, "y")) == ("re-trained", "claimed")
+    for broken in (trust.text({"x": row}).replace(b"re-trained", b"certified"), b"[", b"[]", b"1"):
         (tmp_path / "levels.json").write_bytes(broken)
         with pytest.raises(InputError, match=r"levels\.json"):
-            levels.read(tmp_path)
+            trust.read(tmp_path)
 
 
 def test_the_winning_property_needs_both_halves() -> None:

@@ -8,9 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lthbench.board.build import build
-from lthbench.runs.results import load_results
-
-from . import synthetic
+from lthbench.runs.records.tables import load_results
+from tests.board import synthetic
 
 Opened = Callable[..., Page]
 ROOT = Path(__file__).parent.parent.parent

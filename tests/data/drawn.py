@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner, Result
 from PIL import Image
-from processes import die
 
 from lthbench.cli import main
+from tests.processes import die
 
 CLASSES = ("cat", "dog", "eel")
 

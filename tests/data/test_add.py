@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from processes import forked, status_of
 
-from lthbench.data import DataHome, Manifest, arrays, packing
+from lthbench.data import DataHome, Manifest
 from lthbench.data import add as adding
 from lthbench.data.add import add
-from lthbench.data.arrays import ArrayFile
-from lthbench.data.folder import read
+from lthbench.data.images.folder import read
+from lthbench.data.packed import arrays, packing
+from lthbench.data.packed.arrays import ArrayFile
 from lthbench.errors import InputError
-
-from .drawn import CLASSES, data, dies_at, draw, folder, pixels, refused
+from tests.data.drawn import CLASSES, data, dies_at, draw, folder, pixels, refused
+from tests.processes import forked, status_of
 
 BOTH = frozenset({"train", "test"})
 
@@ -97,7 +97,7 @@ def test_large_images_are_decoded_in_threads_to_the_same_bits(tmp_path: Path, mo
     root = folder(tmp_path / "images", train=2, test=1, size=(140, 130))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
     threaded = add(tmp_path / "threads", "mine", root)
-    monkeypatch.setattr("lthbench.data.survey.THREADED", 10**9)
+    monkeypatch.setattr("lthbench.data.images.survey.THREADED", 10**9)
     assert add(tmp_path / "none", "mine", root) == threaded
 
 

@@ -9,12 +9,11 @@ import pytest
 from lthbench.data import DataHome, prepare
 from lthbench.data import __main__ as packing
 from lthbench.data.add import add
-from lthbench.data.packed import unpack
+from lthbench.data.packed.examples import unpack
 from lthbench.errors import InputError
-from lthbench.runs.job import Job
+from lthbench.runs.driver.job import Job
 from lthbench.suite import Suite
-
-from .drawn import data, draw, folder
+from tests.data.drawn import data, draw, folder
 
 WATCHED = """
 import sys
@@ -137,7 +136,7 @@ def test_beyond_a_size_only_the_shapes_are_compared(
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InputError, match="not those of its manifest"):
         home.load("mine", "train")
-    monkeypatch.setattr("lthbench.data.packed.LARGE", 100)
+    monkeypatch.setattr("lthbench.data.packed.examples.LARGE", 100)
     assert len(home.load("mine", "train")) == 15
     path.write_bytes(content[:-1])
     with pytest.raises(InputError, match="is damaged"):

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torchvision.datasets as tv
-from processes import die, forked, status_of
 from torchvision.datasets import utils
 
 from lthbench.data import DataHome, Manifest, prepare
 from lthbench.data.published import PUBLISHED, get
 from lthbench.errors import InputError
-
-from .drawn import data, refused
-from .shelves import SHELVES, cifar, mnist
+from tests.data.drawn import data, refused
+from tests.data.shelves import SHELVES, cifar, mnist
+from tests.processes import die, forked, status_of
 
 BOTH = frozenset({"train", "test"})
 

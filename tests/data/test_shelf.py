@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from processes import forked, status_of
 
 from lthbench.cli import main
 from lthbench.data import Manifest
 from lthbench.data.add import add
-
-from .drawn import data, dies_at, folder, refused
+from tests.data.drawn import data, dies_at, folder, refused
+from tests.processes import forked, status_of
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lthbench.models import Model
 from lthbench.models.cost import multiplications
-
-from .zoo import CIFAR, DIGITS, MNIST, model
+from tests.models.zoo import CIFAR, DIGITS, MNIST, model
 
 
 def full(m: Model) -> dict[str, torch.Tensor]:

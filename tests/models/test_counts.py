@@ -3,8 +3,7 @@
 import pytest
 
 from lthbench.models import Model
-
-from .zoo import CIFAR, MNIST
+from tests.models.zoo import CIFAR, MNIST
 
 
 @pytest.mark.parametrize(

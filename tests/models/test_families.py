@@ -13,8 +13,7 @@ from torch import nn
 from lthbench.errors import InputError
 from lthbench.models import FAMILIES, PRUNABLE, Model
 from lthbench.pruning.state import initial_state, module_of
-
-from .zoo import CIFAR, DIGITS, LIBRARY, MNIST, OWN, TINY, leaves_generators_alone, model, trained
+from tests.models.zoo import CIFAR, DIGITS, LIBRARY, MNIST, OWN, TINY, leaves_generators_alone, model, trained
 
 EVERY = [model(name) for name in OWN + LIBRARY] + [model("lenet5", MNIST)]
 SMALL = [model(f"{name}-w0.5", DIGITS) for name in OWN] + [model("lenet5-w0.5", MNIST)]

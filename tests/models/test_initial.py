@@ -6,8 +6,7 @@ import torch
 from lthbench.errors import InputError
 from lthbench.models import INITIALISATIONS, Model, initial_tensors
 from lthbench.pruning.tensors import digest
-
-from .zoo import DIGITS, leaves_generators_alone, model
+from tests.models.zoo import DIGITS, leaves_generators_alone, model
 
 VIT, SWIN = "timm:test_vit", "timm:swin_tiny_patch4_window7_224"
 

@@ -8,8 +8,7 @@ import torch
 
 from lthbench.errors import InputError
 from lthbench.models import library
-
-from .zoo import DIGITS, leaves_generators_alone, model, trained
+from tests.models.zoo import DIGITS, leaves_generators_alone, model, trained
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,7 @@ from torch import nn
 from lthbench.errors import InputError
 from lthbench.models import PRUNABLE, Model
 from lthbench.models.prunable import prunable_names
-
-from .zoo import model
+from tests.models.zoo import model
 
 
 def dense_weights(name: str, which: str) -> set[str]:

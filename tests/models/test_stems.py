@@ -8,8 +8,7 @@ from lthbench.errors import InputError
 from lthbench.models import Model
 from lthbench.models.stem import with_stem
 from lthbench.pruning.tensors import digest
-
-from .zoo import CIFAR, DIGITS, TINY, model
+from tests.models.zoo import CIFAR, DIGITS, TINY, model
 
 
 def first_map(m: Model, layer: str) -> tuple[int, ...]:

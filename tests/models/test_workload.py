@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from lthbench.errors import InputError
 from lthbench.suite import Workload
-
-from .zoo import CIFAR
+from tests.models.zoo import CIFAR
 
 
 def workload(**fields: Any) -> Workload:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from lthbench import registry
-from lthbench.registry import Method
-from lthbench.runs.records import Count, Kept, Provenance, Record, Result
+from lthbench.methods import registry
+from lthbench.methods.registry import Method
+from lthbench.runs.records.record import Count, Kept, Provenance, Record, Result
 from lthbench.suite import Cell, Suite
 
 Accuracy = Callable[[Method, Cell], float]  # in percent

@@ -9,14 +9,14 @@ from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.errors import InputError
-from lthbench.registry import Method
-from lthbench.report import early_bird, elastic, equal, liu2021, ma2021, malach2020, wolfe2021
+from lthbench.methods.registry import Method
+from lthbench.report import equal
 from lthbench.report.build import SECTIONS, beside, build, differences, written
 from lthbench.report.measured import Measured, Section
+from lthbench.report.papers import early_bird, elastic, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.published import FOLDER, Number, Paper, names, paper
 from lthbench.suite import Cell, Suite
-
-from .synthetic import Accuracy, records
+from tests.report.synthetic import Accuracy, records
 
 
 def measured(suite: str, accuracy: Accuracy, **changes: object) -> Measured:

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lthbench import registry
 from lthbench.data import DataHome
-from lthbench.runs.run import Run
-
-from .helpers import METHODS, TINY, Outcome, drive, open_run
+from lthbench.methods import registry
+from lthbench.methods.run import Run
+from tests.runs.helpers import METHODS, TINY, Outcome, drive, open_run
 
 
 @pytest.fixture(autouse=True)

@@ -9,20 +9,21 @@ from typing import Any
 
 import torch
 
-from lthbench import Gradients, Gradual, Network, Run, Tensors, alive, magnitude, random_scores, registry, source
+from lthbench import Gradients, Gradual, Network, Run, Tensors, alive, magnitude, random_scores, source
 from lthbench.data import DataHome
-from lthbench.registry import Method
-from lthbench.runs.baton import Baton
-from lthbench.runs.broker import Broker
-from lthbench.runs.driver import Driver
-from lthbench.runs.executors import SerialExecutor
-from lthbench.runs.place import Place
-from lthbench.runs.plan import Plan, PlannedRun, plan
-from lthbench.runs.records import Record
-from lthbench.runs.run import Run as RealRun
-from lthbench.runs.session import Session
-from lthbench.runs.setting import Setting, settings
-from lthbench.runs.store import Store
+from lthbench.methods import registry
+from lthbench.methods.internals.setting import Setting, settings
+from lthbench.methods.registry import Method
+from lthbench.methods.run import Run as RealRun
+from lthbench.runs.driver.broker import Broker
+from lthbench.runs.driver.driver import Driver
+from lthbench.runs.driver.run_lock import Baton
+from lthbench.runs.driver.session import Session
+from lthbench.runs.plan.plan import Plan, PlannedRun, plan
+from lthbench.runs.records.record import Record
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.executors import SerialExecutor
+from lthbench.runs.workers.worker_config import Place
 from lthbench.suite import Suite, Workload
 from lthbench.training import numerics
 from lthbench.training.recipe import Recipe

@@ -5,18 +5,15 @@ python -m tests.scoring.acceptance [SUITES]     some minutes for 1,000 suites a 
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-sys.path.insert(0, str(Path(__file__).parent))
-import worlds
-
 from lthbench.scoring.correction import holm
 from lthbench.scoring.duel import duel
 from lthbench.scoring.verdicts import JACKPOT, verdicts
+from tests.scoring import worlds
 
 SEEDS = (3, 5, 10)
 PAIR = ("lottery-ticket", "prune-finetune")

@@ -7,15 +7,14 @@ suites, and the bounds give way by 2.5 standard errors of the count. The shares 
 import os
 from collections.abc import Callable
 
-import acceptance
 import numpy as np
 import pandas as pd
 import pytest
-import worlds
 
 from lthbench.scoring.correction import holm
 from lthbench.scoring.duel import duel
 from lthbench.scoring.verdicts import verdicts
+from tests.scoring import acceptance, worlds
 
 SUITES = int(os.environ.get("LTHBENCH_ACCEPTANCE_SUITES", "80"))
 SEEDS = 5

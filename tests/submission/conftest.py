@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lthbench import registry
-from lthbench.runs.job import Job
-from lthbench.submission.submit import submit
+from lthbench.methods import registry
+from lthbench.runs.driver.job import Job
+from lthbench.submission.bundle.submit import submit
 from lthbench.suite import Suite
 
 METHOD = '''"""Tickets from another draw of the order. Nobody, nowhere. Cost: 2T epochs."""

@@ -12,8 +12,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from lthbench import source
-from lthbench.runs.records import parse
-from lthbench.submission.submit import claimed_scores
+from lthbench.runs.records.record import parse
+from lthbench.submission.bundle.submit import claimed_scores
 
 
 @dataclass

@@ -9,15 +9,14 @@ from click.testing import CliRunner, Result
 
 from lthbench.cli import main
 from lthbench.errors import InputError
-from lthbench.runs import records
-from lthbench.scoring import levels
+from lthbench.runs.records import record as records
+from lthbench.runs.records import trust
 from lthbench.submission import publish as publishing
-from lthbench.submission.jail import landlock, seccomp
-from lthbench.submission.retrained import Retrain, equivalence
-from lthbench.submission.verify import Options, verify
-
-from .forge import Forgery
-from .test_hostile import everything
+from lthbench.submission.verification.jail import landlock, seccomp
+from lthbench.submission.verification.retrained import Retrain, equivalence
+from lthbench.submission.verification.verify import Options, verify
+from tests.submission.forge import Forgery
+from tests.submission.verification.test_hostile import everything
 
 confines = pytest.mark.skipif(
     not (landlock.abi() and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
@@ -53,9 +52,9 @@ def test_published_and_taken_back(good: Path, leaderboard: Path, data_folder: Pa
     assert done.output == "mine: re-evaluated, published on smoke\n"
     rows = records.in_folder(leaderboard / "results/smoke")
     assert {r.result.method for r in rows} == {"mine", "rewound"}
-    rows = levels.read(leaderboard / "results/smoke")
-    assert levels.level_of(rows, "mine") == "re-evaluated"
-    assert levels.level_of(rows, "rewound") == "claimed"
+    rows = trust.read(leaderboard / "results/smoke")
+    assert trust.level_of(rows, "mine") == "re-evaluated"
+    assert trust.level_of(rows, "rewound") == "claimed"
     assert "mine" in (leaderboard / "tables/smoke/README.md").read_text()
     again = typed("publish", good, *options)
     assert again.exit_code == 2
@@ -75,14 +74,14 @@ def test_what_others_found_stands_beside_and_a_replaced_row_comes_back(
     assert typed("publish", good, *options).exit_code == 0
     first = contents(leaderboard)
     assert typed("publish", other, *options, "--beside").exit_code == 0
-    row = levels.read(leaderboard / "results/smoke")["mine"]
+    row = trust.read(leaderboard / "results/smoke")["mine"]
     assert (row.authors, [beside.authors for beside in row.beside]) == (("A. Author",), [("Somebody Else",)])
     assert len(records.read((leaderboard / "results/smoke/beside").iterdir())) == 4
     shutil.rmtree(leaderboard / "results/smoke/beside")
     for name, content in first.items():
         (leaderboard / name).write_bytes(content)
     assert typed("publish", other, *options, "--replace").exit_code == 0
-    assert levels.read(leaderboard / "results/smoke")["mine"].authors == ("Somebody Else",)
+    assert trust.read(leaderboard / "results/smoke")["mine"].authors == ("Somebody Else",)
     assert typed("publish", other, *options, "--undo").exit_code == 0
     assert contents(leaderboard) == first
 

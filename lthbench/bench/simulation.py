@@ -1,0 +1,198 @@
+"""The schedule of a suite, simulated: list scheduling as the driver does it.
+
+Runs start in their order, LIVE for each slot at a time. A run asks for one operation after another; who asks for one that
+another has in hand waits for it. The driver serves one run at a time. Among the operations that are asked for, a free slot
+takes the one whose run has the most epochs before it. Evaluations have processes of their own, one for TRAINERS devices of the beginning.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count, islice
+from random import Random
+from typing import Any
+
+from lthbench.bench.task_graph import Load
+from lthbench.runs.driver.driver import LIVE
+from lthbench.runs.ray.executor import TRAINERS
+from lthbench.runs.workers.pool import TRIES
+
+BUSY = 0.8  # utilisation from which on a device is used
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """`devices` of `slots` operations at once each, and one more at each of `joins`, in seconds after the start. A share
+    `slow` of them takes `factor` times as long. So many `failures` an hour of work end an operation, which is tried again.
+    What is drawn is drawn from `seed`."""
+
+    devices: int
+    slots: int = 1
+    joins: tuple[float, ...] = ()
+    slow: float = 0.0
+    factor: float = 2.0
+    failures: float = 0.0
+    seed: int = 0
+
+    @property
+    def arrivals(self) -> list[float]:
+        """When each device comes, in seconds."""
+        return [0.0] * self.devices + sorted(self.joins)
+
+    @property
+    def most(self) -> int:
+        """Slots when all devices have come."""
+        return self.slots * (self.devices + len(self.joins))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What came out: `seconds` until the last run has ended, `busy` seconds of all slots, `there` seconds for which slots
+    were there, operations that were `done`, `attempts` at trainings and probes, and runs that were `lost` to failures."""
+
+    seconds: float
+    busy: float
+    there: float
+    done: int
+    attempts: int
+    lost: int
+
+    @property
+    def utilisation(self) -> float:
+        return self.busy / self.there if self.there else 0.0
+
+
+class Simulation:
+    """One simulation, which `run` goes through."""
+
+    def __init__(self, load: Load, fleet: Fleet, live: int = LIVE):
+        self.load, self.fleet, self.live = load, fleet, live
+        self._random = Random(fleet.seed)
+        self._now, self._last, self._order = 0.0, 0.0, count()
+        self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._later = iter(range(load.runs))
+        self._at = [0] * load.runs  # where in its chain each run is
+        self._waiting: dict[tuple[int, int], list[int]] = {}  # runs that wait for an operation in hand; the first asked
+        self._done: set[tuple[int, int]] = set()
+        self._queue: list[tuple[float, int, tuple[int, int]]] = []
+        self._idle: deque[float] = deque()  # free slots, by how many times longer they take
+        self._driver = 0.0  # when it is free
+        self._evaluators = [0.0] * -(-fleet.devices // TRAINERS)
+        self._busy, self._attempts, self._lost = 0.0, 0, 0
+
+    def run(self) -> Schedule:
+        for arrival in self.fleet.arrivals:
+            pace = self.fleet.factor if self._random.random() < self.fleet.slow else 1.0
+            self._push(arrival, self._join, pace)
+        while self._events:
+            self._now, _, happen, what = heapq.heappop(self._events)
+            happen(*what)
+        there = self.fleet.slots * sum(max(0.0, self._last - arrival) for arrival in self.fleet.arrivals)
+        return Schedule(self._last, self._busy, there, len(self._done), self._attempts, self._lost)
+
+    def _push(self, at: float, happen: Callable[..., None], *what: Any) -> None:
+        heapq.heappush(self._events, (at, next(self._order), happen, what))
+
+    def _join(self, pace: float) -> None:
+        """A device comes, and with it runs go live."""
+        self._idle.extend([pace] * self.fleet.slots)
+        self._start(self.live * self.fleet.slots)
+        self._feed()
+
+    def _start(self, runs: int = 1) -> None:
+        """The next runs that ask for anything go live."""
+        for run in islice(filter(self._chain, self._later), runs):
+            self._turn(run)
+
+    def _turn(self, run: int) -> None:
+        """A run goes on when the driver comes to it, or ends."""
+        if self._at[run] == len(self._chain(run)):
+            self._last = self._now
+            self._start()
+            return
+        self._driver = max(self._now, self._driver) + self.load.asking
+        self._push(self._driver, self._ask, run)
+
+    def _ask(self, run: int) -> None:
+        ask = self._chain(run)[self._at[run]]
+        operation = (ask.operation, run % self.load.seeds)
+        if operation in self._done:
+            self._go_on(run)
+        elif operation in self._waiting:
+            self._waiting[operation].append(run)
+        else:
+            self._waiting[operation] = [run]
+            self._submit(operation, ask.remainder)
+
+    def _submit(self, operation: tuple[int, int], remainder: float) -> None:
+        if self.load.judged[operation[0]]:
+            start = max(self._now, heapq.heappop(self._evaluators))
+            end = start + self.load.seconds[operation[0]]
+            heapq.heappush(self._evaluators, end)
+            self._push(end, self._end, operation)
+        else:
+            heapq.heappush(self._queue, (-remainder, next(self._order), operation))
+            self._feed()
+
+    def _feed(self) -> None:
+        """Free slots take what is asked for."""
+        while self._queue and self._idle:
+            operation, pace = heapq.heappop(self._queue)[2], self._idle.popleft()
+            taken, whole = self._tried(pace * self.load.seconds[operation[0]])
+            self._busy += taken
+            self._push(self._now + taken, self._free, pace, operation, whole)
+
+    def _tried(self, seconds: float) -> tuple[float, bool]:
+        """How long a slot has an operation that takes so many seconds, and whether one of its tries was whole."""
+        taken = 0.0
+        for _ in range(TRIES):
+            self._attempts += 1
+            lasts = self._random.expovariate(self.fleet.failures / 3600) if self.fleet.failures else seconds
+            if lasts >= seconds:
+                return taken + seconds, True
+            taken += lasts
+        return taken, False
+
+    def _free(self, pace: float, operation: tuple[int, int], whole: bool) -> None:
+        self._idle.append(pace)
+        (self._end if whole else self._give_up)(operation)
+        self._feed()
+
+    def _end(self, operation: tuple[int, int]) -> None:
+        self._done.add(operation)
+        for run in self._waiting.pop(operation):
+            self._go_on(run)
+
+    def _go_on(self, run: int) -> None:
+        self._at[run] += 1
+        self._turn(run)
+
+    def _give_up(self, operation: tuple[int, int]) -> None:
+        """Who asked is lost; the next who waits asks again."""
+        lost, *others = self._waiting.pop(operation)
+        self._lost += 1
+        self._at[lost] = len(self._chain(lost))
+        for run in (lost, *others):
+            self._turn(run)
+
+    def _chain(self, run: int) -> Any:
+        return self.load.chains[run // self.load.seeds]
+
+
+def simulated(load: Load, fleet: Fleet) -> Schedule:
+    """The schedule of a load on a fleet."""
+    return Simulation(load, fleet).run()
+
+
+def most(holds: Callable[[int], bool], limit: int) -> int:
+    """The largest number up to `limit` for which something holds: doubling from 1 until it does not, then halving what lies
+    between. 0 where it does not hold for 1. Exact for what holds up to a number and not beyond."""
+    low, high = 0, 1
+    while high <= limit and holds(high):
+        low, high = high, 2 * high
+    high = min(high, limit + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

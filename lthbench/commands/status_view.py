@@ -1,0 +1,123 @@
+"""What `lthbench status` shows: a table by method, live where somebody watches, and which runs failed, where and why."""
+
+import shlex
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lthbench.runs.driver.run_log import failure, log_path
+from lthbench.runs.records.run_id import Name, in_words
+from lthbench.runs.status.announcement import announced
+from lthbench.runs.status.observer import Observer, Snapshot
+
+COLUMNS = ("runs", "to_do", "in_hand", "ok", "diverged", "failed")
+HEADERS = ["method", *(name.replace("_", " ") for name in COLUMNS)]
+SHOWN = 3  # runs that are named for each kind of failure
+
+
+def rows(snapshot: Snapshot) -> list[tuple[Any, ...]]:
+    """A row a method, under HEADERS."""
+    return [(row.method, *(getattr(row, name) for name in COLUMNS)) for row in snapshot.rows]
+
+
+def pace(snapshot: Snapshot) -> str:
+    """One line: epochs, and the time it takes; or that nothing runs."""
+    said = f"{snapshot.computed:.6g} epochs computed, {snapshot.charged:.6g} charged"
+    if snapshot.at_work and snapshot.elapsed is not None:
+        said += f"; about {snapshot.rate:.3g} computed a second; for {_clock(snapshot.elapsed)}"
+        return said + (f", about {_clock(snapshot.left)} left" if snapshot.left is not None else "")
+    if snapshot.done:
+        return said + "; all is done"
+    return said + ("" if snapshot.at_work else "; nothing runs here")
+
+
+def line(snapshot: Snapshot) -> str:
+    """A snapshot in one line, for who does not look at a terminal."""
+    counts = ", ".join(f"{snapshot.count(name)} {name.replace('_', ' ')}" for name in COLUMNS[1:])
+    return f"{snapshot.count('runs')} runs: {counts}; {pace(snapshot)}"
+
+
+def watch(observer: Observer, every: float | None) -> Snapshot:
+    """Show a folder until all that was announced is done: a live table on a terminal, a line now and then elsewhere.
+    Returns the last look. KeyboardInterrupt passes on."""
+    console = Console()
+    if not console.is_terminal:
+        for snapshot in _looks(observer, every or 30.0):
+            print(line(snapshot), flush=True)
+        return snapshot
+    with Live(console=console, auto_refresh=False) as live:
+        for snapshot in _looks(observer, every or 1.0):
+            live.update(_shown(snapshot), refresh=True)
+    return snapshot
+
+
+def _looks(observer: Observer, every: float) -> Iterator[Snapshot]:
+    """A snapshot every so many seconds, until all is done."""
+    while True:
+        snapshot = observer.look()
+        yield snapshot
+        if snapshot.done:
+            return
+        time.sleep(every)
+
+
+def _shown(snapshot: Snapshot) -> Group:
+    table = Table(*HEADERS, box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows(snapshot):
+        table.add_row(*(str(cell) if cell else "" for cell in row))
+    table.add_row("", *(str(snapshot.count(name)) for name in COLUMNS), style="bold")
+    return Group(table, Text(pace(snapshot)))
+
+
+def failed(observer: Observer) -> dict[Name, str]:
+    """Where and why each failed run failed, from its log: else, from its record, why."""
+    there = observer.failed.items()
+    return {name: failure(log_path(observer.folder, name)) or str(ended.reason) for name, ended in there}
+
+
+def failures(observer: Observer) -> list[str]:
+    """Lines for people: each kind of failure once, with runs that it befell, and what to type next."""
+    kinds: dict[tuple[str, str], list[Name]] = {}
+    for name, why in failed(observer).items():
+        kinds.setdefault((name[0], why), []).append(name)
+    lines: list[str] = []
+    for (method, why), names in kinds.items():
+        lines += ["", f"{method}, {len(names)} failed: {why}", *(f"    {in_words(name)}" for name in names[:SHOWN])]
+        lines += [f"    and {len(names) - SHOWN} more"] * (len(names) > SHOWN)
+    return [*lines, "", f"lthbench log {observer.folder} --failed", _again(observer)] if lines else []
+
+
+def as_json(observer: Observer, snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot for scripts."""
+    names = ("method", "workload", "learning_rate", "sparsity", "seed")
+    return {
+        "methods": [dict(zip(("method", *COLUMNS), row, strict=True)) for row in rows(snapshot)],
+        "epochs_charged": round(snapshot.charged, 6),
+        "epochs_computed": round(snapshot.computed, 6),
+        **{what: getattr(snapshot, what) for what in ("at_work", "done", "elapsed", "rate", "left")},
+        "failed": [dict(zip(names, name, strict=True)) | {"why": why} for name, why in failed(observer).items()],
+    }
+
+
+def _again(observer: Observer) -> str:
+    """What to type to repeat the failed runs: what was typed last, with --only-failed."""
+    said = announced(observer.folder)
+    plain = ("lthbench", "run", observer.suite.name, "--out", str(observer.folder))
+    words = said.command if said and said.command else plain
+    return shlex.join([*(word for word in words if word != "--only-failed"), "--only-failed"])
+
+
+def _clock(seconds: float) -> str:
+    """A duration for people: 12 s, 3:05, 2:03:05."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

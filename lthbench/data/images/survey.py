@@ -1,0 +1,66 @@
+"""What the images of a folder have in common, seen from headers: colour or grey, and one size for all."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lthbench.data.images.decode import CorruptImage, Form, look
+from lthbench.data.images.folder import File, ImageFolder
+from lthbench.errors import InputError
+
+SAMPLE = 1000  # training images whose headers decide about grey or colour
+THREADED = 128 * 128  # pixels of an image from which on threads are faster at decoding than one
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How to decode each image, the shape [height, width, channels] that all then have, and in how many threads."""
+
+    form: Form
+    shape: tuple[int, int, int]
+    threads: int
+
+
+def survey(images: ImageFolder, size: int | None, skip: bool) -> Survey:
+    """Looks at SAMPLE evenly spaced training images: more than half of them grey make a grey data set.
+
+    `size`: pixels a side after resizing, or None where all are of one size. `skip`: pass over corrupt files.
+    """
+    found = _looked(images.root, _spread(images.splits["train"]), skip)
+    first, (_, (width, height)) = next(iter(found.items()))
+    for path, (_, other) in found.items():
+        if size is None and other != (width, height):
+            raise differ(images.root, (first, width, height), (path, *other))
+    grey = sum(mode == "L" for mode, _ in found.values()) * 2 > len(found)
+    areas = sorted(w * h for _, (w, h) in found.values())
+    threads = len(os.sched_getaffinity(0)) if areas[len(areas) // 2] >= THREADED else 1
+    shape = (size or height, size or width, 1 if grey else 3)
+    return Survey(Form("L" if grey else "RGB", size), shape, threads)
+
+
+def differ(root: Path, *sizes: tuple[str, int, int]) -> InputError:
+    """The error for images of several sizes; each is (which image, width, height)."""
+    what = ", ".join(f"{path} is {width}x{height}" for path, width, height in sizes)
+    return InputError(
+        f"the images in {root} differ in size ({what}); give lthbench data add --size N, which resizes the shorter "
+        "side to N pixels and crops the centre"
+    )
+
+
+def _looked(root: Path, files: Sequence[File], skip: bool) -> dict[str, tuple[str, tuple[int, int]]]:
+    found = {}
+    for file in files:
+        try:
+            found[file.path] = look(root / file.path)
+        except CorruptImage:
+            if not skip:
+                raise
+    if not found:
+        raise InputError(f"{root}: of {len(files)} training images looked at, every one is corrupt")
+    return found
+
+
+def _spread(files: Sequence[File]) -> list[File]:
+    count = min(SAMPLE, len(files))
+    return [files[i * len(files) // count] for i in range(count)]

@@ -1,0 +1,1 @@
+"""What the author of a method holds: the run, networks, criteria, the registry."""

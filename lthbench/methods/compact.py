@@ -1,0 +1,100 @@
+"""A network without the units that it has lost: a smaller module that computes the same.
+
+A unit is lost when all prunable weights that make it and that read it are zero. A layer that has lost all of its units
+keeps one, for a layer has at least one.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lthbench.methods.network import Network
+from lthbench.models import Model
+from lthbench.models.channels import Slice
+from lthbench.models.cost import uses
+from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.units import Units
+
+
+def compact(net: Network) -> nn.Module:
+    """A private module without the units that the network has lost, in eval mode, on the CPU.
+
+    A module of the same class with smaller layers, whose outputs are those of `net.module()` up to the rounding of shorter
+    sums; where nothing is lost it is `net.module()`.
+    """
+    return compacted(net.model, net.module())
+
+
+def compacted(model: Model, module: nn.Module) -> nn.Module:
+    """The model's module, in eval mode, without the units that it has lost. Changes the module and returns it."""
+    lost = _lost(model, module)
+    with torch.no_grad():
+        _fold(model, module, lost)
+        for group in Units.of(model).groups:
+            gone = lost[group.name]
+            if gone.any():
+                vectors = [Slice(name, 0) for _, name in group.vectors]
+                for s in (*group.own, *group.read, *vectors):
+                    _cut(module, s, ~gone)
+    return module
+
+
+def compact_cost(model: Model, module: nn.Module) -> tuple[int, int] | None:
+    """(parameters, multiplications of one image) of what `compacted` gives; None where no unit is lost."""
+    gone = {name: int(lost.sum()) for name, lost in _lost(model, module).items()}
+    if not any(gone.values()):
+        return None
+    left = Units.of(model).without(gone, model.shapes)
+    multiplications = sum(left[name].numel() * count for name, count in uses(model).items())
+    return sum(shape.numel() for shape in left.values()), multiplications
+
+
+def _lost(model: Model, module: nn.Module) -> dict[str, Tensor]:
+    """Which units are lost: boolean, [units] by group."""
+    weights = dict(module.named_parameters())
+    lost = Units.of(model).gone({name: weights[name].detach() != 0 for name in model.prunable_shapes})
+    for gone in lost.values():
+        gone[0] &= ~gone.all()
+    return lost
+
+
+def _fold(model: Model, module: nn.Module, lost: Tensors) -> None:
+    """Adds to the biases of linear layers that are not prunable what lost units still say, which is the same for every
+    input. (All others read them with zero weights.)"""
+    for group in Units.of(model).groups:
+        for s in group.read:
+            gone = lost[group.name].repeat_interleave(s.repeat)
+            if s.name not in model.prunable_shapes and gone.any():
+                layer = _layer(module, s.name)
+                layer.bias += layer.weight[:, gone] @ _heard(model, module, layer)[gone]  # type: ignore[index, operator]
+
+
+def _heard(model: Model, module: nn.Module, layer: nn.Module) -> Tensor:
+    """What a linear layer of the module is given for an image of zeros: [features]."""
+    given: list[Tensor] = []
+    handle = layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    module(torch.zeros(1, *model.shape, device=next(module.parameters()).device))
+    handle.remove()
+    return given[0].flatten(0, -2)[0]
+
+
+def _cut(module: nn.Module, s: Slice, stay: Tensor) -> None:
+    """Keeps these units of a parameter or buffer, and tells its layer how many there are."""
+    layer, name = _layer(module, s.name), s.name.rpartition(".")[2]
+    old = getattr(layer, name)
+    new = old.detach().index_select(s.dim, stay.repeat_interleave(s.repeat).nonzero().flatten())
+    setattr(layer, name, nn.Parameter(new) if isinstance(old, nn.Parameter) else new)
+    if name != "weight":
+        return
+    match layer:
+        case nn.Linear():
+            layer.out_features, layer.in_features = new.shape
+        case nn.modules.batchnorm._BatchNorm():
+            layer.num_features = len(new)
+        case nn.modules.conv._ConvNd():
+            if layer.groups > 1:
+                layer.groups = len(new)
+            layer.out_channels, layer.in_channels = len(new), new.shape[1] * layer.groups
+
+
+def _layer(module: nn.Module, parameter: str) -> nn.Module:
+    return module.get_submodule(parameter.rpartition(".")[0])

@@ -1,0 +1,67 @@
+"""A cell with everything that its suite and its data set say about it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from lthbench import keys
+from lthbench.data import DataHome, Manifest, described, prepare
+from lthbench.errors import InputError
+from lthbench.methods.internals.operations import Split
+from lthbench.models import Model
+from lthbench.suite import Cell, Suite
+from lthbench.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run works under."""
+
+    suite: Suite
+    cell: Cell
+    manifest: Manifest
+
+    @cached_property
+    def model(self) -> Model:
+        return self.cell.workload.build(self.manifest.shape, self.manifest.classes)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The suite's, at the cell's learning rate."""
+        return self.suite.recipe.replace(lr=self.cell.learning_rate)
+
+    @cached_property
+    def split(self) -> Split:
+        """The training data, by what is held out of it."""
+        held = self.suite.validation
+        fingerprint = keys.key("training examples", self.manifest.fingerprints["train"], held)
+        return Split(self.cell.workload.dataset, held, fingerprint)
+
+    @property
+    def size(self) -> int:
+        """Training examples: one epoch."""
+        return self.manifest.sizes["train"] - self.suite.validation
+
+    @property
+    def budget(self) -> float | None:
+        """In epochs; None for no limit."""
+        return self.suite.budget_epochs(self.cell.sparsity)
+
+
+def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, Manifest]:
+    """The manifests of a suite's data sets, packed if need be, after a look at whether the suite fits them.
+
+    For `planning` a published data set need not be there.
+    """
+    found = described if planning else prepare
+    manifests = {name: found(home, name) for name in dict.fromkeys(w.dataset for w in suite.workload)}
+    for workload in suite.workload:
+        manifest = manifests[workload.dataset]
+        _ = workload.build(manifest.shape, manifest.classes).prunable_count
+        left = manifest.sizes["train"] - suite.validation
+        if left < 1:
+            raise InputError(
+                f"suite {suite.name}: validation = {suite.validation} leaves no training example of "
+                f"{manifest.sizes['train']} in {workload.dataset}"
+            )
+        suite.recipe.clock(left)
+    return manifests

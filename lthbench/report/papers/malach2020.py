@@ -1,0 +1,128 @@
+"""Malach et al. 2020: accuracy without training a weight, and the width that a construction needs for its error."""
+
+import pandas as pd
+
+from lthbench.report import charts
+from lthbench.report.measured import Measured, Section, tally
+from lthbench.report.papers.widths import logarithmic, polynomial
+from lthbench.report.table import markdown, summary, wide
+
+FEATURES = "random-features"
+SUBNETWORKS = {"edge-popup[neurons=True]": "subnetworks of neurons", "edge-popup": "subnetworks of weights"}
+CONSTRUCTIONS = {"subset-sum": "subset sum (Pensia et al.)", "single-weight": "single weight (Malach et al.)"}
+
+
+def sections(measured: Measured) -> list[Section]:
+    """Edge-popup by width, the constructions and their fits."""
+    return [claim(measured), popup(measured), constructions(measured)]
+
+
+def claim(measured: Measured) -> Section:
+    """The best subnetwork without weight training against dense, and which fit of the width is the better one."""
+    best = (
+        summary(_popup(measured), ["workload", "sparsity", "label"], "test")
+        .sort_values("mean")
+        .groupby("workload")
+        .last()
+    )
+    levels = summary(measured.rows("dense"), ["workload"], "test")
+    dense = dict(zip(levels["workload"], levels["mean"], strict=True))
+    lines = [
+        f"- {workload}: the best subnetwork of random weights has {row['mean']:.1f} ± {row['sd']:.1f} ({row['label']}, "
+        f"{100 * row['sparsity']:g} % removed), the trained dense network {dense[str(workload)]:.1f}."
+        for workload, row in best.iterrows()
+        if workload in dense
+    ]
+    lines += [f"- {said}" for said in features(measured)]
+    lines += [f"- {name}: {said}" for name, said in fits(measured).items()]
+    text = (
+        "The theorem says that subnetworks of wide random networks can be as good as a trained network, and the constructions how wide is "
+        "wide enough; of subnetworks of neurons, that they only match random features, under which the last layer alone is trained. "
+        "Below is what training scores finds, and what the constructions need; the first is a lower bound on what there is."
+    )
+    return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
+
+
+def features(measured: Measured) -> list[str]:
+    """In how many cells subnetworks of neurons, and of weights, are ahead of random features at one sparsity."""
+    there = set(measured.table["label"])
+    duels = {label: measured.duel(label, FEATURES) for label in SUBNETWORKS if {label, FEATURES} <= there}
+    return [
+        f"{SUBNETWORKS[label]} against random features at the same sparsity: "
+        f"{tally(cells, {label: SUBNETWORKS[label], FEATURES: 'random features'})}."
+        for label, cells in duels.items()
+    ]
+
+
+def fits(measured: Measured) -> dict[str, str]:
+    """For each construction, the width by log 1/ε and by a power of 1/ε, and which of them fits better."""
+    found = {}
+    for name, rows in _built(measured).groupby("construction", sort=False):
+        points = rows.groupby("width")["error_99"].mean()
+        if len(points) < 3:
+            continue
+        log = logarithmic(points.tolist(), points.index.tolist())
+        power = polynomial(points.tolist(), points.index.tolist())
+        better = "the logarithm" if log.aic < power.aic else "the power"
+        found[str(name)] = (
+            f"width ≈ {log.a:.3g} + {log.b:.3g} log2(1/ε) with R² = {log.r2:.3f}, or {power.a:.3g} (1/ε)^{power.b:.3g} with "
+            f"R² = {power.r2:.3f}; by AIC {better} fits better ({len(points)} widths, ε the error that 99 % of the weights keep)."
+        )
+    return found
+
+
+def popup(measured: Measured) -> Section:
+    """Accuracy without weight training, and with that of the last layer, by width and sparsity."""
+    found = summary(measured.rows("edge-popup", FEATURES), ["workload", "label", "sparsity"], "test")
+    shown = found.assign(removed=100 * found["sparsity"])
+    dense = summary(measured.rows("dense"), ["workload"], "test").assign(name="trained dense")
+    image = charts.lines(
+        shown, "removed", "mean", "label", column="workload", rules=dense[["workload", "mean", "name"]],
+        titles=("removed, %", "test accuracy, %"),
+    )  # fmt: skip
+    table = wide(found, ["workload", "label"], "sparsity")
+    note = "Of random-features the last layer is trained, of the others no weight."
+    return Section("Accuracy without training a weight", f"{note}\n\n{markdown(table)}", {"popup": image})
+
+
+def constructions(measured: Measured) -> Section:
+    """Error, accuracy and size of the constructed networks."""
+    rows = _built(measured)
+    by = ["workload", "construction", "epsilon"]
+    names = ("width", "error", "error_99", "kept_ratio", "drawn_ratio", "test", "target")
+    found = {name: summary(rows, by, name).set_index(by) for name in names}
+    table = pd.DataFrame({name: one["mean"].map("{:.4g}".format) for name, one in found.items()}).reset_index()
+    shown = summary(rows, by, "width").assign(error=found["error_99"]["mean"].to_numpy())
+    shown = shown.assign(inverse=1 / shown["error"], low=shown["mean"], high=shown["mean"])
+    image = charts.lines(
+        shown, "inverse", "mean", "construction", column="workload", scale="log", order=list(CONSTRUCTIONS.values()),
+        titles=("1/ε, ε the error that 99 % of the weights keep", "random products for a weight"),
+    )  # fmt: skip
+    headers = [
+        "workload",
+        "construction",
+        "ε asked",
+        "width n",
+        "largest error",
+        "of all but 1 %",
+        "kept / target",
+        "drawn / target",
+    ]
+    note = "Kept and drawn: weights over those of the target network, whose accuracy is the last column."
+    return Section(
+        "The constructions", f"{note}\n\n{markdown(table, [*headers, 'accuracy', 'target'])}", {"width": image}
+    )
+
+
+def _popup(measured: Measured) -> pd.DataFrame:
+    return measured.rows("edge-popup")
+
+
+def _built(measured: Measured) -> pd.DataFrame:
+    rows = measured.rows(*CONSTRUCTIONS)
+    notes = {
+        name: [r.notes[name] for r in rows["result"]]
+        for name in ("width", "error", "error_99", "kept_ratio", "drawn_ratio")
+    }
+    target = [r.kept["target"].test.percent for r in rows["result"]]
+    return rows.assign(**notes, target=target, construction=rows["method"].map(CONSTRUCTIONS))

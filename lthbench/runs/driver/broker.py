@@ -1,0 +1,158 @@
+"""The broker: has every operation done once.
+
+It looks in the store, then among those in flight, here or with another driver on the same store, and then asks a worker.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from lthbench.errors import LthbenchError, MissingEntry
+from lthbench.methods.internals.operations import Operation, Train, Value, sources
+from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.state import State, edited
+from lthbench.pruning.tensors import Tensors
+from lthbench.runs.store.locks import Claims
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.executors import Executor
+from lthbench.training.trajectory import Trajectory
+
+TRIES = 4  # an entry may be found damaged when it is read, and is then computed again
+
+Content = Mapping[str, Tensors]
+"""The tensors of edits, by digest."""
+
+
+@dataclass
+class Counts:
+    """What was computed in this execution."""
+
+    operations: int = 0
+    epochs: float = 0.0
+
+
+@dataclass
+class Work:
+    """How something came to be in the store: it was "found" there, it was "waited for" while another run or driver had it
+    computed, or it was "computed": epochs, and seconds in workers."""
+
+    how: Literal["found", "waited for", "computed"] = "found"
+    epochs: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
+class Broker:
+    """A store and an executor, shared by the runs of a driver."""
+
+    store: Store
+    executor: Executor
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self.claims = Claims(self.store.root / "claims")
+        self._lock = threading.Lock()
+        self._trajectories: dict[str, Trajectory] = {}
+        self._left: dict[str, set[int]] = defaultdict(set)  # stops by trajectory
+
+    def state(
+        self, trajectory: Trajectory, stop: int, content: Content, stops: Iterable[int] = (), remainder: float = 0.0
+    ) -> Work:
+        """Have a state of a trajectory in the store, and on the way there one at each of the planned `stops`."""
+        key = trajectory.state(stop).key
+        self._trajectories[trajectory.key] = trajectory
+        work = Work()
+        for _ in range(TRIES):
+            if self.store.has("states", key):
+                return work
+            with suppress(MissingEntry), self._claimed(trajectory.key, "states", key, work) as mine:
+                if mine:
+                    self._done(self._training(trajectory, stop, stops), content, remainder, work)
+        if self.store.has("states", key):
+            return work
+        raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
+
+    def value(self, operation: Value, content: Content) -> tuple[dict[str, Tensor], Any, Work]:
+        """What a probe or an evaluation finds: tensors, and a note."""
+        work = Work()
+        for _ in range(TRIES):
+            try:
+                with self._claimed(operation.key, "values", operation.key, work) as mine:
+                    if mine:
+                        self._done(operation, content, 0.0, work)
+                return *self.store.read("values", operation.key), work
+            except MissingEntry:
+                continue
+        raise LthbenchError(f"{operation.key} could not be computed in {TRIES} tries: an entry goes missing each time")
+
+    def network(self, lineage: Lineage, content: Content) -> State:
+        """The tensors of a network."""
+        for _ in range(TRIES):
+            try:
+                return edited(self.store.root_state(lineage.root), lineage.edits, content.__getitem__)
+            except MissingEntry:
+                self._ensure(lineage, content)
+        raise LthbenchError(f"network {lineage.key} could not be read in {TRIES} tries")
+
+    def ended(self, trajectory: Trajectory, stop: int, content: Content) -> int:
+        """The step at which a training ended that its rule may have ended before this stop."""
+        for _ in range(TRIES):
+            try:
+                return self.store.read_state(trajectory.state(stop).key)[1]
+            except MissingEntry:
+                self.state(trajectory, stop, content)
+        raise LthbenchError(f"state {trajectory.state(stop).key} could not be read in {TRIES} tries")
+
+    def _training(self, trajectory: Trajectory, stop: int, stops: Iterable[int]) -> Train:
+        """From the last state that is there, to this stop and those planned that are not there."""
+        left = self._left[trajectory.key] | set(stops)
+        there = [s for s in left if s < stop and self.store.has("states", trajectory.state(s).key)]
+        begin = max([trajectory.first, *there])
+        wanted = {s for s in {*stops, stop} if s > begin}
+        self._left[trajectory.key] |= {*stops, stop}
+        return Train(trajectory, begin, tuple(sorted(wanted)))
+
+    @contextmanager
+    def _claimed(self, name: str, kind: str, key: str, work: Work) -> Iterator[bool]:
+        """Wait until an entry is there, or it is ours to compute. Yields whether it is ours."""
+
+        def there() -> bool:
+            return self.store.has(kind, key)
+
+        if there():
+            yield False
+            return
+        with self.claims.held(name, there) as held:
+            mine = held and not there()
+            if not mine and work.how == "found":
+                work.how = "waited for"
+            yield mine
+
+    def _done(self, operation: Operation, content: Content, remainder: float, work: Work) -> None:
+        """Have an operation done, which is claimed."""
+        for source in sources(operation):
+            self._ensure(source, content, getattr(operation, "trajectory", None))
+        reply = self.executor.submit(operation, remainder).result()
+        with self._lock:
+            self.counts.operations += 1
+            self.counts.epochs += reply.epochs
+        work.how, work.epochs, work.seconds = "computed", work.epochs + reply.epochs, work.seconds + reply.seconds
+
+    def _ensure(self, lineage: Lineage, content: Content, on: Trajectory | None = None) -> None:
+        """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits.
+        A root that lies `on` the claimed trajectory was there just now; if it is not any more, the worker says so."""
+        root = lineage.root
+        if (
+            isinstance(root, Trained)
+            and not (on and root.trajectory == on.key)
+            and not self.store.has("states", root.key)
+        ):
+            self.state(self._trajectories[root.trajectory], root.step, content)
+        for edit in lineage.edits:
+            if edit.kind != "in_basis" and not self.store.has("tensors", edit.digest):
+                self.store.write_tensors(content[edit.digest])

@@ -1,0 +1,251 @@
+"""The driver: runs the methods of a suite on its cells and writes records.
+
+A thread for each live run, one of them active at a time; with the serial executor no thread at all. A killed suite goes on
+by running its methods again from the top: what is finished is answered from the store.
+"""
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from lthbench.data import DataHome, Manifest
+from lthbench.errors import InputError
+from lthbench.methods.internals.setting import Setting
+from lthbench.runs.driver import final_network
+from lthbench.runs.driver.broker import Broker, Counts
+from lthbench.runs.driver.run_lock import Baton
+from lthbench.runs.driver.run_log import RunLog, log_path
+from lthbench.runs.driver.session import Session, Stopped, trace_name
+from lthbench.runs.plan.plan import Plan, PlannedRun
+from lthbench.runs.records.record import Record
+from lthbench.runs.records.run_id import name_of
+from lthbench.runs.records.writer import Book
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.executors import Executor, LocalExecutor, SerialExecutor
+from lthbench.runs.workers.worker_config import Place
+from lthbench.suite import Cell, Suite
+from lthbench.training import numerics
+
+log = logging.getLogger(__name__)
+
+Keep = Literal["masks", "finals", "all"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+LIVE = 4  # live runs for each operation that workers take at once
+THREADS = 10_000  # live runs at most
+PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
+
+
+@dataclass
+class Driver:
+    """A suite under way in the folder `out`: `records/`, `logs/` and `store/` lie there.
+
+    `partial`: the plan is a part of what its methods have to do; records of the other runs stay as they are.
+    """
+
+    suite: Suite
+    manifests: Mapping[str, Manifest]
+    plan: Plan
+    out: Path
+    home: DataHome
+    device: torch.device
+    executor: str = "local"
+    workers: int = 1
+    address: str = "auto"  # of the Ray cluster
+    gpus: int = 1  # of one worker
+    gpu_share: float = 1.0  # of a GPU of the cluster, for one worker
+    lanes: int | None = None  # trainings at once in a worker; None: one on a CPU, as many as fit on a GPU
+    keep: Keep = "masks"
+    partial: bool = False
+    start: str = "spawn"  # how worker processes are started
+    records: list[Record] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.place = Place(self.out / "store", self.home.folder, str(self.device), self.lanes, self.gpus)
+        self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.place.slots)
+        self.build = numerics.build(self.device)
+        self.baton = Baton()
+        self._book = Book(self.out)
+        self._users = self.plan.users
+        self._stops = self.plan.stops
+        self._real: dict[str, str] = {}  # state keys by planned ones
+        self._ending = threading.Lock()
+
+    def run(self, on_record: Callable[[Record], None] = lambda record: None) -> Broker:
+        """Do every planned run that has no record yet. Returns the broker, whose counts say what was computed.
+
+        KeyboardInterrupt ends the workers and passes on; everything that is finished is kept.
+        """
+        done = self._finished()
+        todo = []
+        for run in self.plan.runs:
+            if run.name in done:
+                self._release(run)
+            else:
+                todo.append(run)
+        self._check_room()
+        try:
+            with numerics.one_thread(self.device), self._broker() as broker:
+                for record in self._sessions(broker, todo):
+                    self.records.append(record)
+                    on_record(record)
+        except Stopped as stop:
+            raise stop.__cause__ or stop from None
+        self._book.write([*self.records, *self._others()])
+        if self.keep != "all":
+            shutil.rmtree(broker.store.root / "states", ignore_errors=True)
+        return broker
+
+    def _sessions(self, broker: Broker, todo: list[PlannedRun]) -> Iterator[Record]:
+        """The records of all runs, as they end."""
+        waiting = deque(todo)
+        if self.executor == "serial":
+            yield from (self._next(broker, waiting) for _ in todo)
+            return
+        pool, asked, left = ThreadPoolExecutor(THREADS), iter(todo), set[Future[Record]]()
+        try:
+            while True:
+                room = max(0, LIVE * broker.executor.slots - len(left))  # a cluster may have grown, or shrunk
+                left |= {pool.submit(self._next, broker, waiting) for _ in islice(asked, room)}
+                if not left:
+                    return
+                ended, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in ended)
+        finally:
+            self.stopping = True
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self, broker: Broker, waiting: deque[PlannedRun]) -> Record:
+        """Do the first run that no driver on this store has in hand; those that one has are for the end. What another one did
+        meanwhile is read from its trace."""
+        while not self.stopping:
+            planned = waiting.popleft()
+            setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
+            note = json.dumps(name_of(planned.method, planned.cell))
+            with broker.claims.held(trace_name(setting, planned.method), lambda: True, note) as mine:
+                if mine:
+                    return self._session(broker, planned, setting)
+            waiting.append(planned)
+            time.sleep(PAUSE)
+        raise Stopped
+
+    def _session(self, broker: Broker, planned: PlannedRun, setting: Setting) -> Record:
+        journal = RunLog(log_path(self.out, name_of(planned.method, planned.cell)))
+        session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build, journal)
+        outcome = session.outcome()
+        self._keep(broker, session, outcome)
+        record = session.record(outcome)
+        with self._ending:
+            record = self._book.add(record)
+            asked = zip(planned.steps, session.real, strict=False)
+            self._real |= {step.key: key for step, key in asked if step.trajectory}
+            for key in self._release(planned):
+                broker.store.drop("states", key)
+        return record
+
+    def _release(self, run: PlannedRun) -> list[str]:
+        """States that no run needs any more now that this one has ended."""
+        self._users.subtract(run.states)
+        unused = [key for key in run.states if not self._users[key] and key in self._real]
+        return [] if self.keep == "all" else [self._real.pop(key) for key in unused]
+
+    def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
+        """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values and the start with it."""
+        if self.keep == "all" or session.final is None or outcome["status"] == "failed":
+            return
+        state = broker.network(session.final.lineage, session.run.content)
+        broker.store.write_tensors(state.mask)
+        if self.keep == "finals":
+            kept = final_network.final(broker, session.final, session.run.content)
+            broker.store.write(final_network.KIND, outcome["weights"], kept.tensors, kept.note)
+
+    @contextmanager
+    def _broker(self) -> Iterator[Broker]:
+        store = Store(self.place.store, numerics.build_key(self.device))
+        executor = self._executor()
+        broker = Broker(store, executor, self.counts)
+        try:
+            yield broker
+        finally:
+            self.stopping = True
+            broker.claims.close()
+            executor.close()
+
+    def _executor(self) -> Executor:
+        if self.executor == "serial":
+            return SerialExecutor(self.place, self.start)
+        if self.executor == "local":
+            return LocalExecutor(self.place, self.workers, self.start)
+        from lthbench.runs.ray.executor import RayExecutor
+
+        prints = {name: manifest.fingerprints for name, manifest in self.manifests.items()}
+        return RayExecutor(self.place, prints, self.address, self.gpu_share)
+
+    def _finished(self) -> dict[tuple[str, Cell], Record]:
+        """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""
+        planned = {name_of(run.method, run.cell): run for run in self.plan.runs}
+
+        def stands(record: Record) -> bool:
+            run = planned.get(record.name)
+            return run is not None and record.result.status != "failed" and self._is_same(record, run)
+
+        done = {planned[record.name].name: record for record in self._book.standing(stands)}
+        self.records = list(done.values())
+        return done
+
+    def _is_same(self, record: Record, run: PlannedRun) -> bool:
+        result, manifest = record.result, self.manifests[run.cell.workload.dataset]
+        return (
+            result.suite_hash == self.suite.hash
+            and (result.suite, result.suite_version) == (self.suite.name, self.suite.version)
+            and result.source == run.method.source
+            and result.parameters == run.method.defaults
+            and manifest.fingerprints.items() <= result.fingerprints.items()
+            and record.provenance.build == self.build
+        )
+
+    def _others(self) -> list[Record]:
+        """Records that stay beside those of a part of a plan."""
+        if not self.partial:
+            return []
+        mine = {record.name for record in self.records}
+        others = {record.name: record for record in self._book.read() if record.name not in mine}
+        sources = {run.method.label: run.method.source for run in self.plan.runs}
+        older = [r.result for r in others.values() if sources.get(r.result.method, r.result.source) != r.result.source]
+        if older:
+            log.warning(
+                "%d runs of %s are of another text of its file; lthbench run does them again",
+                len(older),
+                older[0].method,
+            )
+        return list(others.values())
+
+    def _check_room(self) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        need, free = self.plan.peak(self._live), shutil.disk_usage(self.out).free
+        if need > free:
+            raise InputError(
+                f"{self.out} has room for {free / 1e9:.3g} GB, the states of this suite need up to {need / 1e9:.3g} GB; "
+                "choose another --out"
+            )
+
+
+def default_workers(device: torch.device, gpus: int = 1) -> int:
+    """One for each core on a CPU; one for each GPU, or for so many `gpus`."""
+    if device.type == "cuda":
+        return max(1, len(numerics.alike(device)) // gpus)
+    return max(1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,110 @@
+"""Finals: what stays of the network that a method returned. Its kept values, its mask, and what it was trained from.
+
+An entry's tensors are `values/<parameter>` (where the parameter is prunable, the kept ones alone, in order), `buffers/…`,
+`mask/<parameter>` (bit-packed), and `start/…`, `start-buffers/…` where the seed does not give them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lthbench.methods.network import Network
+from lthbench.models import Model
+from lthbench.pruning.lineage import Init, Lineage
+from lthbench.pruning.state import State, initial_state
+from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
+from lthbench.runs.driver.broker import Broker, Content
+
+KIND = "finals"  # in the store
+
+
+@dataclass(frozen=True)
+class Final:
+    """A network as it ended, and the weights that its last training started from, under the same mask.
+
+    `origin` says where those come from: {"kind": "init", "scheme", "seed", "stream"} where the seed gives them, else
+    {"kind": "trained", "trajectory", "step"} or {"kind": "edited"}.
+    """
+
+    model: Model
+    state: State
+    start: State
+    origin: dict[str, Any]
+    tensors: dict[str, Tensor] = field(repr=False)
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """What is written beside the tensors."""
+        return {"model": asdict(self.model), "origin": self.origin}
+
+
+def final(broker: Broker, net: Network, content: Content) -> Final:
+    """The final of a network that a method returned."""
+    state = broker.network(net.lineage, content)
+    lineage = net.trajectory.start if net.trajectory else net.lineage
+    start = _under(broker.network(lineage, content), state.mask)
+    origin, seeded = _origin(lineage, start)
+    tensors = _flat(state) | {f"mask/{n}": t for n, t in mapped(packed, state.mask).items()}
+    if not seeded:
+        tensors |= {f"start{'-buffers' * (part == 'buffers')}/{n}": t for part, n, t in _parts(start)}
+    return Final(net.model, state, start, origin, tensors)
+
+
+def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> Final:
+    """The inverse, from tensors whose names and shapes were looked at."""
+    mask = {n: unpacked(tensors[f"mask/{n}"], shape) for n, shape in model.prunable_shapes.items()}
+    state = _state(tensors, "values", "buffers", model, mask)
+    seeded = origin["kind"] == "init"
+    start = seeded_start(model, origin, mask) if seeded else _state(tensors, "start", "start-buffers", model, mask)
+    return Final(model, state, start, origin, dict(tensors))
+
+
+def seeded_start(model: Model, origin: Mapping[str, Any], mask: Tensors) -> State:
+    """The seeded initialisation under a mask."""
+    return _under(initial_state(Init(model, origin["scheme"], origin["seed"], origin["stream"])), mask)
+
+
+def _origin(lineage: Lineage, start: State) -> tuple[dict[str, Any], bool]:
+    """Where start weights come from, and whether the seed gives them."""
+    root = lineage.root
+    if not isinstance(root, Init):
+        return {"kind": "trained", "trajectory": root.trajectory, "step": root.step}, False
+    origin = {"kind": "init", "scheme": root.scheme, "seed": root.seed, "stream": root.stream}
+    if _content(seeded_start(root.model, origin, start.mask)) == _content(start):
+        return origin, True
+    return {"kind": "edited"}, False
+
+
+def _content(state: State) -> str:
+    return digest(state.params | state.buffers)
+
+
+def _under(state: State, mask: Tensors) -> State:
+    """The same values under another mask."""
+    params = {n: torch.where(mask[n], t, 0) if n in mask else t for n, t in state.params.items()}
+    return State(params, state.buffers, dict(mask))
+
+
+def _flat(state: State) -> dict[str, Tensor]:
+    return {f"{part}/{name}": t for part, name, t in _parts(state)}
+
+
+def _parts(state: State) -> list[tuple[str, str, Tensor]]:
+    values = [("values", n, t[state.mask[n]] if n in state.mask else t) for n, t in state.params.items()]
+    return values + [("buffers", n, t) for n, t in state.buffers.items()]
+
+
+def _state(tensors: Tensors, values: str, buffers: str, model: Model, mask: Tensors) -> State:
+    params = {n: _whole(tensors[f"{values}/{n}"], mask.get(n), shape) for n, shape in model.shapes.items()}
+    names = [n.removeprefix(f"{buffers}/") for n in tensors if n.startswith(f"{buffers}/")]
+    return State(params, {n: tensors[f"{buffers}/{n}"] for n in names}, dict(mask))
+
+
+def _whole(values: Tensor, kept: Tensor | None, shape: torch.Size) -> Tensor:
+    """Kept values at their places, zero elsewhere."""
+    if kept is None:
+        return values.reshape(shape)
+    return torch.zeros(shape, dtype=values.dtype).masked_scatter(kept, values)

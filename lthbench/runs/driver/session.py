@@ -1,0 +1,271 @@
+"""A session: one run under way, from its method's first line to its record."""
+
+import logging
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from lthbench import __version__, keys
+from lthbench.errors import Halted, LthbenchError, MethodError
+from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
+from lthbench.methods.internals.returned import compared, counted
+from lthbench.methods.internals.setting import Setting
+from lthbench.methods.network import Network
+from lthbench.methods.registry import Method
+from lthbench.methods.run import Run
+from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.state import State
+from lthbench.pruning.tensors import Tensors
+from lthbench.runs.driver.broker import Broker
+from lthbench.runs.driver.failure_message import in_one_line, place
+from lthbench.runs.driver.run_lock import Baton
+from lthbench.runs.driver.run_log import Asked, RunLog
+from lthbench.runs.plan.plan import PlannedRun
+from lthbench.runs.records.record import Provenance, Record, Result
+from lthbench.runs.records.run_id import name_of
+from lthbench.runs.store.store import Trace
+from lthbench.training.rules import overrides
+from lthbench.training.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(BaseException):
+    """The suite was interrupted, or cannot go on here, which is its cause. Not an Exception, so that no method catches it."""
+
+
+@contextmanager
+def _halting() -> Iterator[None]:
+    """A full folder or a cluster that is gone stops the suite, and not the run alone."""
+    try:
+        yield
+    except Halted as error:
+        raise Stopped from error
+
+
+@dataclass
+class Session:
+    """The engine of one run: does for real what the planner does in thought."""
+
+    planned: PlannedRun
+    setting: Setting
+    broker: Broker
+    baton: Baton
+    stops: dict[str, list[int]]  # of all runs, by planned trajectory
+    stopping: Callable[[], bool]
+    build: dict[str, str]
+    log: RunLog = field(default_factory=RunLog)
+    real: list[str] = field(default_factory=list)  # keys of what was asked for, in order
+    computed: float = 0.0  # epochs
+    final: Network | None = None  # what the method returned
+
+    def __post_init__(self) -> None:
+        self.run = Run(self.setting, self)
+        self.trace = Trace(self.broker.store, trace_name(self.setting, self.planned.method))
+        self._started, self._clock = time.time(), time.perf_counter()
+
+    def outcome(self) -> dict[str, Any]:
+        """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
+        if self.trace.outcome:
+            return self.trace.outcome
+        self.log.started(name_of(self.planned.method, self.planned.cell))
+        self.baton.take()
+        try:
+            outcome = self._outcome()
+        except (Exception, SystemExit) as error:
+            if self.stopping():  # the executor was closed under it
+                raise Stopped from error
+            outcome = self._failed(error)
+        finally:
+            try:
+                self.baton.give()
+            except MethodError as error:
+                outcome = self._failed(error)
+        return outcome
+
+    def record(self, outcome: dict[str, Any]) -> Record:
+        """The record of an outcome, which is noted in the trace: from then on it stands, unless it is a failure."""
+        if outcome["status"] != "failed" and not self.trace.outcome:
+            self.trace.end(outcome)
+            self.log.ended(outcome, self._seconds)
+        return self._record(outcome)
+
+    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+        root = trajectory.state(stop)
+        planned = self._ask("train", root.key)
+        stops = self.stops.get(planned, [])
+        with self._working(self.log.training(trajectory, stop)) as asked:
+            asked.work = self.broker.state(trajectory, stop, run.content, stops, self._remainder)
+            return self.broker.ended(trajectory, stop, run.content) if overrides(trajectory.rule, "done") else stop
+
+    def measure(self, run: Run, operation: Measure) -> Tensors:
+        self._ask("measure", operation.key)
+        with self._working(f"measure {type(operation.probe).__name__}") as asked:
+            tensors, _, asked.work = self.broker.value(operation, run.content)
+        return tensors
+
+    def validate(self, run: Run, operation: Validate) -> float:
+        self._ask("validate", operation.key)
+        with self._working("validate") as asked:
+            _, note, asked.work = self.broker.value(operation, run.content)
+        return note["right"] / note["count"]
+
+    def load(self, run: Run, net: Network) -> State:
+        with _halting(), self.baton.released():
+            return self.broker.network(net.lineage, run.content | net.content)
+
+    def _outcome(self) -> dict[str, Any]:
+        if self.planned.refused:
+            raise MethodError(self.planned.refused)
+        method = self.planned.method
+        final = self.run.finish(method.function(self.run, **method.parameters))
+        self.final = final
+        found = self._evaluate(final, compared(self.run, final))
+        removed, prunable = counted(self.run, found["layers"])
+        kept = {name: self._evaluate(net) for name, net in self.run.kept.items()}
+        finite = found["finite"]
+        return self._result(
+            status="ok" if finite else "diverged",
+            reason=None if finite else f"weights are not finite after {self.run.story}",
+            **{part: _count(pair) for part, pair in found["right"].items()},
+            removed=removed,
+            prunable=prunable,
+            parameters_total=sum(shape.numel() for shape in final.model.shapes.values()),
+            loss=_loss(found),
+            kept={name: _kept(one) for name, one in kept.items()},
+            correlation={name: r for name, r in found["correlation"].items() if r},
+            barriers={name: self._barrier(*pair) for name, pair in self.run.lines.items()},
+            notes=self.run.notes,
+            compact=found.get("compact"),
+            zero_weights=found.get("zero_weights"),
+            **{name: found[name] for name in ("correct", "layers", "multiplications", "ticket", "weights")},
+        )
+
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        said, where = in_one_line(error), place(error, self.planned.method.function)
+        status = "diverged" if self.run.diverged else "failed"
+        self.log.failed(status, where, said, error)
+        reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
+        if self.run.diverged:
+            reason = f"weights are not finite after {self.run.story}; then: {reason}"
+        return self._result(status=status, reason=reason)
+
+    def _evaluate(self, net: Network, others: Mapping[str, Lineage] = MappingProxyType({})) -> dict[str, Any]:
+        suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
+        net.unchanged()
+        self.run.content |= net.content
+        operation = Evaluate(net.lineage, self.setting.split, suite.precision, test, tuple(others.items()))
+        return self._judged("evaluate", operation)
+
+    def _barrier(self, a: Network, b: Network) -> dict[str, float]:
+        suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
+        return self._judged("barrier", Barrier(a.lineage, b.lineage, self.setting.split, suite.precision, test))
+
+    def _judged(self, kind: str, operation: Value) -> Any:
+        """What is noted of a network that the method never sees."""
+        self._ask(kind, operation.key)
+        with self._working(kind) as asked:
+            _, note, asked.work = self.broker.value(operation, self.run.content)
+        return note
+
+    def _result(self, **found: Any) -> dict[str, Any]:
+        suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
+        ledger = self.run.ledger
+        return {
+            "suite": suite.name,
+            "suite_version": suite.version,
+            "suite_hash": suite.hash,
+            "workload": cell.workload.name,
+            "dataset": cell.workload.dataset,
+            "fingerprints": self.setting.manifest.fingerprints | {"training": self.setting.split.fingerprint},
+            "classes": self.setting.manifest.classes,
+            "tolerance": cell.workload.tolerance,
+            "learning_rate": cell.learning_rate,
+            "sparsity": cell.sparsity,
+            "seed": cell.seed,
+            "method": method.label,
+            "version": __version__,
+            "parameters": method.defaults,
+            "source": method.source,
+            "track": method.track,
+            "control_of": method.control_of,
+            "charged": ledger.charged,
+            "apart": ledger.apart,
+            "budget": ledger.limit,
+            "epoch": ledger.size,
+            "pipeline": str(self.run.story),
+            **found,
+        }
+
+    def _record(self, outcome: dict[str, Any]) -> Record:
+        charged = sum(outcome["charged"].values()) / outcome["epoch"]
+        provenance = Provenance(
+            epochs_computed=self.computed,
+            epochs_reused=max(0.0, charged - self.computed),
+            seconds=round(self._seconds, 3),
+            started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
+            host=platform.node(),
+            build=self.build,
+        )
+        return Record(result=Result.model_validate(outcome, strict=False), provenance=provenance)
+
+    def _ask(self, kind: str, key: str) -> str:
+        """Note an operation. Returns the planned trajectory that it is on, or ''. Raises if a run asked otherwise before."""
+        if self.stopping():
+            raise Stopped
+        index = len(self.real)
+        self.real.append(key)
+        with _halting():
+            before = self.trace.ask(index, f"{kind} {key}")
+        if before is not None:
+            raise MethodError(
+                f"the method is not deterministic: operation {index + 1} was {before} when the same source ran before, "
+                f"and is {kind} {key} now; draw from run.generator(…) only"
+            )
+        steps = self.planned.steps
+        return steps[index].trajectory if index < len(steps) and steps[index].kind == kind else ""
+
+    @contextmanager
+    def _working(self, what: str) -> Iterator[Asked]:
+        """Other runs may go on while an operation is under way."""
+        with self.log.operation(what) as asked, _halting(), self.baton.released():
+            yield asked
+        self.computed += asked.work.epochs
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._clock
+
+    @property
+    def _remainder(self) -> float:
+        """Epochs that the run is planned to ask for after this one: the longest goes first."""
+        return self.planned.charge - self.run.ledger.total / self.setting.size
+
+
+def trace_name(setting: Setting, method: Method) -> str:
+    """The name of a run's trace, and of the claim on it: equal for the same source on the same cell."""
+    suite, cell = setting.suite, setting.cell
+    grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
+    data = [setting.manifest.fingerprints, setting.split.fingerprint]
+    names = [suite.name, suite.version, suite.hash]
+    return keys.key("trace", 2, __version__, names, grid, data, method.label, method.source, method.defaults)
+
+
+def _count(pair: list[int]) -> dict[str, int]:
+    return {"right": pair[0], "of": pair[1]}
+
+
+def _kept(found: dict[str, Any]) -> dict[str, Any]:
+    removed, prunable = (sum(counts) for counts in zip(*found["layers"].values(), strict=True))
+    right = {part: _count(found["right"][part]) for part in ("test", "train")}
+    return {**right, "loss": _loss(found), "removed": removed, "prunable": prunable, "ticket": found["ticket"]}
+
+
+def _loss(found: dict[str, Any]) -> dict[str, float]:
+    return {part: value for part, value in found["loss"].items() if math.isfinite(value)}

@@ -1,0 +1,66 @@
+"""Plans: the operations of a suite, what is shared and what is charged, before any work.
+
+A plan equals the real run, except for a method that looks at a value or validates: from there on it is "at most the
+budget".
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from lthbench.data import Manifest
+from lthbench.methods.internals.setting import Setting
+from lthbench.methods.registry import Method
+from lthbench.runs.plan.planned_run import PlannedRun
+from lthbench.runs.plan.planner import planned
+from lthbench.runs.plan.totals import Tally
+from lthbench.suite import Cell, Suite
+
+
+class Plan(Tally):
+    """All planned runs of a suite, kept, and what they add up to: what a driver works from."""
+
+    def __init__(self, runs: Iterable[PlannedRun] = ()):
+        super().__init__()
+        self.runs: list[PlannedRun] = []
+        for run in runs:
+            self.add(run)
+
+    def add(self, run: PlannedRun) -> None:
+        super().add(run)
+        self.runs.append(run)
+
+    @property
+    def stops(self) -> dict[str, list[int]]:
+        """Where each trajectory is asked to leave a state."""
+        return {key: sorted(training.states) for key, training in self.trainings.items()}
+
+    @property
+    def users(self) -> Counter[str]:
+        """How many runs need each state."""
+        return Counter(key for run in self.runs for key in run.states)
+
+
+def plan(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> Plan:
+    """The plan of a suite's runs, in the order in which they start."""
+    return Plan(_planned(suite, order(suite, methods), manifests))
+
+
+def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> Tally:
+    """What the plan adds up to, from the runs of one seed alone."""
+    tally = Tally(max(suite.looks))
+    for run in _planned(suite, order(suite.model_copy(update={"seeds": 1}), methods), manifests):
+        tally.add(run)
+    return tally
+
+
+def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cell]]:
+    """Methods x cells; the dense references once for each workload, rate and seed; controls where the suite marks them."""
+    for method in methods:
+        for cell in suite.cells(dense=method.track == "dense", control=method.control_of is not None):
+            yield method, cell
+
+
+def _planned(
+    suite: Suite, runs: Iterable[tuple[Method, Cell]], manifests: Mapping[str, Manifest]
+) -> Iterator[PlannedRun]:
+    return (planned(method, Setting(suite, cell, manifests[cell.workload.dataset])) for method, cell in runs)

@@ -1,0 +1,144 @@
+"""The planner: runs methods on tensors that have a shape and a lineage but no values, and notes what they ask for."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from lthbench import keys
+from lthbench.errors import LthbenchError, OverBudget, ValueLooked
+from lthbench.methods.internals.operations import Measure, Validate
+from lthbench.methods.internals.returned import compared
+from lthbench.methods.internals.setting import Setting
+from lthbench.methods.network import Network
+from lthbench.methods.registry import Method
+from lthbench.methods.run import Run
+from lthbench.pruning.state import State
+from lthbench.pruning.tensors import Planned, Tensors
+from lthbench.runs.plan import disk_usage
+from lthbench.runs.plan.planned_run import PlannedRun, Step
+from lthbench.runs.workers.barrier import POINTS
+from lthbench.runs.workers.process_state import generators, restore
+from lthbench.training.rules import overrides
+from lthbench.training.trajectory import Trajectory
+
+FORWARD = 1 / 3  # of the time of a training step, the forward pass takes
+
+
+def planned(method: Method, setting: Setting) -> PlannedRun:
+    """What a method will ask for on a cell. Raises nothing: the real run says what is wrong, with its reason."""
+    thought = PlannedRun(method, setting.cell, most=math.inf if setting.budget is None else setting.budget)
+    run = Run(setting, Planner(thought))
+    before = generators()
+    try:
+        final = run.finish(method.function(run, **method.parameters))
+        thought.steps += _judgements(run, final)
+        thought.final = disk_usage.final(final, setting.cell.sparsity)
+        thought.tensors = {final.mask.digest: disk_usage.entry(final.mask.tensors)}
+    except ValueLooked:
+        thought.complete = False
+    except OverBudget as error:
+        thought.refused = str(error)
+    except LthbenchError as error:
+        thought.complete, thought.refused = False, None
+        thought.steps.append(Step("fails", keys.key(str(error), method.label, str(setting.cell))))
+    except Exception:  # it may do so only in thought
+        thought.complete = False
+    finally:
+        if generators() != before:
+            restore(before)
+    thought.charge = run.ledger.total / setting.size
+    thought.tensors |= {name: disk_usage.entry(tensors) for name, tensors in run.content.items()}
+    if thought.refused:
+        return PlannedRun(method, setting.cell, refused=thought.refused, most=thought.most)
+    return thought
+
+
+def _judgements(run: Run, final: Network) -> Iterator[Step]:
+    """What is noted of the networks of a run when its method has ended."""
+    split = run.setting.manifest.sizes
+    images, test = split["train"] + split["test"], split["test"]
+    charged = run.ledger.total / run.setting.size
+
+    def step(kind: str, lines: int, *parts: str) -> Step:
+        work = lines * images * FORWARD / run.setting.size
+        return Step(kind, keys.key(kind, *parts), disk_usage.TEXT + 2 * test * (kind == "evaluate"), charged, work)
+
+    yield step("evaluate", 1, final.key, *(other.key for other in compared(run, final).values()))
+    for net in run.kept.values():
+        yield step("evaluate", 1, net.key)
+    for a, b in run.lines.values():
+        yield step("barrier", POINTS, a.key, b.key)
+
+
+class Planner:
+    """An engine that does nothing: it notes what is asked and hands out planned tensors."""
+
+    def __init__(self, planned: PlannedRun):
+        self._planned = planned
+
+    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+        before = [s.stop for s in self._planned.steps if s.trajectory == trajectory.key]
+        start = min(max(before, default=trajectory.first), stop)
+        state, size = trajectory.state(stop).key, disk_usage.state(trajectory, stop)
+        epoch = trajectory.clock.steps_per_epoch * run.setting.size / trajectory.clock.size
+        charged = run.ledger.total / run.setting.size
+        self._planned.steps.append(
+            Step("train", state, size, charged, trajectory=trajectory.key, start=start, stop=stop, epoch=epoch)
+        )
+        if overrides(trajectory.rule, "done"):
+            raise ValueLooked("a rule that may end early")
+        return stop
+
+    def measure(self, run: Run, operation: Measure) -> Tensors:
+        model = operation.source.model
+        charged = run.ledger.total / run.setting.size
+        images = operation.examples or (operation.per_class or 0) * model.classes or run.setting.size
+        work = operation.probe.passes * images / run.setting.size
+        self._planned.steps.append(Step("measure", operation.key, disk_usage.weights(model), charged, work))
+        return _Measured(operation.key, model.shapes, model.prunable_shapes)
+
+    def validate(self, run: Run, operation: Validate) -> float:
+        raise ValueLooked("validate")
+
+    def load(self, run: Run, net: Network) -> State:
+        key, model = net.key, net.model
+
+        def planned(part: str, shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:
+            return {n: Planned.of(shape, keys.key(key, part, n), dtype) for n, (shape, dtype) in shapes.items()}
+
+        params = planned("params", {n: (shape, torch.float32) for n, shape in model.shapes.items()})
+        mask = planned("mask", {n: (shape, torch.bool) for n, shape in model.prunable_shapes.items()})
+        return State(params, planned("buffers", disk_usage.buffers(model)), mask, rule=_Unknown())
+
+
+class _Unknown(dict[str, Tensor]):
+    """Tensors of which not even the names are known."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        raise ValueLooked(name)
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueLooked("names")
+
+    def items(self) -> Iterable[tuple[str, Tensor]]:  # type: ignore[override]
+        raise ValueLooked("names")
+
+
+class _Measured(Mapping[str, Tensor]):
+    """What a probe will find: for the name of a parameter a tensor of its shape; other names are not known."""
+
+    def __init__(self, key: str, known: Mapping[str, torch.Size], listed: Mapping[str, torch.Size]):
+        self._key, self._known, self._listed = key, known, listed
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._known:
+            raise ValueLooked(name)
+        return Planned.of(self._known[name], keys.key(self._key, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)

@@ -1,0 +1,1 @@
+"""The `ray` executor: the same workers on the nodes of a cluster."""

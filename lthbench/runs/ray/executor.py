@@ -1,0 +1,151 @@
+"""The `ray` executor: workers as actors of an existing Ray cluster, which places them, on nodes that come and go.
+
+Workers run the same function as everywhere. Where every node sees the store's folder, they use it; where not, each node
+has a store of its own, which is sent the entries that an operation starts from and answers with those that it leaves.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import torch
+
+from lthbench import __version__
+from lthbench.errors import InputError, LthbenchError
+from lthbench.methods.internals.operations import Judgement, Operation
+from lthbench.runs.ray import connection
+from lthbench.runs.ray.actor import Actor
+from lthbench.runs.ray.connection import Connection, beside
+from lthbench.runs.ray.node import NodeWorker, Site, clean, describe
+from lthbench.runs.ray.transfer import Transfer
+from lthbench.runs.store.files import writing
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.pool import CLOSED, Handle, Lost, Pool
+from lthbench.runs.workers.worker import Reply
+from lthbench.runs.workers.worker_config import Place
+from lthbench.training import numerics
+
+log = logging.getLogger(__name__)
+
+TRAINERS = 8  # workers that one evaluator serves
+SHARES = "sharing of the store's folder"
+
+
+class RayExecutor:
+    """Operations on the cluster at `address`: a worker takes one CPU, and `share` of a GPU with as many lanes as fit there."""
+
+    def __init__(self, place: Place, datasets: Mapping[str, Mapping[str, str]], address: str, share: float = 1.0):
+        device, self._gpus = torch.device(place.device), gpus_of(place, share)
+        self._here: dict[str, Any] = {"lthbench": __version__, **numerics.build(device)}
+        self._here |= {f"data set {name}": prints for name, prints in datasets.items()}
+        self._cluster = Connection(address, "GPU" if self._gpus else "CPU")
+        self.site = Site(place, f"token-{uuid.uuid4().hex}", tuple(datasets))
+        with writing(place.store):
+            place.store.mkdir(parents=True, exist_ok=True)
+            (place.store / self.site.token).touch()
+        try:
+            self._check_nodes()
+        except BaseException:
+            self._leave()
+            raise
+        self._closed = threading.Event()
+        self._transfer = Transfer(Store(place.store, numerics.build_key(device)), self._here[SHARES])
+        self._trainers, self._evaluators = Pool(self._trainer, 1, place.slots), Pool(self._evaluator, 1)
+        self._look()
+        for always in (self._follow, self._listen):
+            threading.Thread(target=always, daemon=True).start()
+
+    @property
+    def slots(self) -> int:
+        """Operations at once, on the nodes that there are now."""
+        return self._trainers.size * self._trainers.slots
+
+    def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
+        """Ray places the workers; what an operation leaves is in the driver's store when the future is done."""
+        pool = self._evaluators if isinstance(operation, Judgement) else self._trainers
+        return pool.submit(operation, remainder)
+
+    def close(self) -> None:
+        """Leave the cluster; what is under way there is cancelled."""
+        lost = self._closed.is_set()
+        self._close()
+        if not self._here[SHARES] and not lost:
+            self._cluster.everywhere(clean, self.site)
+        self._leave()
+
+    def _close(self, why: LthbenchError = CLOSED) -> None:
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._trainers.close(why)
+        self._evaluators.close(why)
+
+    def _leave(self) -> None:
+        (self.site.place.store / self.site.token).unlink(missing_ok=True)
+        self._cluster.ray.shutdown()
+
+    def _trainer(self, there: list[Handle]) -> Actor:
+        takes = {"num_cpus": 1, "num_gpus": self._gpus}
+        return self._actor(frozenset({"train"}), self.site.place.slots, takes)
+
+    def _evaluator(self, there: list[Handle]) -> Actor:
+        nodes = list(self._cluster.nodes)
+        if not nodes:
+            raise Lost("no node is there")
+        return self._actor(frozenset({"train", "test"}), 1, beside(nodes[len(there) % len(nodes)]))
+
+    def _actor(self, splits: frozenset[str], slots: int, takes: Mapping[str, Any]) -> Actor:
+        remote = self._cluster.ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)  # one answers beats
+        return Actor(remote.remote(self.site, splits), self._transfer, self._closed, self._differs)
+
+    def _look(self) -> None:
+        """As many workers as the cluster has room for now."""
+        self._trainers.resize(max(1, int(self._cluster.devices / (self._gpus or 1))))
+        self._evaluators.resize(-(-self._trainers.size // TRAINERS))
+
+    def _follow(self) -> None:
+        """Let the workers be as many as the cluster has room for, as it grows and shrinks."""
+        while not self._closed.wait(connection.LOOK):
+            try:
+                self._look()
+            except Exception as error:  # Ray's own, of many kinds
+                log.warning("the cluster does not say how large it is: %s", " ".join(str(error).split())[:200])
+
+    def _listen(self) -> None:
+        """Stop all that waits when the head is gone."""
+        if loss := self._cluster.loss(self._closed):
+            self._close(loss)
+
+    def _differs(self, name: str, node: Mapping[str, Any] | LthbenchError) -> str:
+        """Why a node cannot take part, or ''."""
+        if isinstance(node, LthbenchError):
+            return f"node {name}: {node}"
+        for what, mine in self._here.items():
+            if node[what] != mine:
+                return f"node {name} differs in {what}: {node[what]!r} there, {mine!r} here; make them equal"
+        return ""
+
+    def _check_nodes(self) -> None:
+        """InputError where a node differs from the driver in version, numerics or data."""
+        found = self._cluster.everywhere(describe, self.site)
+        if not found:
+            raise InputError(
+                f"no node of the Ray cluster has a {self._cluster.kind}; start one, or choose another --device"
+            )
+        shared = all(isinstance(node, LthbenchError) or node[SHARES] for node in found.values())
+        if not shared:  # then no node uses the folder
+            (self.site.place.store / self.site.token).unlink(missing_ok=True)
+        self._here[SHARES] = shared
+        for name, node in found.items():
+            if why := self._differs(name, node if isinstance(node, LthbenchError) else {**node, SHARES: shared}):
+                raise InputError(why)
+
+
+def gpus_of(place: Place, share: float) -> float:
+    """GPUs of one worker."""
+    if torch.device(place.device).type != "cuda":
+        return 0.0
+    return place.gpus if place.gpus > 1 else share

@@ -1,0 +1,134 @@
+"""What runs on the nodes of a Ray cluster: a worker in an actor, with the data packed there and a store to work in."""
+
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lthbench import __version__
+from lthbench.data import DataHome, default_folder, prepare
+from lthbench.errors import InputError, LthbenchError
+from lthbench.methods import registry
+from lthbench.methods.internals.operations import Operation, Train
+from lthbench.runs.store.files import write_whole
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.pool import Lost
+from lthbench.runs.workers.serialization import foreign, out_of_memory
+from lthbench.runs.workers.worker import Reply
+from lthbench.runs.workers.worker_config import Place
+from lthbench.training import numerics
+
+Entries = Mapping[str, bytes]
+"""Store entries as files, by their path in the store."""
+
+Answer = tuple[Reply | Exception, Entries]
+"""The reply to an operation or why there is none, and the entries that it left and the driver's store lacks."""
+
+
+def library() -> Any:
+    """Ray. InputError where it is not installed."""
+    os.environ.setdefault(
+        "RAY_ENABLE_AUTO_CONNECT", "0"
+    )  # a thread that asks too late must not start a cluster of its own
+    try:
+        import ray
+    except ImportError:
+        raise InputError("the ray executor needs Ray; type: pip install 'lthbench[cluster]'") from None
+    return ray
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every worker of a driver needs: where things lie on a node, and what has to be equal there."""
+
+    place: Place
+    token: str  # names the driver's store: a node that finds it under `place.store` shares the folder
+    datasets: tuple[str, ...]
+
+    @property
+    def here(self) -> Place:
+        """With the folders of the node that asks."""
+        data = self.place.data if self.place.data.is_dir() else default_folder()
+        store = self.place.store if self.shares else self.scratch / "store"
+        return replace(self.place, store=store, data=data)
+
+    @property
+    def shares(self) -> bool:
+        """Whether this node sees the driver's store."""
+        return (self.place.store / self.token).exists()
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on this node that ends with the driver."""
+        return Path(tempfile.gettempdir()) / f"lthbench-{self.token}"
+
+
+def describe(site: Site) -> dict[str, Any] | LthbenchError:
+    """What has to be equal on every node. Packs data that is not there."""
+    device = torch.device(site.here.device)
+    numerics.set_up(device)
+    try:
+        home = DataHome(site.here.data)
+        prints = {f"data set {name}": prepare(home, name).fingerprints for name in site.datasets}
+    except LthbenchError as error:
+        return error
+    return {"lthbench": __version__, "sharing of the store's folder": site.shares, **numerics.build(device), **prints}
+
+
+def clean(site: Site) -> None:
+    """Leave nothing on this node."""
+    shutil.rmtree(site.scratch, ignore_errors=True)
+
+
+class NodeWorker:
+    """A worker in an actor; what it does is placed, and lost, with it."""
+
+    def __init__(self, site: Site, splits: frozenset[str]):
+        self.site = site
+        self.worker = site.here.each()[0].worker(splits)  # of the devices that Ray gave to this process
+
+    def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:
+        """The node that it is on, and what that is like."""
+        return library().get_runtime_context().get_node_id(), describe(self.site)
+
+    def beat(self) -> int:
+        """A sign of life: the turns that were had."""
+        return self.worker.turns.served
+
+    def perform(self, modules: Entries, message: bytes, needed: Mapping[str, Any]) -> Answer:
+        """An operation, after fetching the method files and store entries that this node lacks."""
+        numerics.set_up(self.worker.device)
+        try:
+            with self.worker.turns:
+                operation = self._operation(modules, message, needed)
+            reply = self.worker.perform(operation)
+        except LthbenchError as error:
+            return error, {}
+        except Exception as error:
+            return Lost(f"out of memory: {error}") if out_of_memory(error) else foreign(error), {}
+        root = self.worker.store.root
+        left = [] if self.site.shares else _left(self.worker.store, operation)
+        return reply, {str(path.relative_to(root)): path.read_bytes() for path in left}
+
+    def _operation(self, modules: Entries, message: bytes, needed: Mapping[str, Any]) -> Operation:
+        for name, content in needed.items():
+            if not (path := self.worker.store.root / name).exists():
+                write_whole(path, library().get(content))
+        for name, source in modules.items():
+            write_whole(self.site.scratch / name, source)
+            registry.load(self.site.scratch / name)
+        operation: Operation = pickle.loads(message)
+        return operation
+
+
+def _left(store: Store, operation: Operation) -> Iterable[Path]:
+    """The entries that an operation leaves."""
+    if isinstance(operation, Train):
+        return [store.path("states", operation.trajectory.state(stop).key) for stop in operation.stops]
+    return [store.path("values", operation.key)]

@@ -1,0 +1,92 @@
+"""The records of a folder while drivers write them: a file a method, a line a run."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from lthbench.errors import InputError
+from lthbench.runs.records.line_reader import Lines
+from lthbench.runs.records.record import Record, lines_of, parse
+from lthbench.runs.records.run_id import Name, file_name
+from lthbench.runs.store.files import append_line, write_whole
+
+log = logging.getLogger(__name__)
+
+
+class Book:
+    """`records/` of a folder. A run that is done again has one record all the while: the older one, then the new one. What
+    another driver on the folder has written is not written twice."""
+
+    def __init__(self, out: Path):
+        self._folder = out / "records"
+        self._older: dict[Name, bytes] = {}  # lines that do not stand
+        self._others: dict[Name, tuple[Record, bytes]] = {}  # what other drivers have written meanwhile
+        self._mine: set[Name] = set()
+        self._lines: dict[Path, Lines] = {}
+        self._writing = threading.Lock()
+
+    def read(self) -> Iterator[Record]:
+        """What is there. Broken lines are left out, with a warning."""
+        return (record for record, _ in self._read())
+
+    def standing(self, stands: Callable[[Record], bool]) -> Iterator[Record]:
+        """The records that stand. The others stay until their runs are done again."""
+        for record, line in self._read():
+            if stands(record):
+                self._mine.add(record.name)
+                yield record
+            else:
+                self._older[record.name] = line
+
+    def add(self, record: Record) -> Record:
+        """Write a record that was made, unless another driver has. Returns the one that stands: who computed is in it."""
+        path, line = self._file(record.result.method), record.line()
+        with self._writing:
+            self._look(path)
+            self._mine.add(record.name)
+            older = self._older.pop(record.name, None)
+            if record.name in self._others:
+                other, older = self._others.pop(record.name)
+                if other.result == record.result:
+                    return other
+            if older is None:
+                append_line(path, line)
+            else:
+                _write(path, [*(there for there in lines_of(path) if there != older), line.encode()])
+            return record
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Write all files anew: these records, in the order of the grid, and no others."""
+        by_method: dict[str, list[bytes]] = {}
+        for record in sorted(records, key=lambda record: record.name):
+            by_method.setdefault(record.result.method, []).append(record.line().encode())
+        for method, lines in by_method.items():
+            _write(self._file(method), lines)
+
+    def _read(self) -> Iterator[tuple[Record, bytes]]:
+        for path in sorted(self._folder.glob("*.jsonl")):
+            lines = self._lines[path] = Lines(path)
+            whole = lines.new()
+            yield from _parsed(path, [*whole, *[(len(whole) + 1, lines.half)] * bool(lines.half)])
+
+    def _look(self, path: Path) -> None:
+        """Take in what has come to a file since it was read, all of it where it was written anew."""
+        for record, line in _parsed(path, self._lines.setdefault(path, Lines(path)).new()):
+            if record.name not in self._mine and self._older.get(record.name) != line:
+                self._others[record.name] = record, line
+
+    def _file(self, method: str) -> Path:
+        return self._folder / f"{file_name(method)}.jsonl"
+
+
+def _parsed(path: Path, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[Record, bytes]]:
+    for number, line in lines:
+        try:
+            yield parse(line, f"{path}:{number}"), line
+        except InputError as error:
+            log.warning("%s; its run is done again", error)
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    write_whole(path, b"".join(line + b"\n" for line in lines))

@@ -1,0 +1,1 @@
+"""How far it is: announcements of drivers, progress from growing files, logs."""

@@ -1,0 +1,34 @@
+"""The logs of a run folder, by what they are of."""
+
+from pathlib import Path
+from typing import Any
+
+from lthbench.errors import InputError, unknown
+from lthbench.runs.driver.run_log import log_path
+from lthbench.runs.records.run_id import file_name, parts_of
+from lthbench.runs.status.observer import Observer
+from lthbench.suite import in_folder
+
+
+def logs(folder: Path, failed: bool = False, method: str | None = None, **where: Any) -> list[Path]:
+    """The logs of runs: of all, or of those whose record says `failed`, of one method, and of what else is given: workload,
+    rate, sparsity, seed. InputError where there is none."""
+    in_folder(folder)
+    paths = sorted((folder / "logs").glob("*/*.log"))
+    there = {path.parent.name for path in paths}
+    if method is not None and paths and file_name(method) not in there:
+        raise InputError(f"{folder}: " + unknown("log of method", method, there))
+    if failed:
+        observer = Observer(folder)
+        observer.look()
+        wanted = {log_path(folder, name) for name in observer.failed}
+        paths = [path for path in paths if path in wanted]
+    asked = {part: value for part, value in where.items() if value is not None}
+    if "workload" in asked:
+        asked["workload"] = file_name(asked["workload"])
+    if method is not None:
+        paths = [path for path in paths if path.parent.name == file_name(method)]
+    found = [path for path in paths if asked.items() <= parts_of(path.stem).items()]
+    if not found:
+        raise InputError(f"{folder} has no log of such a run; lthbench status {folder} says what there is")
+    return found

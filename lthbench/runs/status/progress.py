@@ -1,0 +1,63 @@
+"""A file of records while somebody looks on: how its runs have ended so far."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from lthbench.errors import InputError
+from lthbench.runs.records.line_reader import Lines
+from lthbench.runs.records.record import Record, parse
+from lthbench.runs.records.run_id import Name
+
+log = logging.getLogger(__name__)
+
+
+class Ended(NamedTuple):
+    """What is remembered of a record: how the run ended and why, its epochs, and when (seconds since 1970)."""
+
+    status: str
+    reason: str | None
+    charged: float
+    computed: float
+    at: float
+
+
+@dataclass
+class Tail:
+    """The runs that have a record in a file, as of the last read."""
+
+    path: Path
+    ended: dict[Name, Ended] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._lines = Lines(self.path)
+
+    def read(self) -> None:
+        """Take in the whole lines that are new; all, where the file was written anew. A broken line is warned of."""
+        lines = self._lines.new()
+        if self._lines.anew:
+            self.ended = {}
+        for number, line in lines:
+            self._take(number, line)
+
+    def _take(self, number: int, line: bytes) -> None:
+        """Of two records of a run the later one counts."""
+        try:
+            record = parse(line, f"{self.path}:{number}")
+        except InputError as error:
+            log.warning("%s; its run counts as not done", error)
+            return
+        self.ended[record.name] = _ended(record)
+
+
+def ended(record: Record) -> float:
+    """When a run ended, in seconds since 1970."""
+    return datetime.fromisoformat(record.provenance.started).timestamp() + record.provenance.seconds
+
+
+def _ended(record: Record) -> Ended:
+    result = record.result
+    charged = sum(result.charged.values()) / result.epoch
+    return Ended(result.status, result.reason, charged, record.provenance.epochs_computed, ended(record))

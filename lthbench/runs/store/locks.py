@@ -1,0 +1,120 @@
+"""Claims: who has what in hand, among drivers that share a store.
+
+A claim is a locked file. The lock ends with the process that holds it, however that ends, so a claim never outlives it.
+A process has one Claims object for a folder.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lthbench.errors import LthbenchError
+from lthbench.runs.store.files import writing
+
+log = logging.getLogger(__name__)
+
+LONGEST = 1.0  # seconds between two looks at a claim that another driver holds
+
+
+class Claims:
+    """The claims of one process in a folder. Two claims of one name exclude each other within a process too."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._held: dict[str, int] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def take(self, name: str, note: str = "") -> bool:
+        """Claim a name. False where it is held, here or by another process. The `note` is for who looks on."""
+        path = self.folder / name
+        with self._changed:
+            if name in self._held:
+                return False
+            with writing(path):
+                file = self._open(path)
+            if not (_locked(file) and _is_at(file, path)):  # the holder before may have removed the file meanwhile
+                os.close(file)
+                return False
+            with suppress(OSError):  # a full disk
+                os.pwrite(file, note.encode(), 0)
+            self._held[name] = file
+            return True
+
+    def _open(self, path: Path) -> int:
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another driver ended just now, and took the empty folder with it
+                return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def release(self, name: str) -> None:
+        """Give a claim back."""
+        with self._changed:
+            (self.folder / name).unlink(missing_ok=True)
+            os.close(self._held.pop(name))
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all waiting."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        with suppress(OSError):  # another driver's claims lie there
+            self.folder.rmdir()
+
+    @contextmanager
+    def held(self, name: str, enough: Callable[[], bool] = lambda: False, note: str = "") -> Iterator[bool]:
+        """Wait for a claim, or until it is not wanted any more (`enough`). Yields whether it is held.
+        LthbenchError when the claims are closed meanwhile."""
+        mine, pause = self.take(name, note), 0.01
+        while not mine and not enough():
+            with self._changed:
+                self._changed.wait(pause)  # a release in this process is seen at once, one elsewhere at the next look
+            if self._closed:
+                raise LthbenchError("stopped")
+            pause = min(2 * pause, LONGEST)
+            mine = self.take(name, note)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self.release(name)
+
+
+def notes(folder: Path) -> Iterator[str]:
+    """The notes of the claims in a folder that living processes hold. Not for a process that holds claims there: to look at
+    a locked file gives its own lock up."""
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            if not _shared(file.fileno()):
+                yield file.read().decode(errors="replace")
+
+
+def _shared(file: int) -> bool:
+    """Whether nobody holds the lock of a file."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # also where the folder has no file locks: then a claim that lies there counts as held
+        return False
+    return True
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not shared with forked workers
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        log.warning("this folder has no file locks (%s); let one driver at a time use the store", error.strerror)
+    return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,173 @@
+"""The store: a folder of finished work, by build and key.
+
+    <folder>/<build>/states/    networks at the stops of trajectories
+                     values/    what probes measured and evaluations found
+                     tensors/   masks (bit-packed) and weights that methods made, by digest
+                     traces/    what each run asked for, and its outcome
+
+Entries are safetensors with a digest of their content in the header, written under another name, synced and renamed. A
+damaged entry is set aside and counts as missing, so that it is computed again.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lthbench import keys
+from lthbench.errors import MissingEntry
+from lthbench.pruning.lineage import Init, Lineage, Trained
+from lthbench.pruning.state import State, edited, initial_state
+from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
+from lthbench.runs.store.files import append_line, write_whole
+
+log = logging.getLogger(__name__)
+
+PARTS = ("params", "buffers", "mask", "momentum", "rule")
+
+
+class Store:
+    """Entries of one build in a folder."""
+
+    def __init__(self, folder: Path, build: str):
+        self.folder, self.build = folder, build
+        self.root = folder / build
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.root / kind / f"{key}.safetensors"
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether there is an entry. It was written whole; whether it is undamaged shows when it is read."""
+        return self.path(kind, key).exists()
+
+    def drop(self, kind: str, key: str) -> None:
+        """Remove an entry, if it is there."""
+        self.path(kind, key).unlink(missing_ok=True)
+
+    def write(self, kind: str, key: str, tensors: Mapping[str, Tensor], note: Any = None) -> None:
+        """Write an entry, whole or not at all. An entry that is there already is replaced by the same content."""
+        tensors = mapped(lambda t: t.detach().cpu().contiguous(), tensors)
+        text = json.dumps(note)
+        header = {"digest": keys.key(digest(tensors), text), "note": text}
+        write_whole(self.path(kind, key), save(tensors, metadata=header))
+
+    def read(self, kind: str, key: str) -> tuple[dict[str, Tensor], Any]:
+        """Tensors and note of an entry. Raises MissingEntry where it is not there, or damaged and thereby set aside."""
+        path = self.path(kind, key)
+        try:
+            with safe_open(path, framework="pt") as entry:
+                header = entry.metadata()
+                tensors = {name: entry.get_tensor(name).clone() for name in entry.keys()}  # noqa: SIM118
+            if keys.key(digest(tensors), header["note"]) != header["digest"]:
+                raise ValueError("its content does not match its digest")
+            return tensors, json.loads(header["note"])
+        except FileNotFoundError:
+            raise MissingEntry(key) from None
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            log.warning("store entry %s is damaged (%s); set aside and computed again", key, error)
+            path.with_suffix(".damaged").unlink(missing_ok=True)
+            if path.exists():
+                path.rename(path.with_suffix(".damaged"))
+            raise MissingEntry(key) from None
+
+    def write_tensors(self, tensors: Tensors) -> str:
+        """Keep tensors that a method made, by their digest. Boolean ones (masks) are packed to bits."""
+        name = digest(tensors)
+        if not self.has("tensors", name):
+            shapes = {n: list(t.shape) for n, t in tensors.items() if t.dtype == torch.bool}
+            self.write("tensors", name, {n: packed(t) if n in shapes else t for n, t in tensors.items()}, shapes)
+        return name
+
+    def read_tensors(self, name: str) -> dict[str, Tensor]:
+        """Tensors by their digest."""
+        tensors, shapes = self.read("tensors", name)
+        return {n: unpacked(t, torch.Size(shapes[n])) if n in shapes else t for n, t in tensors.items()}
+
+    def write_state(self, key: str, state: State, ended: int) -> None:
+        """Keep a state; `ended` is the step at which its training ended, which a rule may have called before its stop."""
+        self.write("states", key, _flat(state), {"ended": ended, "raw": state.raw is not None})
+
+    def read_state(self, key: str) -> tuple[State, int]:
+        """A state, and the step at which its training ended."""
+        tensors, note = self.read("states", key)
+        raw = _nested({name[4:]: t for name, t in tensors.items() if name.startswith("raw/")}) if note["raw"] else None
+        return _nested(tensors, raw), note["ended"]
+
+    def network(self, lineage: Lineage) -> State:
+        """The state of a network: its root, then the edits."""
+        return edited(self.root_state(lineage.root), lineage.edits, self.read_tensors)
+
+    def root_state(self, root: Init | Trained) -> State:
+        """The state that a lineage starts from."""
+        return (
+            initial_state(root) if isinstance(root, Init) else replace(self.read_state(root.key)[0], basis=root.basis)
+        )
+
+
+class Trace:
+    """What one run asked for, operation by operation, and how it ended: a line each in the store, a digest and JSON.
+
+    A digest is of its line and all before it. What stands behind a line that is damaged or missing does not count.
+    """
+
+    def __init__(self, store: Store, name: str):
+        self.path = store.root / "traces" / f"{name}.jsonl"
+        self.asked: list[str] = []
+        self.outcome: dict[str, Any] | None = None
+        self._digest = ""  # of all lines
+        try:
+            lines = self.path.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            lines = []
+        whole = list(takewhile(self._goes_on, lines))
+        if len(whole) < len(lines):
+            log.warning("the trace %s is damaged after %d lines; it goes on from there", name, len(whole))
+            write_whole(self.path, b"".join(whole))
+
+    def ask(self, index: int, what: str) -> str | None:
+        """Note the operation with this index. Returns what stood there before, if it was another one."""
+        if index < len(self.asked):
+            return None if self.asked[index] == what else self.asked[index]
+        self.asked.append(what)
+        self._append({"asked": what})
+        return None
+
+    def end(self, outcome: dict[str, Any]) -> None:
+        """Note how the run ended."""
+        self.outcome = outcome
+        self._append({"outcome": outcome})
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        text = json.dumps(entry)
+        self._digest = keys.key(self._digest, text)
+        append_line(self.path, f"{self._digest} {text}")
+
+    def _goes_on(self, line: bytes) -> bool:
+        """Take over a line, if it is what was written after those before it."""
+        check, _, text = line.decode(errors="replace").partition(" ")
+        if not text.endswith("\n") or check != keys.key(self._digest, text[:-1]):
+            return False
+        entry, self._digest = json.loads(text), check
+        if "outcome" in entry:
+            self.outcome = entry["outcome"]
+        else:
+            self.asked.append(entry["asked"])
+        return True
+
+
+def _flat(state: State, prefix: str = "") -> dict[str, Tensor]:
+    flat = {f"{prefix}{part}/{name}": t for part in PARTS for name, t in getattr(state, part).items()}
+    return flat | (_flat(state.raw, "raw/") if state.raw else {})
+
+
+def _nested(flat: Tensors, raw: State | None = None) -> State:
+    parts = [{n.removeprefix(f"{part}/"): t for n, t in flat.items() if n.startswith(f"{part}/")} for part in PARTS]
+    return State(*parts, raw=raw)  # type: ignore[misc, arg-type]

@@ -1,0 +1,76 @@
+"""How many trainings share a process: as many as its GPU has memory for, or as many as it is told."""
+
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from lthbench.runs.workers.process_state import Turns
+from lthbench.training.gpu.settings import PROGRAM
+
+
+class Room:
+    """Gives out `capacity`: lanes of size 1; or, where sizes are `measured`, bytes.
+
+    What a training takes in bytes is not known before one of its kind has been seen: the first one is alone until then.
+    """
+
+    def __init__(self, capacity: int, measured: bool = False):
+        self.capacity, self.measured = capacity, measured
+        self._least = capacity // PROGRAM.most if measured else 1
+        self._sizes: dict[Hashable, int] = {}
+        self._used, self._shrunk = 0, False
+        self._door, self._changed = Turns(), threading.Condition()
+
+    @classmethod
+    def on(cls, device: torch.device) -> "Room":
+        """A share of the memory that a GPU has free now."""
+        return cls(int(PROGRAM.share * torch.cuda.mem_get_info(device)[0]), measured=True)
+
+    def knows(self, kind: Hashable) -> bool:
+        """Whether the size of such a training need not be measured any more."""
+        return not self.measured or kind in self._sizes
+
+    @contextmanager
+    def taken(self, kind: Hashable, alone: bool = False) -> Iterator[Callable[[int], None]]:
+        """Room for a training of this kind, first come, first served; all of it, to begin with, for one that wants to start
+        `alone` or whose size is not known. Yields what is to be told when its memory is taken: its size, 0 where known."""
+        held = 0
+
+        def fits() -> bool:
+            return not self._used or self._used + self._size(kind, alone) <= self.capacity
+
+        def settle(size: int) -> None:
+            nonlocal held
+            with self._changed:
+                self._sizes[kind] = max(size, self._least, self._sizes.get(kind, 0))
+                settled = self._size(kind, alone=False)
+                self._used += settled - held
+                held = settled
+                self._changed.notify_all()
+
+        with self._door, self._changed:
+            self._changed.wait_for(fits)
+            held = self._size(kind, alone)
+            self._used += held
+        try:
+            yield settle
+        finally:
+            with self._changed:
+                self._used -= held
+                self._changed.notify_all()
+
+    def shrink(self) -> bool:
+        """No more at once than are in now, as one more found no memory. True the first time that this means fewer."""
+        with self._changed:
+            if not self._used:
+                return False
+            self.capacity = min(self.capacity, self._used)
+            first, self._shrunk = not self._shrunk, True
+            return first
+
+    def _size(self, kind: Hashable, alone: bool) -> int:
+        if alone:
+            return self.capacity
+        return self._sizes.get(kind, self.capacity) if self.measured else 1

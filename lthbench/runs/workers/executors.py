@@ -1,0 +1,89 @@
+"""Executors: where operations are done. All run the same worker function, so all give the same results.
+
+`serial` works in this process, `local` in processes of its own: on a CPU of one thread each, on GPUs one for each GPU, with
+several lanes. Under both, evaluation has a process of its own, the only one that may read test data. A worker ends when
+its driver does; the death of one fails one operation, which is tried again.
+"""
+
+import multiprocessing
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from lthbench.errors import LthbenchError
+from lthbench.methods.internals.operations import Judgement, Operation
+from lthbench.runs.workers.pool import Handle, Pool
+from lthbench.runs.workers.process import Process
+from lthbench.runs.workers.serialization import foreign, pickled, unpickled
+from lthbench.runs.workers.worker import Reply, Worker
+from lthbench.runs.workers.worker_config import Place
+
+
+@dataclass
+class SerialExecutor:
+    """Operations in this process, one at a time, when they are submitted; a debugger works. Evaluation apart."""
+
+    place: Place
+    start: str = "spawn"
+    slots: int = 1
+    _evaluators: Pool = field(init=False)
+    _worker: Worker | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.place = replace(self.place, lanes=1)
+        self._evaluators = _evaluators(self.place, self.start)
+
+    def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
+        if isinstance(operation, Judgement):
+            return self._evaluators.submit(operation, remainder)
+        future: Future[Reply] = Future()
+        self._worker = self._worker or self.place.worker(frozenset({"train"}))
+        try:
+            future.set_result(self._worker.perform(unpickled(pickled(operation))))
+        except Exception as error:
+            future.set_exception(error if isinstance(error, LthbenchError) else foreign(error))
+        return future
+
+    def close(self) -> None:
+        self._evaluators.close()
+
+
+class LocalExecutor:
+    """Operations in `workers` processes on this machine, and one that evaluates."""
+
+    def __init__(self, place: Place, workers: int, start: str = "spawn"):
+        self.slots = workers * place.slots
+        self._trainers = processes(place, workers, frozenset({"train"}), start)
+        self._evaluators = _evaluators(place, start)
+
+    def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
+        pool = self._evaluators if isinstance(operation, Judgement) else self._trainers
+        return pool.submit(operation, remainder)
+
+    def close(self) -> None:
+        self._trainers.close()
+        self._evaluators.close()
+
+
+class Executor(Protocol):
+    """Who has operations done, and how many at once."""
+
+    @property
+    def slots(self) -> int: ...
+    def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]": ...
+    def close(self) -> None: ...
+
+
+def _evaluators(place: Place, start: str) -> Pool:
+    return processes(replace(place, lanes=1), 1, frozenset({"train", "test"}), start)
+
+
+def processes(place: Place, size: int, splits: frozenset[str], start: str) -> Pool:
+    """A pool of processes on this machine, on the devices of the place in turn."""
+    context = multiprocessing.get_context(start)
+
+    def started(there: list[Handle]) -> Process:
+        busy = [worker.place for worker in there if isinstance(worker, Process)]
+        return Process(context, min(place.each(), key=busy.count), splits)
+
+    return Pool(started, size, place.slots)

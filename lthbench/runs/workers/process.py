@@ -1,0 +1,155 @@
+"""A worker process on this machine: its main function, and its handle in the driver."""
+
+import os
+import pickle
+import signal
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from lthbench.errors import LthbenchError
+from lthbench.methods.internals.operations import Operation
+from lthbench.runs.workers.heartbeat import BEAT, Pulse
+from lthbench.runs.workers.pool import Lost
+from lthbench.runs.workers.serialization import foreign, out_of_memory, pickled, unpickled
+from lthbench.runs.workers.worker import Reply, Worker
+from lthbench.runs.workers.worker_config import Place
+from lthbench.training import numerics
+
+_starting = threading.Lock()  # a process that is forked meanwhile would hold the ends of another one's pipes
+
+
+class Process:
+    """A worker process that has been started. It takes as many operations at once as its place has slots."""
+
+    def __init__(self, context: BaseContext, place: Place, splits: frozenset[str]):
+        self.place, self.dead = place, False
+        with _starting:
+            self._connection, there = context.Pipe()
+            lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
+            ends = (there, lifeline, place, splits, (self._connection, self._lifeline))
+            self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
+            self.process.start()
+            there.close()
+            lifeline.close()
+        self._lock, self._tags = threading.Lock(), count()
+        self._waiting: dict[int, Future[Reply]] = {}
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, operation: Operation) -> Reply:
+        message, future = pickled(operation), Future[Reply]()
+        with self._lock:
+            if self.dead:
+                raise Lost("it had ended before")
+            tag = next(self._tags)
+            self._waiting[tag] = future
+            try:
+                self._connection.send((tag, message))
+            except OSError as error:
+                raise Lost(f"{error}") from None
+        return future.result()
+
+    def near(self, operation: Operation) -> bool:
+        return False  # all is on this machine
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join(10)
+
+    def _listen(self) -> None:
+        pulse = Pulse()
+        try:
+            while True:
+                if self._connection.poll(BEAT):
+                    tag, reply = self._connection.recv()
+                    if tag is None:
+                        pulse.felt(reply, bool(self._waiting))
+                        continue
+                    future = self._waiting.pop(tag)
+                    if isinstance(reply, BaseException):
+                        future.set_exception(reply)
+                    else:
+                        future.set_result(reply)
+                else:
+                    pulse.missed()
+        except Exception as error:
+            self._bury(error)
+
+    def _bury(self, error: Exception) -> None:
+        """What was in hand when the process ended, or has to end, is lost."""
+        with self._lock:
+            self.dead = True
+        self.end()
+        why = str(error) if isinstance(error, Lost) else _ended(self.process.exitcode)
+        for future in self._waiting.values():
+            future.set_exception(Lost(why))
+
+
+def _ended(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None or code >= 0:
+        return f"it ended with exit code {code}"
+    return f"it was ended by {signal.Signals(-code).name}"
+
+
+def main(
+    connection: Connection, lifeline: Connection, place: Place, splits: frozenset[str], drivers: tuple[Connection, ...]
+) -> None:
+    """What the process does: operations in, replies out, until the driver is gone."""
+    for end in drivers:
+        end.close()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    worker, sending, ending = place.worker(splits), threading.Lock(), threading.Event()
+
+    def send(content: bytes) -> None:
+        with sending:
+            connection.send_bytes(content)
+
+    def answer(tag: int, message: bytes) -> None:
+        reply = _reply(worker, message)
+        send(_sendable(tag, reply))
+        if isinstance(reply, Lost):
+            os._exit(1)
+
+    def beat() -> None:
+        while not ending.wait(BEAT):
+            send(pickle.dumps((None, worker.turns.served)))
+
+    threading.Thread(target=beat, daemon=True).start()
+    with ThreadPoolExecutor(place.slots, initializer=numerics.set_up, initargs=(worker.device,)) as threads:
+        while True:
+            try:
+                tag, message = connection.recv()
+            except (EOFError, OSError):
+                ending.set()
+                return
+            threads.submit(answer, tag, message)
+
+
+def _reply(worker: Worker, message: bytes) -> Any:
+    try:
+        with worker.turns:
+            operation = unpickled(message)
+        return worker.perform(operation)
+    except LthbenchError as error:
+        return error
+    except Exception as error:
+        return Lost(f"out of memory: {error}") if out_of_memory(error) else foreign(error)
+
+
+def _sendable(tag: int, reply: Any) -> bytes:
+    try:
+        return pickle.dumps((tag, reply))
+    except Exception as error:
+        return pickle.dumps((tag, foreign(error)))
+
+
+def _end_with(lifeline: Connection) -> None:
+    """When the driver's end closes, the worker ends."""
+    try:
+        lifeline.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(0)

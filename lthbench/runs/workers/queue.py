@@ -1,0 +1,63 @@
+"""Operations that wait for a worker: the longest remainder first."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from lthbench.methods.internals.operations import Operation
+
+_order = count()
+
+
+@dataclass
+class Waiting:
+    """An operation that waits, and how many workers were lost over it."""
+
+    operation: Operation
+    remainder: float
+    future: "Future[Any]" = field(default_factory=Future)
+    lost: int = 0
+    order: int = field(default_factory=lambda: next(_order))
+
+
+class Queue:
+    """Given out by remainder, then in the order of asking. Takers that are near something get it first."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Waiting] = []
+        self._changed = threading.Condition()
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, one: Waiting) -> None:
+        with self._changed:
+            self._waiting.append(one)
+            self._changed.notify()
+
+    def wait(self) -> bool:
+        """Wait until there is something. False when the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self.closed)
+            return not self.closed
+
+    def take(self, near: Callable[[Operation], bool] = lambda operation: False) -> Waiting | None:
+        """The next operation; None where another taker was faster."""
+        with self._changed:
+            if not self._waiting:
+                return None
+            first = min(self._waiting, key=lambda w: (not near(w.operation), -w.remainder, w.order))
+            self._waiting.remove(first)
+            return first
+
+    def close(self) -> list[Waiting]:
+        """Wake all who wait. What was not taken."""
+        with self._changed:
+            self.closed = True
+            left, self._waiting = self._waiting, []
+            self._changed.notify_all()
+            return left

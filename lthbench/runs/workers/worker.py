@@ -1,0 +1,265 @@
+"""What a worker does: operations, from the store and the data to the store. Every executor runs this."""
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lthbench import bits
+from lthbench.data import DataHome, Examples, holdout
+from lthbench.errors import MethodError
+from lthbench.methods.compact import compact_cost
+from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate, Value
+from lthbench.models.cost import multiplications
+from lthbench.pruning.correlation import correlations
+from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.state import State, module_of
+from lthbench.pruning.tensors import digest
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.barrier import along, barrier
+from lthbench.runs.workers.capacity import Room
+from lthbench.runs.workers.process_state import Turns, unchanged
+from lthbench.training.feed import Feed, feed
+from lthbench.training.gpu import graph_trainer
+from lthbench.training.numerics import precision
+from lthbench.training.probes import Batches
+from lthbench.training.trainer import Trainer
+from lthbench.training.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+BATCH = 1024  # of an evaluation: part of what fixes its last bits
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an operation cost: epochs that were really computed, seconds; `ended` is the step where a training ended."""
+
+    epochs: float
+    seconds: float
+    ended: int = 0
+
+
+@dataclass
+class Worker:
+    """A store, the data that this process may read, a device, and how many trainings there is room for at once."""
+
+    store: Store
+    home: DataHome
+    device: torch.device
+    peers: tuple[torch.device, ...] = ()  # other devices that take shards of a batch
+    room: Room = field(default_factory=lambda: Room(1))
+    turns: Turns = field(default_factory=Turns)
+    _feeds: dict[Any, Feed] = field(default_factory=dict)
+
+    def perform(self, operation: Operation) -> Reply:
+        """Do one operation. Its result goes to the store. MissingEntry where its source is not there (any more)."""
+        started = time.perf_counter()
+        reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
+        return Reply(reply.epochs, time.perf_counter() - started, reply.ended)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Alone among the threads of the process; what shows then that it changed the process fails."""
+        with self.turns, unchanged("an operation"):
+            yield
+
+    def _looked(self, operation: Value) -> Reply:
+        """What is no training, in a turn among them; where there is too little memory for that, when they have ended."""
+        what = type(operation).__name__.lower()
+        try:
+            with self.turn():
+                return self._do(operation)
+        except torch.OutOfMemoryError:
+            self._free()
+        try:
+            with self.room.taken(what, alone=True), self.turn():
+                return self._do(operation)
+        except torch.OutOfMemoryError as error:
+            raise MethodError(
+                f"{self.device} has too little memory to {what} {operation.source.model.name}: {error}"
+            ) from None
+
+    @singledispatchmethod
+    def _do(self, operation: Value) -> Reply:
+        raise TypeError(f"no such operation: {operation!r}")
+
+    def _train(self, operation: Train) -> Reply:
+        """Beside others; where there is too little memory for that, alone; and at last without the programs of a lane."""
+        name = operation.trajectory.model.name
+        for alone, plain in ((False, False), (True, False), (True, True)):
+            if plain:
+                graph_trainer.warn(name, "too little memory for the programs of a lane")
+            try:
+                with self.room.taken(_kind(operation.trajectory), alone) as settle:
+                    return self._trained(operation, settle, plain)
+            except torch.OutOfMemoryError as error:
+                why = str(error)
+            if self.room.shrink():
+                log.warning("%s has too little memory for so many trainings at once: fewer from now on", self.device)
+            self._free()
+        raise MethodError(f"{self.device} has too little memory to train {name}: {why}")
+
+    def _trained(self, operation: Train, settle: Callable[[int], None], plain: bool) -> Reply:
+        """Train; `settle` is told the memory that it takes as soon as it is taken, 0 where that is known."""
+        trajectory = operation.trajectory
+        with self.turn():
+            state, at = self._begin(operation)
+            feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+            feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # now it is there, and not counted below
+            before = self._reserved()
+            make = Trainer if plain else graph_trainer.trainer
+            trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers))
+        trainer.prepare()
+        settle(0 if self.room.knows(_kind(trajectory)) else self._reserved() - before)
+
+        def keep(stop: int, state: State) -> None:
+            self.store.write_state(trajectory.state(stop).key, state, trainer.live.step)
+
+        ended = trainer.run(operation.stops, keep)
+        seen = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
+        return Reply(seen / len(feed), 0.0, ended)
+
+    def _free(self) -> None:
+        """Give back what the process holds of the GPU and does not use."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _reserved(self) -> int:
+        """Bytes of the GPU that this process holds."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
+
+    def _begin(self, operation: Train) -> tuple[State, int]:
+        """The state that a training goes on from, and its step."""
+        trajectory = operation.trajectory
+        if operation.begin > trajectory.first:
+            state, ended = self.store.read_state(trajectory.state(operation.begin).key)
+            return state.raw or state, ended
+        state = self.store.network(trajectory.start)
+        return (state if trajectory.momentum else State(state.params, state.buffers, state.mask)), trajectory.first
+
+    @_do.register
+    def _measure(self, operation: Measure) -> Reply:
+        feed = self.feed(operation.split, "train")
+        index = _chosen(feed, operation)
+        state = self.store.network(operation.source)
+        module = module_of(operation.source.model, state, self.device)
+
+        def draw() -> Iterator[tuple[Tensor, Tensor]]:
+            return (feed.batch(part) for part in index.split(operation.batch))
+
+        batches = Batches(draw, operation.source.model.shape, operation.probe.passes)
+        with precision(operation.precision, self.device):
+            found = operation.probe(module, {n: m.to(self.device) for n, m in state.weight_mask.items()}, batches)
+        self.store.write("values", operation.key, found)
+        return Reply(operation.probe.passes * len(index) / len(feed), 0.0)
+
+    @_do.register
+    def _validate(self, operation: Validate) -> Reply:
+        feed = self.feed(operation.split, "validation")
+        right = self._right(self._module(operation.source), feed, operation.precision)
+        self.store.write("values", operation.key, {}, {"right": right, "count": len(feed)})
+        return Reply(0.0, 0.0)
+
+    @_do.register
+    def _evaluate(self, operation: Evaluate) -> Reply:
+        state = self.store.network(operation.source)
+        module = module_of(operation.source.model, state, self.device).eval()
+        right: dict[str, list[int]] = {}
+        loss: dict[str, float] = {}
+        parts = ["test", "train"] + ["validation"] * bool(operation.split.validation)
+        for part in parts:
+            feed = self.feed(operation.split, part)
+            logits = self._logits(module, feed, operation.precision)
+            answers = logits.argmax(1)
+            correct = answers == feed.labels
+            right[part] = [int(correct.sum()), len(feed)]
+            loss[part] = float(F.cross_entropy(logits.double(), feed.labels))
+            if part == "test":
+                predictions, of_test = answers.to(torch.int16).cpu(), bits.text(correct.cpu())
+        there = state.weight_mask
+        note = {"right": right, "correct": of_test, "loss": loss, "finite": state.finite}
+        note |= {"weights": digest(state.weights | state.buffers)}
+        counted = {name: keep | _regrown(state.params[name]) for name, keep in state.mask.items()}
+        note |= {"layers": Mask(counted).layers, "ticket": Mask(state.mask).digest}
+        note |= {"multiplications": multiplications(operation.source.model, there)}
+        note |= {"correlation": {name: self._correlation(state, other) for name, other in operation.others}}
+        note |= {"compact": compact_cost(operation.source.model, module)}
+        if state.basis is not None:
+            note |= {"zero_weights": sum(int((~kept).sum()) for kept in there.values())}
+        self.store.write("values", operation.key, {"predictions": predictions}, note)
+        return Reply(0.0, 0.0)
+
+    @_do.register
+    def _barrier(self, operation: Barrier) -> Reply:
+        a, b = self.store.network(operation.source), self.store.network(operation.other)
+        feeds = {part: self.feed(operation.split, part) for part in ("train", "test")}
+
+        def error(module: nn.Module) -> dict[str, float]:
+            right = {part: self._right(module, feed, operation.precision) for part, feed in feeds.items()}
+            return {part: 100 * (1 - right[part] / len(feed)) for part, feed in feeds.items()}
+
+        with precision(operation.precision, self.device):
+            errors = along(operation.source.model, a, b, lambda: feeds["train"].in_order(BATCH), error, self.device)
+        self.store.write("values", operation.key, {}, {part: barrier(line) for part, line in errors.items()})
+        return Reply(0.0, 0.0)
+
+    def _correlation(self, state: State, lineage: Lineage) -> dict[str, float]:
+        """R_p by p with another network, over what both keep; empty where weights are not finite or none is left."""
+        other = self.store.network(lineage)
+        there = other.weight_mask
+        both = {name: kept & there[name] for name, kept in state.weight_mask.items()}
+        finite = state.finite and other.finite and any(bool(kept.any()) for kept in both.values())
+        return correlations(state.weights, other.weights, both) if finite else {}
+
+    def feed(self, split: Split, part: str) -> Feed:
+        """The examples of one part of the data: train, validation or test."""
+        if (split, part) not in self._feeds:
+            examples = self.home.load(split.dataset, "test" if part == "test" else "train")
+            chosen = _part(examples, split.validation, part)
+            self._feeds[split, part] = feed(examples, chosen, self.home.manifest(split.dataset), self.device)
+        return self._feeds[split, part]
+
+    def _module(self, source: Lineage) -> nn.Module:
+        return module_of(source.model, self.store.network(source), self.device).eval()
+
+    def _logits(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
+        """What the network says of every example, float32 [N, classes]."""
+        with torch.no_grad(), precision(name, self.device):
+            return torch.cat([module(images).float() for images in feed.in_order(BATCH)])
+
+    def _right(self, module: nn.Module, feed: Feed, name: str) -> int:
+        """Of how many examples the network says the right class."""
+        return int((self._logits(module, feed, name).argmax(1) == feed.labels).sum())
+
+
+def _kind(trajectory: Trajectory) -> Hashable:
+    """Trainings of one kind take as much memory as each other."""
+    return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
+
+
+def _part(examples: Examples, count: int, part: str) -> Tensor:
+    """Positions of the examples of a part of the data."""
+    if part == "test":
+        return torch.arange(len(examples))
+    kept, held = holdout(examples.labels, count)
+    return kept if part == "train" else held
+
+
+def _regrown(weights: Tensor) -> Tensor:
+    """Where there are weights, if a mask says that there are none. What diverged may be NaN anywhere."""
+    return weights.ne(0) & weights.isfinite()
+
+
+def _chosen(feed: Feed, operation: Measure) -> Tensor:
+    if operation.per_class is not None:
+        return feed.per_class(operation.per_class, operation.seed, operation.stream)
+    return feed.subset(operation.examples, operation.seed, operation.stream)

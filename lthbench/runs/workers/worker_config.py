@@ -1,0 +1,51 @@
+"""Where operations are done: what a worker needs to start, in whichever process."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from lthbench.data import DataHome
+from lthbench.errors import InputError
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.capacity import Room
+from lthbench.runs.workers.worker import Worker
+from lthbench.training import numerics
+from lthbench.training.gpu.settings import PROGRAM
+
+
+@dataclass(frozen=True)
+class Place:
+    """The store's folder, the data's folder, the device, and how many trainings a worker does at once.
+
+    `lanes` None: one on a CPU, as many as fit on a GPU.
+    """
+
+    store: Path
+    data: Path
+    device: str
+    lanes: int | None = None
+    gpus: int = 1  # of one worker, for recipes with shards
+    peers: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """Operations that one worker takes at once, at most."""
+        return self.lanes or (PROGRAM.most if torch.device(self.device).type == "cuda" else 1)
+
+    def each(self) -> "list[Place]":
+        """The same for every worker that there are devices for: "cuda" is all GPUs of the kind of the first one."""
+        devices = [str(device) for device in numerics.alike(torch.device(self.device))]
+        if len(devices) < self.gpus:
+            raise InputError(f"{self.gpus} GPUs for each worker were asked for; here are {len(devices)} of one kind")
+        groups = [devices[at : at + self.gpus] for at in range(0, len(devices) - self.gpus + 1, self.gpus)]
+        return [replace(self, device=first, peers=tuple(peers)) for first, *peers in groups]
+
+    def worker(self, splits: frozenset[str]) -> Worker:
+        """A worker in this process, after setting up its numerics."""
+        device = torch.device(self.device)
+        numerics.set_up(device)
+        store = Store(self.store, numerics.build_key(device))
+        auto = device.type == "cuda" and self.lanes is None
+        room = Room.on(device) if auto else Room(self.slots)
+        return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), room)

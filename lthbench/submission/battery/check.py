@@ -1,0 +1,180 @@
+"""The battery that every registered method passes: the promises of its header, held against small real runs."""
+
+import contextlib
+import math
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lthbench import budget
+from lthbench.errors import InputError
+from lthbench.methods import registry
+from lthbench.methods.registry import Method
+from lthbench.pruning.allocate import removed_count
+from lthbench.runs.driver.job import Job
+from lthbench.runs.plan.plan import PlannedRun
+from lthbench.runs.records.record import Result
+from lthbench.submission.battery.peeking import private, watched
+from lthbench.suite import Suite
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what it is, whether it passed, what was found."""
+
+    check: str
+    passed: bool
+    found: str
+
+
+def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "spawn") -> list[Finding]:
+    """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and look at what comes out.
+
+    The suite is the one that the method names, unless another is given. The checks: it touches nothing that it was not
+    given; it runs everywhere; exact sparsity; the charge equals the declared cost and what the plan said; two executions
+    are equal bit for bit; seeds differ; what it returns tells classes apart; at sparsity 0 it gives what `at_zero` names.
+    """
+    registry.load_all()
+    small = _with_room(Suite.read(suite or registry.find(method).suite), method)
+    with watched() as touched:
+        job = Job.make(small, [method], data, only=True, device="cpu")
+        first, second = _results(job, start), _results(job, start)
+    failed = [r for r in first if r.status != "ok"]
+    findings = [
+        _header(job.methods[0]),
+        _finding("no peeking", [*private(job.methods[0].file), *touched], "uses what it is given"),
+        _finding("runs everywhere", _reasons(failed), f"{len(first)} runs"),
+    ]
+    if not all(finding.passed for finding in findings):
+        return findings
+    findings += [
+        _finding("exact sparsity", map(_sparsity, first), "as asked in every run"),
+        _finding("declared cost", (_cost(job.methods[0], small, r) for r in first), f"charged {job.methods[0].cost}"),
+        _finding("plan equals run", _plan(job.plan.runs, first), _plan_note(job.plan.runs)),
+        _finding("deterministic", _differences(first, second), "two executions, the same bits"),
+        _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
+        _learns(first),
+    ]
+    if job.methods[0].at_zero:
+        findings.append(_at_zero(small, job.methods[0], method, data, start))
+    return findings
+
+
+def declared_cost(method: Method, suite: Suite, sparsity: float) -> tuple[float, bool]:
+    """Epochs that a method's header says it trains in a cell, and whether that is "at most" ("<=" in front).
+
+    What stands in brackets after a plus ("(+ source)") is charged apart and not counted.
+    """
+    formula, at_most = method.cost.partition("(+")[0], method.cost.startswith("<=")
+    names = {"T": float(suite.recipe.epochs), "n": float(len(budget.rounds(sparsity)))}
+    names |= {name: float(v) for name, v in method.defaults.items() if isinstance(v, int | float)}
+    if (limit := suite.budget_epochs(sparsity)) is not None:
+        names["B"] = limit
+    return budget.evaluate(formula.removeprefix("<="), names), at_most
+
+
+def _with_room(suite: Suite, method: str) -> Suite:
+    """The suite, without its budget for a method whose header says that it is over it: those of papers that have none."""
+    registry.load_all()
+    asked = registry.find(method)
+    with contextlib.suppress(InputError):
+        if any(declared_cost(asked, suite, s)[0] > (suite.budget_epochs(s) or math.inf) for s in suite.sparsities):
+            return suite.model_copy(update={"budget": "none"})
+    return suite
+
+
+def _results(job: Job, start: str) -> list[Result]:
+    with tempfile.TemporaryDirectory(prefix="lthbench-check-") as folder:
+        driver = job.driver(Path(folder), executor="serial", start=start)
+        driver.run()
+        return sorted((record.result for record in driver.records), key=lambda r: (r.sparsity, r.learning_rate, r.seed))
+
+
+def _finding(check: str, problems: Iterable[str | None], fine: str) -> Finding:
+    wrong = [problem for problem in problems if problem]
+    return Finding(check, not wrong, wrong[0] if wrong else fine)
+
+
+def _header(method: Method) -> Finding:
+    try:
+        declared_cost(method, Suite.read("smoke"), 0.8)
+    except InputError as error:
+        return Finding("header", False, str(error))
+    fine = "" if method.cite else " (no citation yet)"
+    return Finding(
+        "header", bool(method.about), method.about + fine or "the file's first docstring line says what it does"
+    )
+
+
+def _reasons(failed: list[Result]) -> list[str]:
+    return [f"{_where(r)}: {r.status}: {r.reason}" for r in failed]
+
+
+def _sparsity(r: Result) -> str | None:
+    asked = removed_count(r.prunable or 0, r.sparsity)
+    over = (r.removed or 0) - asked
+    if r.track == "dense":  # a reference; what it removes nobody asked for
+        over = min(over, 0)
+    return f"{_where(r)}: {r.removed} removed, {asked} asked" if over < 0 or over > 0.02 * (r.prunable or 0) else None
+
+
+def _cost(method: Method, suite: Suite, r: Result) -> str | None:
+    declared, at_most = declared_cost(method, suite, r.sparsity)
+    charged = r.charged["train"] / r.epoch
+    fits = charged <= declared + 1e-9 if at_most else abs(charged - declared) < 0.5 / r.epoch + 1e-9
+    return None if fits else f"{_where(r)}: trained {charged:g} epochs, cost={method.cost!r} says {declared:g}"
+
+
+def _plan(runs: list[PlannedRun], results: list[Result]) -> Iterator[str | None]:
+    charges = {(r.sparsity, r.learning_rate, r.seed): sum(r.charged.values()) / r.epoch for r in results}
+    for run in runs:
+        charged = charges[run.cell.sparsity, run.cell.learning_rate, run.cell.seed]
+        planned = run.charge if run.complete else run.most
+        fits = abs(planned - charged) < 1e-9 if run.complete else charged <= planned + 1.0
+        yield None if fits else f"{run.cell}: planned {planned:g} epochs, charged {charged:g}"
+
+
+def _plan_note(runs: list[PlannedRun]) -> str:
+    return "the same charge" if all(run.complete for run in runs) else "at most: the method looks at values"
+
+
+def _differences(first: list[Result], second: list[Result]) -> Iterator[str]:
+    for a, b in zip(first, second, strict=True):
+        if a != b:
+            fields = [name for name in Result.model_fields if getattr(a, name) != getattr(b, name)]
+            yield f"{_where(a)}: two executions differ in {', '.join(fields)}"
+
+
+def _same_seeds(results: list[Result]) -> Iterator[str]:
+    seen: dict[Any, int] = {}
+    for r in results:
+        name = (r.sparsity, r.learning_rate, r.weights)
+        if name in seen:
+            yield f"{_where(r)}: the same weights as seed {seen[name]}"
+        seen[name] = r.seed
+
+
+def _learns(results: list[Result]) -> Finding:
+    """The best run has to be right on the training examples more often than chance, by half of it."""
+    best = max(r.train.percent for r in results if r.train)
+    chance = 100 / results[0].classes
+    return Finding("learns", best > 1.5 * chance, f"right on {best:.3g} % of the training examples at best")
+
+
+def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None, start: str) -> Finding:
+    zero = suite.model_copy(update={"sparsities": (0.0,)})
+    results = _results(Job.make(zero, [typed, str(method.at_zero)], data, only=True, device="cpu"), start)
+    weights = {(r.method, r.learning_rate, r.seed): r.weights for r in results}
+    wrong = [
+        f"lr {rate:g} seed {seed}: not the weights of {method.at_zero} ({r.reason or 'both ran'})"
+        for r in results
+        for rate, seed in [(r.learning_rate, r.seed)]
+        if r.method == method.label and (r.weights is None or r.weights != weights[str(method.at_zero), rate, seed])
+    ]
+    return _finding("at sparsity 0", wrong, f"the same weights as {method.at_zero}, bit for bit")
+
+
+def _where(r: Result) -> str:
+    return f"sparsity {r.sparsity:g} lr {r.learning_rate:g} seed {r.seed}"

@@ -1,0 +1,73 @@
+"""A method file to start from: a criterion, a rule, or a criterion for whole channels and neurons."""
+
+import re
+from pathlib import Path
+
+from lthbench.errors import InputError
+from lthbench.runs.store.files import write_whole
+
+CRITERION = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: 2T epochs."""
+
+from lthbench import Network, Run, alive, method
+
+
+@method("{name}", cost="2T", at_zero="dense", cite="")
+def {function}(run: Run) -> Network:
+    init = run.init()
+    dense = run.train(init)
+    scores = alive(dense, {{name: w.abs() for name, w in dense.prunable.items()}})  # higher stays: your idea goes here
+    return run.train(init.masked(run.select(scores)))
+'''
+
+RULE = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: T epochs."""
+
+import math
+from dataclasses import dataclass
+
+from lthbench import Live, Network, Rule, Run, method
+
+
+@dataclass(frozen=True)
+class {kind}(Rule):
+    """Removes the smallest weights bit by bit in the first half of the training."""
+
+    final: float
+    every: int = 10  # steps between two calls of after_step
+
+    def after_step(self, s: Live) -> None:
+        sparsity = self.final * min(1.0, 2 * (s.step + 1) / s.total)
+        scores = {{n: s.params[n].abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}}  # your idea goes here
+        s.set_mask(s.select(scores, sparsity))
+
+
+@method("{name}", cost="T", at_zero="dense", cite="")
+def {function}(run: Run) -> Network:
+    return run.train(run.init(), rule={kind}(run.sparsity))
+'''
+
+STRUCTURED = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: 2T epochs."""
+
+from lthbench import Network, Run, method
+
+
+@method("{name}", cost="2T", at_zero="dense-twice", cite="")
+def {function}(run: Run) -> Network:
+    dense = run.train(run.init())
+    squares = {{name: w.square() for name, w in dense.prunable.items()}}  # a score a weight: your idea goes here
+    return run.train(dense.masked(run.select(dense.units.sum(squares), units=dense.units)).at(0))
+'''
+
+TEMPLATES = {"criterion": CRITERION, "rule": RULE, "structured": STRUCTURED}
+
+
+def scaffold(name: str, folder: Path, kind: str = "criterion") -> Path:
+    """Write `<name>.py`, which runs as it is. InputError for a name that is none, or a file that is there already."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name.replace("_", "-")):
+        raise InputError(f"{name!r} is no method name; use small letters, digits and hyphens: my-method")
+    function = name.replace("-", "_")
+    path = folder / f"{function}.py"
+    if path.exists():
+        raise InputError(f"{path} exists already; choose another name, or edit it")
+    names = {"name": name.replace("_", "-"), "function": function, "kind": function.title().replace("_", "")}
+    write_whole(path, TEMPLATES[kind].format(**names).encode())
+    return path

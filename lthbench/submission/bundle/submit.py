@@ -1,0 +1,137 @@
+"""From a run folder to a bundle: complete, or refused with what is missing."""
+
+import hashlib
+import inspect
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ValidationError
+from safetensors.torch import save
+
+from lthbench import __version__
+from lthbench.board.scores import scores
+from lthbench.errors import InputError, unknown
+from lthbench.methods import registry
+from lthbench.methods.registry import Method
+from lthbench.runs.records import record as records
+from lthbench.runs.records.record import Record
+from lthbench.runs.records.tables import tabulated
+from lthbench.submission.bundle import bundle, manifest
+from lthbench.submission.bundle.completeness import missing
+from lthbench.submission.bundle.manifest import (
+    RECORDS,
+    SOURCE,
+    Architecture,
+    File,
+    Manifest,
+    Named,
+    Origin,
+    Score,
+    Ticket,
+)
+from lthbench.submission.bundle.ticket import entry
+from lthbench.suite import Suite, in_folder
+
+
+def submit(results: Path, method: str, authors: Sequence[str], paper: str, licence: str, out: Path) -> Manifest:
+    """Write the bundle of a method (as typed for --method) from a run folder. InputError where it is not complete."""
+    suite = in_folder(results)
+    registry.load_all()
+    found = registry.find(method)
+    mine = _records(results, suite, found)
+    files: dict[str, bytes] = {}
+    tickets = []
+    for number, record in enumerate((r for r in mine if r.result.status == "ok"), 1):
+        path = f"tickets/{number:05}.safetensors"
+        ticket, files[path] = _ticket(results, record, path)
+        tickets.append(ticket)
+    files[SOURCE] = Path(inspect.getfile(found.function)).read_bytes()
+    files[RECORDS] = "".join(record.line() + "\n" for record in mine).encode()
+    named = _manifest(suite, found, mine, authors, paper, licence, tickets, files)
+    bundle.write(out, named, files)
+    with bundle.opened(out):  # as a stranger will
+        pass
+    return named
+
+
+def claimed_scores(mine: Iterable[Record]) -> list[Score]:
+    """What records say of each cell."""
+    table = scores(tabulated(mine).scored)
+    return [
+        Score(
+            workload=row["workload"],
+            learning_rate=row["learning_rate"],
+            sparsity=row["sparsity"],
+            n=int(row["n"]),
+            mean=None if pd.isna(row["mean"]) else round(float(row["mean"]), 9),
+        )
+        for _, row in table.iterrows()
+    ]
+
+
+def _records(results: Path, suite: Suite, method: Method) -> list[Record]:
+    every = records.in_folder(results)
+    mine = [r for r in every if r.result.method == method.label and r.result.suite_hash == suite.hash]
+    if not mine:
+        there = {r.result.method for r in every}
+        raise InputError(f"{results}: " + unknown("method with records", method.label, there))
+    if failed := [r for r in mine if r.result.status == "failed"]:
+        raise InputError(
+            f"{len(failed)} runs of {method.label} failed ({failed[0].result.reason}); mend it and run again"
+        )
+    if problem := missing(suite, method.track, mine):
+        raise InputError(f"{method.label} is not complete: {problem}; type: lthbench run {suite.name} --keep finals …")
+    if {r.result.source for r in mine} != {method.source}:
+        raise InputError(f"{method.label}: the records were made by other code than its file holds now; run it again")
+    return sorted(mine, key=lambda r: r.name)
+
+
+def _ticket(results: Path, record: Record, path: str) -> tuple[Ticket, bytes]:
+    tensors, note = entry(results, str(record.result.weights))
+    content = save(tensors)
+    r = record.result
+    ticket = Ticket(
+        workload=r.workload,
+        learning_rate=r.learning_rate,
+        sparsity=r.sparsity,
+        seed=r.seed,
+        model=Architecture.model_validate(note["model"], strict=False),
+        origin=Origin(**note["origin"]),
+        file=_file(path, content),
+    )
+    return ticket, content
+
+
+def _manifest(
+    suite: Suite,
+    method: Method,
+    mine: Sequence[Record],
+    authors: Sequence[str],
+    paper: str,
+    licence: str,
+    tickets: Sequence[Ticket],
+    files: dict[str, bytes],
+) -> Manifest:
+    environment = {"python": platform.python_version(), "system": platform.platform()}
+    try:
+        return Manifest(
+            suite=Named(name=suite.name, version=suite.version, hash=suite.hash),
+            method=method.label,
+            authors=tuple(authors),
+            paper=paper,
+            licence=licence,
+            lthbench=__version__,
+            environment=environment | mine[0].provenance.build,
+            source=_file(SOURCE, files[SOURCE]),
+            records=_file(RECORDS, files[RECORDS]),
+            scores=tuple(claimed_scores(mine)),
+            tickets=tuple(tickets),
+        )
+    except ValidationError as error:
+        raise InputError(manifest.first_problem(error)) from None
+
+
+def _file(path: str, content: bytes) -> File:
+    return File(path=path, size=len(content), sha256=hashlib.sha256(content).hexdigest())

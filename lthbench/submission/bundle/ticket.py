@@ -1,0 +1,113 @@
+"""A ticket, to be used outside: start weights and mask, with the values that its training ended with."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from lthbench.errors import InputError, MissingEntry
+from lthbench.models import Model
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.state import State, module_of
+from lthbench.runs.driver.final_network import KIND, Final, restored
+from lthbench.runs.records import record as records
+from lthbench.runs.store.store import Store
+from lthbench.submission.bundle import bundle as bundles
+from lthbench.submission.bundle.manifest import NAME, Architecture
+
+CELL = ("method", "workload", "learning_rate", "sparsity", "seed")
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Start weights under a mask, and the final values. `about` says of which run.
+
+    `start` and `final` hold parameters and buffers by name; pruned weights are zero in both.
+    """
+
+    model: Model
+    mask: Mask
+    start: Mapping[str, Tensor]
+    final: Mapping[str, Tensor]
+    about: Mapping[str, Any]
+
+    def module(self, trained: bool = False) -> nn.Module:
+        """A module of its own in eval mode, with the start weights or the final ones."""
+        tensors = self.final if trained else self.start
+        names = self.model.shapes
+        params = {n: t for n, t in tensors.items() if n in names}
+        buffers = {n: t for n, t in tensors.items() if n not in names}
+        return module_of(self.model, State(params, buffers, {})).eval()
+
+
+def load_ticket(path: str | Path, **which: str | float | int) -> Ticket:
+    """The ticket of one run, from a bundle or from a run folder that was made with --keep finals.
+
+    `which` chooses by method, workload, learning_rate, sparsity and seed, as far as that is needed. InputError where
+    none or several fit.
+    """
+    if unknown := which.keys() - set(CELL):
+        raise InputError(f"a ticket is chosen by {', '.join(CELL)}, not by {', '.join(sorted(unknown))}")
+    found = list(_choices(Path(path), which))
+    if len(found) != 1:
+        there = "; ".join(_words(about) for about, _ in found[:3]) or "none"
+        raise InputError(f"{path}: {len(found)} tickets fit ({there}); choose one by {', '.join(CELL)}")
+    [(about, load)] = found
+    return _ticket(load(), about)
+
+
+def _choices(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """What each ticket that fits is of, and a function that loads it."""
+    if (path / "suite.json").is_file() and not (path / NAME).is_file():
+        yield from _in_run_folder(path, which)
+        return
+    with bundles.opened(path) as bundle:
+        for t in bundle.manifest.tickets:
+            about = dict(zip(CELL, (bundle.manifest.method, *t.cell), strict=True))
+            if _fits(about, which):
+                about |= {"suite": bundle.manifest.suite.name, "authors": ", ".join(bundle.manifest.authors),
+                          "paper": bundle.manifest.paper, "licence": bundle.manifest.licence}  # fmt: skip
+                final = bundle.final(t)
+                yield about, lambda final=final: final
+
+
+def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    for record in records.in_folder(path):
+        about = dict(zip(CELL, record.name, strict=True))
+        if record.result.status == "ok" and _fits(about, which):
+            about |= {"suite": record.result.suite}
+            yield about, lambda weights=str(record.result.weights): kept(path, weights)
+
+
+def kept(results: Path, weights: str) -> Final:
+    """The final that a run folder keeps of a run, by the digest of its weights. InputError where it keeps none."""
+    tensors, note = entry(results, weights)
+    model = Architecture.model_validate(note["model"], strict=False).model
+    return restored(model, note["origin"], tensors)
+
+
+def entry(results: Path, weights: str) -> tuple[dict[str, Tensor], Any]:
+    """The same as it lies in the store: tensors and note."""
+    for build in sorted(path.name for path in (results / "store").glob("*") if path.is_dir()):
+        try:
+            return Store(results / "store", build).read(KIND, weights)
+        except MissingEntry:
+            continue
+    raise InputError(
+        f"{results} keeps no final values of this run; type: lthbench run SUITE --method … --keep finals --out ANOTHER"
+    )
+
+
+def _ticket(final: Final, about: Mapping[str, Any]) -> Ticket:
+    start, ended = (state.params | state.buffers for state in (final.start, final.state))
+    return Ticket(final.model, Mask(final.state.mask), start, ended, about)
+
+
+def _fits(about: Mapping[str, Any], which: Mapping[str, Any]) -> bool:
+    return all(about[name] == value for name, value in which.items())
+
+
+def _words(about: Mapping[str, Any]) -> str:
+    return f"{about['method']} {about['workload']} lr {about['learning_rate']:g} sparsity {about['sparsity']:g} seed {about['seed']}"

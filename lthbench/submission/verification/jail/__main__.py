@@ -1,0 +1,29 @@
+"""Confines this process, imports lthbench, runs the cells of a job."""
+
+import json
+import os
+import resource
+import sys
+
+import landlock  # beside this file, which is run as part of a folder
+import seccomp
+import watch
+
+
+def main(path: str, pipe: int) -> None:
+    with open(path) as file:  # noqa: PTH123
+        job = json.load(file)
+    for name, most in job["limits"].items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    landlock.confine(job["read"], job["list"], [job["folder"], "/dev/null"])
+    seccomp.confine()
+    os.chdir(job["folder"])
+    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    from lthbench.submission.verification.rerun import Again
+
+    again = Again.ready(job)
+    watch.watch(pipe, job["read"], job["folder"])
+    again.run()
+
+
+main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,194 @@
+"""The second level: every network is made again from its ticket and measured on the fingerprinted data. Runs no method."""
+
+import math
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lthbench import bits
+from lthbench.data import DataHome, Manifest
+from lthbench.errors import InputError, LthbenchError
+from lthbench.methods.internals.operations import Evaluate
+from lthbench.methods.internals.setting import Setting
+from lthbench.models import Model
+from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.runs.driver import final_network
+from lthbench.runs.records.record import Record, Result
+from lthbench.runs.store.store import Store
+from lthbench.runs.workers.worker import Worker
+from lthbench.submission.battery.check import Finding
+from lthbench.submission.bundle.bundle import Bundle
+from lthbench.submission.bundle.manifest import Ticket
+from lthbench.submission.verification.report import finding
+from lthbench.suite import Cell, Suite
+from lthbench.training import numerics
+
+TOLERANCE = {"fp32": 0.001, "tf32": 0.002, "bf16": 0.005}  # share of answers that may differ on another build
+LARGER = 16  # a method's model may have so many times the weights of the workload's
+
+
+def reevaluated(bundle: Bundle, suite: Suite, manifests: Mapping[str, Manifest], home: DataHome) -> list[Finding]:
+    """Shapes, sparsity, start weights and accuracy of every ticket. `home` may read both splits."""
+    checks: dict[str, list[str]] = {name: [] for name in ("data", "shapes", "sparsity", "start", "accuracy")}
+    records = {_cell(r.result): r for r in bundle.records}
+    cells = {(c.workload.name, c.learning_rate, c.sparsity, c.seed): c for c in _every(suite)}
+    with tempfile.TemporaryDirectory(prefix="lthbench-verify-") as folder:
+        measure = Measure(Path(folder), home)
+        for ticket in bundle.manifest.tickets:
+            setting = Setting(suite, cells[ticket.cell], manifests[cells[ticket.cell].workload.dataset])
+            for check, problem in _problems(bundle, ticket, records[ticket.cell], setting, measure):
+                checks[check].append(f"{setting.cell}: {problem}")
+    n = len(bundle.manifest.tickets)
+    fine = {
+        "data": "the fingerprints of the data here",
+        "shapes": f"{n} networks have the parameters of their models",
+        "sparsity": "counted: final = final × mask, as the records say",
+        "start": _starts(bundle),
+        "accuracy": f"{n} networks measured again {measure.how(bundle.records)}",
+    }
+    return [finding(check, problems, fine[check]) for check, problems in checks.items()]
+
+
+class Measure:
+    """Evaluates the state of a network as a suite's run does."""
+
+    def __init__(self, folder: Path, home: DataHome):
+        self.device = torch.device("cpu")
+        self.build = numerics.build(self.device)
+        self.store = Store(folder, numerics.build_key(self.device))
+        self._worker = Worker(self.store, home, self.device)
+
+    def evaluate(self, final: final_network.Final, setting: Setting, name: str) -> dict[str, Any]:
+        """What an evaluation notes: right answers, layers, digests, multiplications."""
+        root = Trained(final.model, name, 0)
+        self.store.write_state(root.key, final.state, 0)
+        test = setting.manifest.fingerprints["test"]
+        operation = Evaluate(Lineage(root), setting.split, setting.suite.precision, test)
+        with numerics.one_thread(self.device):
+            self._worker.perform(operation)
+        self.store.drop("states", root.key)
+        found: dict[str, Any] = self.store.read("values", operation.key)[1]
+        return found
+
+    def same_build(self, record: Record) -> bool:
+        """Whether the record was made on this build, where every answer must be the same."""
+        return record.provenance.build == self.build
+
+    def how(self, records: tuple[Record, ...]) -> str:
+        if all(map(self.same_build, records)):
+            return "on the records' own build: the same counts"
+        return "on another build: the same counts within its tolerance"
+
+
+def allowed(precision: str, of: int, same_build: bool) -> int:
+    """How many of `of` answers may differ: none on one build, at least one on another."""
+    return 0 if same_build else max(1, math.ceil(TOLERANCE[precision] * of))
+
+
+def _problems(
+    bundle: Bundle, ticket: Ticket, record: Record, setting: Setting, measure: Measure
+) -> Iterator[tuple[str, str]]:
+    """(check, what is wrong) of one ticket."""
+    r = record.result
+    if problem := _other_data(r, setting.manifest):
+        yield "data", problem
+        return
+    try:
+        _check_model(ticket.model.model, setting)
+        final = bundle.final(ticket)
+    except LthbenchError as error:
+        yield "shapes", str(error)
+        return
+    if not final.state.finite or not final.start.finite:
+        yield "shapes", "its weights are not finite, the record says that it did not diverge"
+        return
+    if problem := _start(ticket, final, setting):
+        yield "start", problem
+    found = measure.evaluate(final, setting, ticket.file.sha256)
+    yield from (("sparsity", problem) for problem in _sparsity(r, found, final, setting))
+    if found["weights"] != r.weights:
+        yield "shapes", "its weights are not those of the record"
+    same_build = measure.same_build(record)
+    yield from (("accuracy", problem) for problem in _accuracy(r, found, setting.suite.precision, same_build))
+
+
+def _check_model(model: Model, setting: Setting) -> None:
+    """InputError unless a ticket's model is the workload's, or another of its kind and of a like size."""
+    own = setting.model
+    if (model.shape, model.classes, model.prunable, model.dense, model.stem) != (
+        own.shape, own.classes, own.prunable, own.dense, own.stem,
+    ):  # fmt: skip
+        raise InputError(f"its model {model.name} is not for the images of the workload, or prunes other parameters")
+    if model.name != own.name and (":" in model.name or re.search(r"\d{6}", model.name)):
+        raise InputError(f"its model {model.name} is no model of the workload's kind, {own.name}")
+    most = LARGER * sum(shape.numel() for shape in own.shapes.values())
+    if sum(shape.numel() for shape in model.shapes.values()) > most:
+        raise InputError(f"its model {model.name} has more than {LARGER} times the weights of {own.name}")
+
+
+def _other_data(r: Result, manifest: Manifest) -> str | None:
+    for split in ("train", "test"):
+        if r.fingerprints.get(split) != manifest.fingerprints[split]:
+            return f"its {split} split is not the {r.dataset} that is here"
+    return None
+
+
+def _start(ticket: Ticket, final: final_network.Final, setting: Setting) -> str | None:
+    """Start weights that are said to be seeded are the seed's, bit for bit."""
+    if ticket.origin.kind != "init":
+        return None
+    if ticket.origin.seed != setting.cell.seed:
+        return f"its start weights are those of seed {ticket.origin.seed}"
+    given = {n: t for n, t in final.tensors.items() if n.startswith("start")}
+    if not given:
+        return None
+    said = final_network.restored(final.model, {"kind": "edited"}, final.tensors).start
+    same = all(t.equal(final.start.params[n]) for n, t in said.params.items())
+    return None if same else "its start weights are not the seeded initialisation"
+
+
+def _sparsity(r: Result, found: dict[str, Any], final: final_network.Final, setting: Setting) -> Iterator[str]:
+    layers = {name: tuple(pair) for name, pair in found["layers"].items()}
+    removed = setting.model.prunable_count - sum(size - gone for gone, size in layers.values())
+    if (removed, setting.model.prunable_count) != (r.removed, r.prunable):
+        yield f"{removed} of {setting.model.prunable_count} weights are removed, the record says {r.removed} of {r.prunable}"
+    elif layers != r.layers or found["ticket"] != r.ticket:
+        yield "its mask is not that of the record"
+    if r.parameters_total != sum(shape.numel() for shape in final.model.shapes.values()):
+        yield f"the record says {r.parameters_total} parameters, its model has others"
+    if r.multiplications is None or tuple(found["multiplications"]) != r.multiplications:
+        yield f"{found['multiplications']} multiplications, the record says {r.multiplications}"
+
+
+def _accuracy(r: Result, found: dict[str, Any], precision: str, same_build: bool) -> Iterator[str]:
+    for part, (right, of) in found["right"].items():
+        said, slack = getattr(r, part), allowed(precision, of, same_build)
+        if said is None or said.of != of or abs(said.right - right) > slack:
+            yield f"{right} of {of} {part} answers are right, the record says {said and said.right}"
+        elif part == "test" and r.correct is not None:
+            others = (bits.flags(r.correct, of) != bits.flags(found["correct"], of)).sum()
+            if others > slack:
+                yield f"{others} of {of} test images are answered rightly where the record says wrongly, or the reverse"
+
+
+def _starts(bundle: Bundle) -> str:
+    count = Counter(ticket.origin.kind for ticket in bundle.manifest.tickets)
+    words = {
+        "init": "from the seed, drawn again",
+        "trained": "rewound or trained, as declared (--retrain checks it)",
+        "edited": "made by the method (--retrain checks it)",
+    }
+    return "; ".join(f"{n} {words[kind]}" for kind, n in sorted(count.items()))
+
+
+def _every(suite: Suite) -> list[Cell]:
+    return [*suite.cells(), *suite.cells(dense=True)]
+
+
+def _cell(r: Result) -> tuple[str, float, float, int]:
+    return r.workload, r.learning_rate, r.sparsity, r.seed

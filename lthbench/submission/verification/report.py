@@ -1,0 +1,62 @@
+"""What a verification found, level by level."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from lthbench.submission.battery.check import Finding
+
+LevelName = Literal["claimed", "re-evaluated", "re-trained"]
+LEVELS: tuple[LevelName, ...] = get_args(LevelName)
+
+
+@dataclass(frozen=True)
+class Level:
+    """The findings of one level."""
+
+    name: LevelName
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(finding.passed for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The levels in order, up to the first that was not passed. `digest` is the sha256 of the manifest, "" for no bundle."""
+
+    digest: str
+    suite: str
+    method: str
+    levels: tuple[Level, ...]
+    notes: dict[str, Any] = field(default_factory=dict)  # the seed of the draw, the cells drawn, the layers in force
+
+    @property
+    def passed(self) -> bool:
+        return all(level.passed for level in self.levels)
+
+    @property
+    def level(self) -> LevelName | None:
+        """The highest level that was passed; None where not even the first was."""
+        return next((level.name for level in reversed(self.levels) if level.passed), None)
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """A row a finding: level, check, passed or FAILED, what was found."""
+        return [
+            (level.name, f.check, "passed" if f.passed else "FAILED", f.found)
+            for level in self.levels
+            for f in level.findings
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"passed": self.passed, "level": self.level}
+
+
+def finding(check: str, problems: Iterable[str | None], fine: str) -> Finding:
+    """Passed where there is no problem, else the first one and how many more."""
+    wrong = [problem for problem in problems if problem]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return Finding(check, not wrong, wrong[0] + more if wrong else fine)

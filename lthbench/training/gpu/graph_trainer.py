@@ -1,0 +1,251 @@
+"""A lane: a training as a program on a stream of its own, replayed for a whole epoch while the host does something else.
+
+What the steps depend on (examples, draws of the augmentation, learning rates) lies in tables on the device, and the program
+looks up there which step it is. On CUDA it is captured as a graph, one for whole batches and one for the epoch's tail; on
+a CPU it is run as it is, which shows that it gives the bits of the reference trainer.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lthbench.pruning.state import State
+from lthbench.training.augment import Draws
+from lthbench.training.feed import Feed
+from lthbench.training.gpu.settings import PROGRAM
+from lthbench.training.rules import Live
+from lthbench.training.trainer import Trainer, Turn
+from lthbench.training.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+REHEARSALS = 2  # before a capture: libraries choose their algorithms and take their workspaces in the first step
+
+
+def trainer(
+    trajectory: Trajectory,
+    state: State,
+    at: int,
+    feed: Feed,
+    turn: Turn = nullcontext,
+    devices: Sequence[torch.device] = (),
+) -> Trainer:
+    """A lane, where one device takes all of it, has graphs and holds the data; else the plain trainer. Both give the same
+    bits."""
+    together = trajectory.recipe.shards > 1 and len(devices) > 1
+    lane = PROGRAM.graphs and feed.device.type == "cuda" and feed.resident and not together
+    return Lane(trajectory, state, at, feed, turn) if lane else Trainer(trajectory, state, at, feed, turn, devices)
+
+
+class Tables:
+    """The inputs of consecutive steps on a device, a row each, and the number of the row that is next."""
+
+    def __init__(self, rows: int, batch: int, draws: Draws, device: torch.device):
+        self._order = torch.zeros(rows, batch, dtype=torch.int64, device=device)
+        self._draws = {name: torch.zeros(rows, batch, dtype=t.dtype, device=device) for name, t in draws.items()}
+        self._rates = torch.zeros(rows, device=device)
+        self.row = torch.zeros(1, dtype=torch.int64, device=device)
+
+    def load(self, batches: Sequence[Tensor], draws: Sequence[Draws], rates: Tensor) -> None:
+        """Fill the first rows, whole batches but for the last, and start with the first one."""
+        _fill(self._order, torch.cat([*batches]))
+        for name, table in self._draws.items():
+            _fill(table, torch.cat([drawn[name] for drawn in draws]))
+        _fill(self._rates, rates)
+        self.row.zero_()
+
+    def next(self, size: int) -> tuple[Tensor, Draws, Tensor]:
+        """Indices [size], draws [size] and rate of the next row."""
+        draws = {name: table.index_select(0, self.row)[0, :size] for name, table in self._draws.items()}
+        return self._order.index_select(0, self.row)[0, :size], draws, self._rates.index_select(0, self.row)[0]
+
+
+class Replay(NamedTuple):
+    """A program that is ready, and where it leaves the gradients, by name."""
+
+    run: Callable[[], None]
+    grads: Mapping[str, Tensor]
+
+
+class Lane(Trainer):
+    """A Trainer that replays its step. It goes on as the plain one where its step cannot be captured.
+
+    Raises torch.OutOfMemoryError where the device has no room for the programs; nothing has changed then.
+    """
+
+    def __init__(self, trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext):
+        self.stream = _stream(feed)
+        with torch.cuda.stream(self.stream):
+            super().__init__(trajectory, state, at, feed, turn)
+            rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
+            self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
+        self.replays: dict[int, Replay] = {}  # by batch size
+        self._fixed: list[Tensor] = []  # what they read and write
+        self._pool = torch.cuda.graph_pool_handle() if self.stream else None
+        self.step.seen = Steady(self.live)
+        self.plain = False
+        if self.draws:
+            self._give_up("its module draws random numbers")
+
+    def prepare(self) -> None:
+        """Make all programs now: what memory this training takes, it has from then on."""
+        clock = self.trajectory.clock
+        if not self.plain:
+            self._ready({clock.batch} if clock.size >= clock.batch else set())
+            self._ready({clock.size % clock.batch} - {0})
+
+    def _train(self, batches: Sequence[Tensor]) -> None:
+        if not self.plain:
+            self._load(batches)
+        while batches and not self.plain:
+            count = self._undisturbed(len(batches))
+            if self._ready({len(index) for index in batches[:count]}):
+                self._replay([len(index) for index in batches[:count]])
+                batches = batches[count:]
+        if batches:
+            super()._train(batches)
+
+    def _load(self, batches: Sequence[Tensor]) -> None:
+        steps = range(self.live.step, self.live.step + len(batches))
+        with self._alone():
+            draws = [self._drawn(len(index), step) for index, step in zip(batches, steps, strict=True)]
+            self.tables.load(batches, draws, self.rates[steps.start : steps.stop])
+
+    def _replay(self, sizes: Sequence[int]) -> None:
+        """Steps with batches of these sizes, and then the rule's look. A graph needs no turn: nothing that others do to the
+        process reaches it."""
+        with torch.cuda.stream(self.stream) if self.stream else self._computing():
+            for size in sizes:
+                self.replays[size].run()
+        self.live.grads.update(self.replays[sizes[-1]].grads)
+        self.live.step += len(sizes) - 1
+        if self._looks:
+            self._wait()
+            with self._computing():
+                self._look()
+        self.live.step += 1
+
+    def _undisturbed(self, most: int) -> int:
+        """Steps up to and with the one that the rule looks in after."""
+        every = self.rule.every
+        return min(most, every - self.live.step % every) if every else most
+
+    def _program(self, size: int) -> None:
+        """One step on what the tables say."""
+        index, draws, rate = self.tables.next(size)
+        images, labels = self.feed.batch(index)
+        self.step(self.augment.apply(images, draws), labels, rate)
+        self.tables.row.add_(1)
+
+    def _ready(self, sizes: set[int]) -> bool:
+        """Have the programs for batches of these sizes. False, after a warning, where there is no way."""
+        fixed = self._changing()
+        if len(fixed) != len(self._fixed) or any(a is not b for a, b in zip(fixed, self._fixed, strict=True)):
+            self.replays.clear()  # a rule has put tensors of another shape in place of its own
+            self._fixed = fixed
+        try:
+            for size in sorted(sizes - self.replays.keys(), reverse=True):
+                with self._computing():
+                    self.replays[size] = self._made(size)
+        except torch.OutOfMemoryError:
+            self.replays.clear()
+            raise
+        except Exception as error:
+            self._give_up(f"its step cannot be captured ({type(error).__name__}: {str(error).partition(chr(10))[0]})")
+        return not self.plain
+
+    def _made(self, size: int) -> Replay:
+        """A program, rehearsed and captured. What that has changed is put back."""
+        before = [t.detach().clone() for t in self._fixed]
+        try:
+            failures = self._failed_allocations()
+            for _ in range(REHEARSALS):
+                self.tables.row.zero_()
+                self._program(size)
+            made = self._captured(size) if self.stream else Replay(partial(self._program, size), {})
+            if self._failed_allocations() > failures:  # a library may have gone on with an algorithm that needs less
+                raise torch.OutOfMemoryError(
+                    "too little memory to choose algorithms as they are chosen with enough of it"
+                )
+            return made
+        finally:
+            with torch.no_grad():
+                for t, value in zip(self._fixed, before, strict=True):
+                    t.copy_(value)
+
+    def _captured(self, size: int) -> Replay:
+        """Both graphs of a lane share one pool: they never run at the same time."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"):
+            self._program(size)
+        return Replay(graph.replay, dict(self.live.grads))
+
+    def _failed_allocations(self) -> int:
+        return torch.cuda.memory_stats(self.feed.device)["num_ooms"] if self.stream else 0
+
+    def _changing(self) -> list[Tensor]:
+        """All that a step reads and writes, but for the data."""
+        live, step = self.live, self.step
+        parts = (live.params, live.mask, live.momentum, live.state, step.trained, step.factors)
+        return [*self.module.buffers(), *(t for part in parts for t in part.values()), live.lr, self.tables.row]
+
+    def _give_up(self, why: str) -> None:
+        self.plain, self.step.seen = True, self.live
+        self.replays.clear()
+        warn(self.trajectory.model.name, why)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.turn(), torch.cuda.stream(self.stream):
+            yield
+
+    def _wait(self) -> None:
+        if self.stream:
+            self.stream.synchronize()
+
+
+class Steady:
+    """What a hook that is part of every step may see of a training: nothing that is another value at every step."""
+
+    def __init__(self, live: Live):
+        self._live = live
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("step", "generator", "grads"):
+            raise AttributeError(f"a hook that is part of every step looks at `{name}`")
+        return getattr(self._live, name)
+
+
+def _stream(feed: Feed) -> torch.cuda.Stream | None:
+    """A stream of its own on CUDA, that starts when the data is there."""
+    if feed.device.type != "cuda":
+        return None
+    feed.batch(torch.zeros(1, dtype=torch.int64, device=feed.device))
+    torch.cuda.synchronize(feed.device)
+    return torch.cuda.Stream(feed.device)
+
+
+def _fill(table: Tensor, values: Tensor) -> None:
+    """Copy into the beginning of a table, without waiting for it."""
+    pinned = values.pin_memory() if table.is_cuda and not values.is_cuda else values
+    table.view(-1)[: len(values)].copy_(pinned, non_blocking=True)
+
+
+_warning = threading.Lock()
+
+
+def warn(model: str, why: str) -> None:
+    """Say that a model is trained by the plain loop, once in a process for each reason."""
+    with _warning:
+        _warn(f"{model} is trained by the plain loop, with the same result but more slowly: {why}")
+
+
+@cache
+def _warn(message: str) -> None:
+    log.warning(message)

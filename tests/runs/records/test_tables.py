@@ -1,0 +1,61 @@
+"""Results: the tables that records become."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import lthbench
+from lthbench.runs.records.tables import TABLES, tabulated
+from tests.runs.records.test_records import record, written
+
+GONE: dict[str, Any] = dict.fromkeys(("test", "correct", "validation", "train")) | {"status": "failed", "reason": "x"}
+
+
+def test_a_run_is_a_row_in_percent_and_epochs() -> None:
+    [row] = tabulated([record()]).runs.to_dict("records")
+    assert row["accuracy"] == 90.0
+    assert row["validation_accuracy"] == 100 * 120 / 130
+    assert row["n_test"] == 500
+    assert row["epochs"] == 2434 / 1167
+    assert (row["charged_train"], row["charged_score"], row["budget"]) == (2.0, 100 / 1167, 4.0)
+    assert (row["multiplications"], row["speed_up"], row["collapsed_layers"]) == (1, 10.0, 0)
+    assert (row["epochs_computed"], row["device"], row["parameters"][:12]) == (1.0, "", '{"rate": 0.2')
+
+
+def test_the_other_tables_point_to_their_run() -> None:
+    results = tabulated([record(seed=1, layers={}, notes={}, kept={}), record(layers={"a": (9, 10), "b": (4, 4)})])
+    assert results.layers.to_dict("list") == {"run": [1, 1], "layer": ["a", "b"], "removed": [9, 4], "size": [10, 4]}
+    assert results.kept.to_dict("records") == [{"run": 1, "network": "early", "accuracy": 50.0, "sparsity": 0.0}]
+    assert results.notes.value.tolist() == [1.5, 1.0, 2.0]
+    assert results.notes.position.tolist() == [0, 0, 1]
+    assert results.runs.collapsed_layers.tolist() == [0, 1]
+
+
+def test_failed_runs_are_not_scored_and_diverged_ones_have_no_accuracy() -> None:
+    results = tabulated(
+        [record(**GONE), record(seed=1, status="diverged", reason="x"), record(seed=2, validation=None)]
+    )
+    assert results.runs.seed.tolist() == [0, 1, 2]
+    assert results.scored.seed.tolist() == [1, 2]
+    assert results.scored.accuracy.isna().tolist() == [True, False]
+    assert results.scored.validation_accuracy.isna().all()
+    assert list(tabulated([]).runs.columns) == list(results.runs.columns)
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_load_results_from_a_folder_or_a_file(tmp_path: Path, as_folder: bool) -> None:
+    path = written(tmp_path, record(), record(seed=1))
+    results = lthbench.load_results(tmp_path if as_folder else path)
+    assert results.runs.seed.tolist() == [0, 1]
+    assert math.isclose(results.runs.learning_rate[0], 0.1)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_survive_parquet(tmp_path: Path, name: str) -> None:
+    table = getattr(tabulated([record(), record(seed=1)]), name)
+    table.to_parquet(tmp_path / "x.parquet", index=False)
+    again = pd.read_parquet(tmp_path / "x.parquet")
+    assert again.astype(str).equals(table.astype(str))

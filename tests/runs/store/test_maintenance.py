@@ -1,0 +1,94 @@
+"""`lthbench store`: sizes, check, prune, merge."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lthbench.cli import main
+from lthbench.data import DataHome
+from lthbench.runs.store.maintenance import merge, move, prune, sizes, verify
+from tests.runs.helpers import METHODS, ONE, Outcome, drive, store_in
+
+
+def run_in(out: Path, home: DataHome) -> Outcome:
+    out.mkdir(parents=True)
+    (out / "suite.json").write_text(ONE.model_dump_json())
+    return drive(ONE, METHODS, out, home, keep="finals")
+
+
+@pytest.fixture
+def done(tmp_path: Path, home: DataHome) -> Outcome:
+    return run_in(tmp_path / "runs" / "one", home)
+
+
+def say(*words: object) -> tuple[int, str]:
+    ended = CliRunner().invoke(main, ["store", *map(str, words)])
+    return ended.exit_code, ended.output
+
+
+def test_the_sizes_are_those_of_the_files(done: Outcome) -> None:
+    files = [p for p in (done.out / "store").rglob("*") if p.is_file()]
+    shown = sizes(done.out.parent)
+    assert sum(s.bytes for s in shown) == sum(p.stat().st_size for p in files)
+    assert {s.kind for s in shown} == {"finals", "tensors", "traces", "values"}
+    assert {s.suite for s in shown} == {ONE.name}
+    code, words = say("show", done.out.parent)
+    assert code == 0
+    assert ONE.name in words
+
+
+def test_a_flipped_bit_is_found_and_set_aside(done: Outcome) -> None:
+    whole, damaged = verify(done.out)
+    assert not damaged
+    path = next(store_in(done.out).root.glob("values/*.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert verify(done.out) == (whole - 1, [path])
+    assert not path.exists()
+    assert verify(done.out) == (whole - 1, [])
+
+
+@pytest.mark.parametrize("keep, left", [
+    ("tickets", {"tensors", "traces", "values"}), ("finals", {"finals", "tensors", "traces", "values"}), ("nothing", set()),
+])  # fmt: skip
+def test_pruning_by_policy(done: Outcome, home: DataHome, keep: str, left: set[str]) -> None:
+    root = store_in(done.out).root
+    (root / "values" / ".half").write_bytes(b"1234")
+    os.utime(root / "values" / ".half", (0, 0))
+    before = sum(s.bytes for s in sizes(done.out))
+    freed = prune(done.out, keep)  # type: ignore[arg-type]
+    assert {s.kind for s in sizes(done.out)} == left
+    assert sum(s.bytes for s in sizes(done.out)) == before - freed
+    assert not (root / "values" / ".half").exists()
+    (done.out / "records").rename(done.out / "elsewhere")
+    again = drive(ONE, METHODS, done.out, home)
+    assert again.results == done.results
+    assert (again.broker.counts.epochs == 0) == (keep != "nothing")
+
+
+def test_a_merged_store_answers_for_the_other(done: Outcome, home: DataHome, tmp_path: Path) -> None:
+    copied, damaged = merge(done.out, tmp_path / "new")
+    assert copied
+    assert not damaged
+    again = drive(ONE, METHODS, tmp_path / "new", home)
+    assert again.results == done.results
+    assert again.broker.counts.operations == 0
+    assert merge(done.out, tmp_path / "new") == (0, 0)
+
+
+def test_what_is_damaged_stays_behind(done: Outcome, tmp_path: Path) -> None:
+    path = next(store_in(done.out).root.glob("values/*.safetensors"))
+    path.write_bytes(b"")
+    assert move(done.out, tmp_path / "new")[1] == 1
+    assert (done.out / "store").exists()
+    assert move(done.out, tmp_path / "newer")[1] == 0
+    assert not (done.out / "store").exists()
+
+
+def test_a_folder_without_a_store_is_one_clear_line(tmp_path: Path) -> None:
+    code, words = say("show", tmp_path)
+    assert code == 2
+    assert "holds no store" in words

@@ -1,0 +1,285 @@
+"""Several trainings in one process: the same results, however many, and whatever one of them does."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lthbench import Network, Run
+from lthbench.data import DataHome
+from lthbench.methods.internals.operations import Measure, Operation
+from lthbench.runs.workers import executors, worker
+from lthbench.runs.workers.capacity import Room
+from lthbench.runs.workers.process_state import Turns
+from lthbench.runs.workers.worker import Reply, Worker
+from lthbench.runs.workers.worker_config import Place
+from lthbench.training import numerics
+from lthbench.training.gpu.settings import PROGRAM
+from lthbench.training.trainer import Trainer
+from tests.runs.helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, method, snip, ticket
+from tests.runs.workers.test_executors import MIXED, Meddler, killed
+
+
+class Crowd:
+    """Counts the trainings that are under way."""
+
+    def __init__(self, most: int = 99) -> None:
+        self.most, self.now, self.peak, self.lock = most, 0, 0, threading.Lock()
+
+    def trainer(self) -> type[Trainer]:
+        """A trainer that needs memory that only `most` can have at once, for a while."""
+        crowd = self
+
+        class Needy(Trainer):
+            def prepare(self) -> None:
+                with crowd.lock:
+                    if crowd.now >= crowd.most:
+                        raise torch.OutOfMemoryError("no room")
+                    crowd.now += 1
+                    crowd.peak = max(crowd.peak, crowd.now)
+
+            def run(self, *args: object) -> int:
+                try:
+                    time.sleep(0.05)
+                    return super().run(*args)  # type: ignore[arg-type]
+                finally:
+                    with crowd.lock:
+                        crowd.now -= 1
+
+        return Needy
+
+
+def test_three_lanes_in_one_process(tmp_path: Path, home: DataHome, whole: Outcome) -> None:
+    assert drive(TINY, METHODS, tmp_path, home, executor="local", lanes=3).results == whole.results
+
+
+def test_lanes_in_two_processes(tmp_path: Path, home: DataHome, whole: Outcome) -> None:
+    found = drive(TINY, MIXED, tmp_path, home, executor="local", lanes=2, workers=2).results
+    assert found == {name: result for name, result in whole.results.items() if name in found} and found
+
+
+def test_an_operation_that_changes_its_process_fails_alone(tmp_path: Path, home: DataHome, whole: Outcome) -> None:
+    def meddling(run: Run, what: str) -> Network:
+        net = run.train(run.init(), rule=Meddler(what))
+        return net.masked(run.select({n: w.abs() for n, w in net.prunable.items()}))
+
+    kinds = ["thread count", "default dtype", "deterministic flag", "global generator"]
+    one, two, *rest = MIXED
+    others = [method(meddling, what=what) for what in kinds]
+    mixed = drive(ONE, [one, *others[:2], two, *others[2:], *rest], tmp_path, home, executor="local", lanes=4)
+    for what in kinds:
+        [result] = mixed.of(f"meddling[what={what}]")
+        assert f"an operation changed the {what} of the process, which others train in" in result.reason
+    for neighbour in MIXED:
+        assert mixed.of(neighbour.name)[0].weights in {r.weights for r in whole.of(neighbour.name)}
+
+
+def test_an_operation_that_kills_its_process_fails_alone(tmp_path: Path, home: DataHome, whole: Outcome) -> None:
+    own = killed(tmp_path / "marks", 99)
+    both = drive(ONE, [own, *MIXED], tmp_path / "out", home, executor="local", lanes=4)  # type: ignore[list-item]
+    [failed] = both.of("own")
+    assert "the worker died 3 times in this operation" in failed.reason
+    for neighbour in MIXED:
+        [result] = both.of(neighbour.name)
+        assert (result.status, result.weights in {r.weights for r in whole.of(neighbour.name)}) == ("ok", True)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_too_little_memory_means_fewer_at_once_with_one_warning(
+    tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    crowd, said = Crowd(most), tmp_path / "said"
+    monkeypatch.setattr(worker.lanes, "trainer", crowd.trainer())
+    monkeypatch.setattr(worker.log, "warning", lambda text, *more: said.open("a").write(text % more + "\n"))
+    methods = [method(dense, track="dense"), method(ticket), method(chance)]
+    found = drive(TINY, methods, tmp_path / "out", home, executor="local", lanes=6).results
+    assert found == {name: result for name, result in whole.results.items() if name in found} and found
+    assert said.read_text() == "cpu has too little memory for so many trainings at once: fewer from now on\n"
+
+
+def test_a_network_that_fits_no_memory_fails_its_run(
+    tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(self: Trainer) -> None:
+        raise torch.OutOfMemoryError("asked for 3 TB")
+
+    monkeypatch.setattr(Trainer, "prepare", no_room)
+    [result] = drive(ONE, [method(chance)], tmp_path, home, executor="local").of("chance")
+    assert result.reason == "cpu has too little memory to train mlp-16: asked for 3 TB"
+
+
+def starved(monkeypatch: pytest.MonkeyPatch, lacks: Callable[[Measure], bool]) -> None:
+    """Workers find no memory for the probes that lack it."""
+    done = Worker.__dict__["_do"]
+
+    def needy(self: Worker, operation: Operation) -> Reply:
+        if isinstance(operation, Measure) and lacks(operation):
+            raise torch.OutOfMemoryError("asked for 3 TB")
+        return done.__get__(self, Worker)(operation)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Worker, "_do", needy)
+
+
+def test_a_probe_without_memory_waits_until_it_is_alone(
+    tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every probe finds none at first; then no training may be under way."""
+    crowd, tried = Crowd(), set[str]()
+
+    def lacks(operation: Measure) -> bool:
+        first = operation.key not in tried
+        tried.add(operation.key)
+        return first or crowd.now > 0
+
+    starved(monkeypatch, lacks)
+    monkeypatch.setattr(worker.lanes, "trainer", crowd.trainer())
+    methods = [method(snip), method(dense, track="dense"), method(chance)]
+    found = drive(TINY, methods, tmp_path, home, executor="local", lanes=4).results
+    assert found == {name: result for name, result in whole.results.items() if name in found} and found
+
+
+def test_a_probe_that_fits_no_memory_fails_its_run(
+    tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starved(monkeypatch, lambda operation: True)
+    [result] = drive(ONE, [method(snip)], tmp_path, home, executor="local").of("snip")
+    assert result.reason == "cpu has too little memory to measure mlp-16: asked for 3 TB"
+
+
+class TestRoom:
+    @given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 4))
+    def test_lanes_are_counted(self, works: list[int], capacity: int) -> None:
+        room, crowd = Room(capacity), Counter[str]()
+
+        def training(kind: int) -> None:
+            with room.taken(kind) as settle:
+                crowd["now"] += 1
+                crowd["peak"] = max(crowd["peak"], crowd["now"])
+                settle(0)
+                crowd["now"] -= 1
+
+        self.together([lambda k=k: training(k) for k in works])  # type: ignore[misc]
+        assert crowd["peak"] <= capacity and crowd["now"] == 0
+
+    def test_the_first_of_a_kind_is_alone_until_its_size_is_known(self) -> None:
+        room, inside = Room(1600, measured=True), []
+        first, others = threading.Event(), threading.Barrier(4)
+
+        def training(number: int) -> None:
+            with room.taken("resnet20") as settle:
+                inside.append(number)
+                if len(inside) == 1:
+                    assert not room.knows("resnet20")
+                    first.wait(10)
+                settle(400)
+                others.wait(10)  # four of 400 are in at once
+
+        threads = [threading.Thread(target=training, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        assert len(inside) == 1
+        first.set()
+        for thread in threads:
+            thread.join(10)
+        assert sorted(inside) == [0, 1, 2, 3] and not others.broken
+
+    def test_no_more_than_the_most_however_small(self) -> None:
+        room, held = Room(1600, measured=True), []
+        for _ in range(PROGRAM.most):
+            context = room.taken("mlp")
+            context.__enter__()(1)
+            held.append(context)
+        waiting = threading.Thread(target=lambda: room.taken("mlp").__enter__(), daemon=True)
+        waiting.start()
+        waiting.join(0.05)
+        assert waiting.is_alive()
+        held[0].__exit__(None, None, None)
+        waiting.join(10)
+        assert not waiting.is_alive()
+
+    def test_one_that_is_larger_than_the_room_may_be_in_alone(self) -> None:
+        room = Room(100, measured=True)
+        for _ in range(2):
+            with room.taken("vit") as settle:
+                settle(1000)
+
+    def test_one_that_wants_to_be_alone_is_not_overtaken(self) -> None:
+        room, order = Room(2), []
+
+        def training(name: str, alone: bool) -> None:
+            with room.taken(name, alone):
+                order.append(name)
+
+        threads = [threading.Thread(target=training, args=(name, name == "alone")) for name in ("alone", "late")]
+        with room.taken("early"):
+            for thread in threads:
+                thread.start()
+                thread.join(0.1)
+            assert order == []
+        for thread in threads:
+            thread.join(10)
+        assert order == ["alone", "late"]
+
+    def test_shrinking_leaves_those_that_are_in(self) -> None:
+        room = Room(4)
+        assert not room.shrink()
+        with room.taken(1), room.taken(1):
+            assert room.shrink()
+        assert room.capacity == 2
+
+    def together(self, works: list[object]) -> None:
+        threads = [threading.Thread(target=work) for work in works]  # type: ignore[arg-type]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def test_turns_come_in_the_order_of_asking() -> None:
+    turns, order = Turns(), []
+
+    def ask(number: int) -> None:
+        with turns:
+            order.append(number)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(5)]
+    with turns:
+        for number, thread in enumerate(threads, 2):
+            thread.start()
+            while turns._asked < number:
+                pass
+    for thread in threads:
+        thread.join(10)
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_processes_are_shared_out_to_the_gpus_of_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["H100", "H100", "T4", "H100"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: names[i])
+
+    class Started:
+        def __init__(self, context: object, place: Place, splits: object) -> None:
+            self.place = place
+
+    monkeypatch.setattr(executors, "Process", Started)
+    pool = executors.processes(Place(Path(), Path(), "cuda"), 3, frozenset(), "fork")
+    started = [pool._started() for _ in range(3)]
+    assert [process.place.device for process in started] == ["cuda:0", "cuda:1", "cuda:3"]  # type: ignore[attr-defined]
+    pool._workers.remove(started[1])  # it died
+    assert pool._started().place.device == "cuda:1"  # type: ignore[attr-defined]
+    assert numerics.alike(torch.device("cuda:1")) == [torch.device("cuda:1")]
+    assert numerics.alike(torch.device("cpu")) == [torch.device("cpu")]
+
+
+def test_a_gpu_worker_takes_several_operations_and_a_cpu_worker_one() -> None:
+    place = Place(Path(), Path(), "cuda")
+    assert (place.slots, Place(Path(), Path(), "cpu").slots) == (PROGRAM.most, 1)
+    assert Place(Path(), Path(), "cuda", lanes=3).slots == 3

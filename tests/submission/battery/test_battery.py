@@ -1,0 +1,52 @@
+"""One battery over every registered method, and over methods that it must refuse, each with its reason."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lthbench.methods import registry
+from lthbench.submission.battery.check import check
+
+BROKEN = Path(__file__).parent / "broken"
+
+
+@pytest.mark.parametrize("name", sorted(registry.load_all()))
+def test_every_method_passes_the_battery(name: str) -> None:
+    findings = check(name, start="fork")
+    assert not [f for f in findings if not f.passed]
+    assert len(findings) >= 9
+
+
+REASONS = {
+    "constant_network": ("learns", r"right on 1\d\.?\d? % of the training examples at best"),
+    "mask_of_ones": ("runs everywhere", "misses the sparsity: 0 of 2368 weights are removed"),
+    "regrown_weights": ("runs everywhere", "misses the sparsity: 0 of 2368 weights are removed"),
+    "over_budget": ("runs everywhere", "over budget: training from step 0 to 76 would bring the charge to 12 epochs"),
+    "peeking_at_the_file": ("no peeking", r"peeking_at_the_file\.py:10 opens .*digits\.csv"),
+    "peeking_at_the_split": ("no peeking", r"peeking_at_the_split\.py:4 imports lthbench\.data"),
+    "peeking_at_the_result": ("no peeking", r"peeking_at_the_result\.py:10 uses run\._engine"),
+    "nan_scores": ("runs everywhere", r"the scores of hidden\.0\.weight hold NaN"),
+    "nan_weights": ("runs everywhere", "diverged: weights are not finite"),
+    "global_randomness": ("runs everywhere", r"drew from a global random generator.* run\.generator"),
+    "in_place_edit": ("runs everywhere", r"net\.prunable\['out\.weight'\] was changed in place"),
+    "not_deterministic": ("deterministic", "two executions differ in .*weights"),
+    "cheaper_than_it_says": ("declared cost", r"trained 4 epochs, cost='2T' says 8"),
+    "the_same_for_every_seed": ("seeds differ", "the same weights as seed 0"),
+    "not_the_dense_at_zero": ("at sparsity 0", "not the weights of dense"),
+    "no_formula": ("header", r"'2T \+ \?' is no formula"),
+}
+
+
+@pytest.mark.parametrize("stem", REASONS)
+def test_the_battery_refuses(stem: str) -> None:
+    name = stem.replace("_", "-")
+    wrong = {f.check: f.found for f in check(f"{BROKEN / stem}.py:{name}", start="fork") if not f.passed}
+    registry.METHODS.pop(name)
+    failing, reason = REASONS[stem]
+    assert failing in wrong
+    assert re.search(reason, wrong[failing]), wrong[failing]
+
+
+def test_every_broken_method_is_tried() -> None:
+    assert {path.stem for path in BROKEN.glob("*.py")} == set(REASONS)

@@ -1,0 +1,111 @@
+"""A ticket outside: every form gives the same outputs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.utils import prune
+
+from lthbench import InputError, load_ticket
+from lthbench.models import initial_tensors
+from lthbench.submission.bundle.export import FORMS, export, prune_form
+from lthbench.submission.bundle.ticket import Ticket
+
+IMAGES = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def ticket(good: Path) -> Ticket:
+    return load_ticket(good, sparsity=0.95, seed=1)
+
+
+def test_a_ticket_is_start_weights_under_a_mask(ticket: Ticket) -> None:
+    init = initial_tensors(ticket.model, "kaiming-normal", 1, 0)
+    for name, mask in ticket.mask.tensors.items():
+        assert torch.equal(ticket.start[name], init[name] * mask)
+        assert not ticket.final[name][~mask].any()
+    assert ticket.mask.sparsity == pytest.approx(0.95, abs=1e-3)
+    assert not torch.equal(ticket.module()(IMAGES), ticket.module(trained=True)(IMAGES))
+
+
+def test_bundle_and_run_folder_give_the_same(good: Path, rewound: Path, author: Path) -> None:
+    for bundle, method in ((good, "mine"), (rewound, "rewound")):
+        one = load_ticket(bundle, sparsity=0.8, seed=0)
+        two = load_ticket(author / "runs/smoke", method=method, sparsity=0.8, seed=0)
+        assert one.mask == two.mask
+        for a, b in ((one.start, two.start), (one.final, two.final)):
+            assert all(torch.equal(t, b[name]) for name, t in a.items())
+
+
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [
+        ({}, "4 tickets fit (mine mlp-32/digits"),
+        ({"seed": 9}, "0 tickets fit (none)"),
+        ({"sead": 1}, "not by sead"),
+    ],
+)
+def test_one_has_to_be_chosen(good: Path, which: dict[str, int], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        load_ticket(good, **which)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_torch(ticket: Ticket, tmp_path: Path, trained: bool) -> None:
+    module = ticket.model.build("cpu").eval()
+    module.load_state_dict(load_file(export(ticket, "torch", tmp_path / "t.safetensors", trained=trained)))
+    assert torch.equal(module(IMAGES), ticket.module(trained)(IMAGES))
+
+
+def test_prune(ticket: Ticket, tmp_path: Path) -> None:
+    module = prune_form(ticket, True)
+    assert prune.is_pruned(module)
+    saved = load_file(export(ticket, "prune", tmp_path / "p.safetensors"))
+    assert {"hidden.0.weight_orig", "hidden.0.weight_mask", "hidden.0.bias"} <= saved.keys()
+    for t in module.parameters():
+        t.data.add_(1.0)  # what is pruned stays zero whatever happens to the weights
+    module.load_state_dict(saved)
+    assert torch.equal(module(IMAGES), ticket.module(True)(IMAGES))
+    for name in ticket.mask.tensors:
+        layer, _, parameter = name.rpartition(".")
+        prune.remove(module.get_submodule(layer), parameter)
+    assert torch.equal(module(IMAGES), ticket.module(True)(IMAGES))
+
+
+def test_onnx(ticket: Ticket, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    session = runtime.InferenceSession(export(ticket, "onnx", tmp_path / "t.onnx").read_bytes())
+    [logits] = session.run(None, {"images": IMAGES.numpy()})
+    np.testing.assert_allclose(logits, ticket.module(True)(IMAGES).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_hub_the_card_says_how_to_load_it(ticket: Ticket, tmp_path: Path) -> None:
+    folder = export(ticket, "hub", tmp_path / "hub")
+    assert {p.name for p in folder.iterdir()} == {
+        "README.md", "config.json", "mask.safetensors", "model.safetensors", "ticket.safetensors",
+    }  # fmt: skip
+    assert json.loads((folder / "config.json").read_text())["run"]["authors"] == "A. Author"
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: pytorch\nlicense: mit\n")
+    assert "sparsity 0.95" in card and "By: A. Author." in card
+    code = (
+        card.split("```python\n")[1].split("```")[0]
+        + "print(module.eval()(__import__('torch').ones(1, 1, 8, 8)).sum().item())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(ticket.module(True)(torch.ones(1, 1, 8, 8)).sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("to", sorted(FORMS))
+def test_nothing_is_written_over(ticket: Ticket, tmp_path: Path, to: str) -> None:
+    (tmp_path / "there").write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        export(ticket, to, tmp_path / "there")
+    assert (tmp_path / "there").read_text() == "mine"
