@@ -5,7 +5,7 @@ schedule again) or an epoch to rewind to. Liu et al., ICML 2021, arXiv:2102.1106
 Expect on liu2021-digits at 90 %, rate 0.1: init 98.4 ± 0.2, reinit 97.8 ± 0.2, trained 98.4 ± 0.3, n = 5.
 """
 
-from lthbench import ADMM, Network, Run, magnitude, method, starting
+from lthbench import ADMM, Network, Run, magnitude, method, starting_point
 
 
 @method("admm-mask", cost="<= 2T", cite="Liu et al., ICML 2021, arXiv:2102.11068")
@@ -13,4 +13,4 @@ def admm_mask(run: Run, start: str = "init", rho: float = 1e-3, every: int = 100
     rule = ADMM(run.sparsity, rho, every)
     dense = run.train(run.init(), rule=rule)
     run.keep(trained=dense)
-    return run.train(starting(run, start, rule=rule).masked(run.select(magnitude(dense))))
+    return run.train(starting_point(run, start, rule=rule).masked(run.select(magnitude(dense))))

@@ -4,7 +4,7 @@
 Expect on elastic-digits at 73.8 %, narrow ResNet-20: 97.6 ± 0.9, n = 5.
 """
 
-from lthbench import Network, Run, Steps, global_mask, magnitude, method, stretched
+from lthbench import Network, Run, Steps, global_mask, magnitude, method, transferred_to_depth
 
 
 @method(
@@ -14,10 +14,10 @@ from lthbench import Network, Run, Steps, global_mask, magnitude, method, stretc
     cite="Chen et al., NeurIPS 2021, arXiv:2103.16547",
 )
 def elastic_reinit(run: Run, source: str | None = None, rewind: int = 0) -> Network:
-    with run.apart("source ticket"):
+    with run.off_budget("source ticket"):
         start = net = run.train(run.init(model=source), until=Steps(rewind))
         for sparsity in run.rounds():
             net = start.masked(global_mask(magnitude(run.train(net)), sparsity))
-    ticket = stretched(net, run.init())
+    ticket = transferred_to_depth(net, run.init())
     mask = run.select(magnitude(ticket), max(ticket.mask.sparsity, run.sparsity))
     return run.train(run.init(1).masked(mask))

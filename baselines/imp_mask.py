@@ -7,7 +7,7 @@ Cost: at most (n + 1) T epochs.
 Expect on liu2021-digits at 90 %, rate 0.1: init 98.4 ± 0.3, reinit 97.6 ± 0.3, trained 98.5 ± 0.3, n = 5.
 """
 
-from lthbench import Network, Run, magnitude, method, starting
+from lthbench import Network, Run, magnitude, method, starting_point
 
 
 @method("imp-mask", cost="<= (n+1)T", track="iterative", cite="Liu et al., ICML 2021, arXiv:2102.11068")
@@ -17,4 +17,4 @@ def imp_mask(run: Run, start: str = "init", pretrain_lr: float | None = None) ->
     run.keep(trained=run.train(init, recipe=recipe))
     for sparsity in run.rounds():
         net = init.masked(run.select(magnitude(run.train(net, recipe=recipe)), sparsity))
-    return run.train(starting(run, start, recipe).masked(net.mask))
+    return run.train(starting_point(run, start, recipe).masked(net.mask))

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lthbench import Live, Network, Rule, Run, method
+from lthbench import Network, Rule, Run, TrainingState, method
 
 
 @dataclass(frozen=True)
 class LastLayer(Rule):
     """Trains the last layer alone."""
 
-    def trained(self, s: Live) -> dict[str, Tensor]:
+    def trained(self, s: TrainingState) -> dict[str, Tensor]:
         last = [*s.params][-1].rpartition(".")[0]
         return {name: p for name, p in s.params.items() if name.rpartition(".")[0] == last}
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lthbench import Live, Network, Rule, Run, approximated, closest_single, closest_subset, doubled, method
+from lthbench import Network, Rule, Run, TrainingState, approximated, closest_single, closest_subset, doubled, method
 
 
 @dataclass(frozen=True)
 class WeightsAlone(Rule):
     """Trains the prunable weights; biases stay as they are, at 0."""
 
-    def trained(self, s: Live) -> dict[str, Tensor]:
+    def trained(self, s: TrainingState) -> dict[str, Tensor]:
         return {name: s.params[name] for name in s.prunable}
 
 

@@ -1,58 +1,13 @@
-"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. What a method author imports is here."""
+"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. What a method author imports is here.
 
-from importlib.metadata import PackageNotFoundError, version
+Names are loaded when they are first asked for (PEP 562), so that the command line starts without torch.
+"""
 
-try:
-    __version__ = version("lthbench")
-except PackageNotFoundError:  # a checkout that is not installed
-    __version__ = "0.0.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
-from lthbench.methods.adapters import importance_scores, prune_scores, prune_unit_scores
-from lthbench.methods.at_init import at_init
-from lthbench.methods.compact import compact
-from lthbench.methods.criteria import alive, magnitude, random_scores
-from lthbench.methods.network import Network
-from lthbench.methods.registry import method
-from lthbench.methods.run import Run
-from lthbench.methods.starting_points import starting
-from lthbench.methods.stretch import stretched
-from lthbench.methods.theory.construction import approximated, doubled
-from lthbench.methods.theory.subset_sum import closest_single, closest_subset
-from lthbench.models import Model
-from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
-from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
-from lthbench.pruning.mask import Mask
-from lthbench.pruning.tensors import Tensors
-from lthbench.pruning.units import Units
-from lthbench.runs.records.tables import Results, load_results
-from lthbench.submission.bundle.ticket import Ticket, load_ticket
-from lthbench.training.probes import (
-    Activations,
-    Batches,
-    Gradients,
-    GreedyForward,
-    HessianGradient,
-    Iterated,
-    Probe,
-    Sensitivity,
-    SynFlowScores,
-)
-from lthbench.training.recipe import Recipe, Steps
-from lthbench.training.rules import (
-    ADMM,
-    L1,
-    SET,
-    EdgePopup,
-    Gradual,
-    GraNet,
-    Live,
-    Movement,
-    NeuronPopup,
-    RigL,
-    Rule,
-    Slimming,
-)
+if TYPE_CHECKING:
+    from lthbench.public import *
 
 __all__ = [
     "ADMM",
@@ -74,7 +29,6 @@ __all__ = [
     "InputError",
     "Iterated",
     "LeftSingular",
-    "Live",
     "LthbenchError",
     "Mask",
     "MethodError",
@@ -97,7 +51,9 @@ __all__ = [
     "SynFlowScores",
     "Tensors",
     "Ticket",
+    "TrainingState",
     "Units",
+    "__version__",
     "alive",
     "approximated",
     "at_init",
@@ -117,7 +73,23 @@ __all__ = [
     "prune_scores",
     "prune_unit_scores",
     "random_scores",
-    "starting",
-    "stretched",
+    "run_suite",
+    "starting_point",
+    "transferred_to_depth",
     "uniform_mask",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name. A name that was renamed says once what to write instead."""
+    if name == "__version__":
+        return import_module("lthbench._version").__version__
+    if name in __all__:
+        return getattr(import_module("lthbench.public"), name)
+    renamed = import_module("lthbench._renamed")
+    name = renamed.attribute("lthbench", name, renamed.PACKAGE)
+    return getattr(import_module("lthbench.public"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,13 +5,16 @@ import sys
 
 import click
 
-from lthbench import __version__
-from lthbench.commands import bench, boards, data, methods, plan, status, store, submissions, suites
+from lthbench.commands import boards, data, methods, plan, speed, status, store, submissions, suites
 from lthbench.commands.shared import Commands
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__)
+@click.group(
+    cls=Commands,
+    renamed={"bench": "speed"},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="lthbench")
 def main() -> None:
     """A benchmark for neural-network pruning under equal epoch budgets.
 
@@ -28,7 +31,7 @@ for _command in (
     suites.run,
     status.status,
     status.log,
-    bench.bench,
+    speed.speed,
     boards.score,
     boards.duel,
     boards.board,

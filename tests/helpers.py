@@ -17,7 +17,7 @@ from lthbench.pruning.lineage import Edit, Init, Lineage
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import digest
 from lthbench.runs.plan.plan import outline, plan
-from lthbench.runs.plan.totals import Tally
+from lthbench.runs.plan.totals import PlanTotals
 from lthbench.suite import Suite
 from lthbench.training.feed import Feed
 from lthbench.training.recipe import Recipe
@@ -129,8 +129,8 @@ def same_sums(suite: Suite, methods: Sequence[Method], manifests: Mapping[str, M
     less in the whole: masks that do not depend on the seed are there once."""
     names = ("methods", "count", "asked", "operations", "charged", "computed", "epochs", "states", "finals")
 
-    def sums(tally: Tally) -> dict[Any, Any]:
-        return {name: getattr(tally, name) for name in names} | {live: tally.peak(live) for live in (1, 3, 8, 100)}
+    def sums(totals: PlanTotals) -> dict[Any, Any]:
+        return {name: getattr(totals, name) for name in names} | {live: totals.peak(live) for live in (1, 3, 8, 100)}
 
     short, long = outline(suite, methods, manifests), plan(suite, methods, manifests)
     assert sums(short) == sums(long)

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from lthbench.board.analysis import Judged
+from lthbench.board.analysis import Analysis
 from lthbench.board.build import build
 from lthbench.runs.records.record import in_folder
 from lthbench.runs.records.tables import tabulated
@@ -59,6 +59,6 @@ def test_shuffled_records_give_the_same_tables() -> None:
     for folder in RESULTS:
         suite, records = Suite.read(folder.name), in_folder(folder)
         for a, b in suite.duels[:1]:
-            forwards, backwards = (Judged(suite, tabulated(r)).duel(a, b) for r in (records, records[::-1]))
+            forwards, backwards = (Analysis(suite, tabulated(r)).duel(a, b) for r in (records, records[::-1]))
             assert forwards.cells.equals(backwards.cells)
             assert forwards.margins.equals(backwards.margins)

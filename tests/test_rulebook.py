@@ -18,7 +18,7 @@ from lthbench.errors import OverBudget
 from lthbench.methods.internals.ledger import Ledger
 from lthbench.pruning.allocate import removed_count
 from lthbench.scoring import contrast, correction, verdicts
-from lthbench.scoring.contrast import Meta, Pairs, Rules
+from lthbench.scoring.contrast import Meta, Pairs, Thresholds
 from lthbench.scoring.duel import duel
 from lthbench.scoring.images import se_on_new_images
 from lthbench.scoring.moderation import moderate
@@ -78,7 +78,7 @@ def test_the_collapse_limit(classes: int, counts: list[int]) -> None:
     rows = [("w", "dense", 0.1, 0.0, seed, count / 100) for seed, count in enumerate(counts)]
     records = pd.DataFrame(rows, columns=contrast.COLUMNS)
     meta = {"w": Meta(classes, 10000, 0.5)}
-    limits = contrast.collapse_limits(contrast.accuracy_table(records, meta), meta, "dense", Rules())
+    limits = contrast.collapse_limits(contrast.accuracy_table(records, meta), meta, "dense", Thresholds())
     assert limits["w"] == pytest.approx(rule("collapse_limit")(classes, np.median(counts) / 100))
 
 

@@ -35,8 +35,8 @@ def measure(
     """Time a workload. `lanes`: how many trainings side by side, each in turn; `least`: seconds of each of those."""
     with TemporaryDirectory(prefix="lthbench-bench-") as scratch, numerics.one_thread(device):
         subject = Subject(name, stem, batch, precision, augment, device, data, Path(scratch))
-        model, epoch = subject.model, subject.setting.size
-        say(f"the floor of {numerics.build(device)['kind']}")
+        model, epoch = subject.model, subject.setting.n_train
+        say(f"the floor of {numerics.environment(device)['kind']}")
         bound = floor.measured(precision, device)
         say(f"{step.OURS}, and the {step.PLAIN}")
         steps, times = step.side_by_side(subject, min(ROUND, least), ROUNDS)
@@ -48,7 +48,7 @@ def measure(
         return Measurement(
             workload=name, stem=stem, shape=model.shape, batch=batch, precision=precision,
             augment=augment,
-            kind=numerics.build(device)["kind"], device=device.type, torch=torch.__version__,
+            kind=numerics.environment(device)["kind"], device=device.type, torch=torch.__version__,
             epoch=epoch, multiplications=multiplications(model, {})[1],
             bandwidth=bound.bandwidth, rate=bound.rate, floor=bound.image(model, precision) * epoch,
             plain=median(times[step.PLAIN]) / images * epoch, ours=median(times[step.OURS]) / images * epoch,

@@ -13,7 +13,7 @@ from itertools import count, islice
 from random import Random
 from typing import Any
 
-from lthbench.bench.task_graph import Load
+from lthbench.bench.task_graph import TaskGraph
 from lthbench.runs.driver.driver import LIVE
 from lthbench.runs.ray.executor import TRAINERS
 from lthbench.runs.workers.pool import TRIES
@@ -66,13 +66,13 @@ class Schedule:
 class Simulation:
     """One simulation, which `run` goes through."""
 
-    def __init__(self, load: Load, fleet: Fleet, live: int = LIVE):
-        self.load, self.fleet, self.live = load, fleet, live
+    def __init__(self, graph: TaskGraph, fleet: Fleet, live: int = LIVE):
+        self.graph, self.fleet, self.live = graph, fleet, live
         self._random = Random(fleet.seed)
         self._now, self._last, self._order = 0.0, 0.0, count()
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._later = iter(range(load.runs))
-        self._at = [0] * load.runs  # where in its chain each run is
+        self._later = iter(range(graph.runs))
+        self._at = [0] * graph.runs  # where in its chain each run is
         self._waiting: dict[tuple[int, int], list[int]] = {}  # runs that wait for an operation in hand; the first asked
         self._done: set[tuple[int, int]] = set()
         self._queue: list[tuple[float, int, tuple[int, int]]] = []
@@ -111,12 +111,12 @@ class Simulation:
             self._last = self._now
             self._start()
             return
-        self._driver = max(self._now, self._driver) + self.load.asking
+        self._driver = max(self._now, self._driver) + self.graph.asking
         self._push(self._driver, self._ask, run)
 
     def _ask(self, run: int) -> None:
         ask = self._chain(run)[self._at[run]]
-        operation = (ask.operation, run % self.load.seeds)
+        operation = (ask.operation, run % self.graph.seeds)
         if operation in self._done:
             self._go_on(run)
         elif operation in self._waiting:
@@ -126,9 +126,9 @@ class Simulation:
             self._submit(operation, ask.remainder)
 
     def _submit(self, operation: tuple[int, int], remainder: float) -> None:
-        if self.load.judged[operation[0]]:
+        if self.graph.judged[operation[0]]:
             start = max(self._now, heapq.heappop(self._evaluators))
-            end = start + self.load.seconds[operation[0]]
+            end = start + self.graph.seconds[operation[0]]
             heapq.heappush(self._evaluators, end)
             self._push(end, self._end, operation)
         else:
@@ -139,7 +139,7 @@ class Simulation:
         """Free slots take what is asked for."""
         while self._queue and self._idle:
             operation, pace = heapq.heappop(self._queue)[2], self._idle.popleft()
-            taken, whole = self._tried(pace * self.load.seconds[operation[0]])
+            taken, whole = self._tried(pace * self.graph.seconds[operation[0]])
             self._busy += taken
             self._push(self._now + taken, self._free, pace, operation, whole)
 
@@ -177,12 +177,12 @@ class Simulation:
             self._turn(run)
 
     def _chain(self, run: int) -> Any:
-        return self.load.chains[run // self.load.seeds]
+        return self.graph.chains[run // self.graph.seeds]
 
 
-def simulated(load: Load, fleet: Fleet) -> Schedule:
+def simulated(graph: TaskGraph, fleet: Fleet) -> Schedule:
     """The schedule of a load on a fleet."""
-    return Simulation(load, fleet).run()
+    return Simulation(graph, fleet).run()
 
 
 def most(holds: Callable[[int], bool], limit: int) -> int:

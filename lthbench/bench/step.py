@@ -51,7 +51,7 @@ def shares(times: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def _go_on(trainer: Trainer, steps: int) -> None:
-    trainer.run([trainer.live.step + steps], lambda stop, state: None)
+    trainer.run([trainer.current.step + steps], lambda stop, state: None)
 
 
 def _upto(part: str, trainer: Trainer, steps: int) -> None:

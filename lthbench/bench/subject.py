@@ -11,7 +11,9 @@ from torch import Generator
 from lthbench.data import DataHome, Examples, Manifest, prepare
 from lthbench.data.packed.examples import pack
 from lthbench.errors import InputError
+from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.setting import Setting
+from lthbench.methods.network import origin_of
 from lthbench.methods.run import Run
 from lthbench.models import Model
 from lthbench.suite import Suite, Workload
@@ -67,8 +69,8 @@ class Subject:
 
     def trajectory(self, order: int = 0) -> Trajectory:
         """A training from initialisation; every `order` is another one."""
-        run = Run(self.setting, _Nobody())
-        trajectory = run.train(run.init(), order=order).trajectory
+        run = Run(RunContext(self.setting, _Nobody()))
+        trajectory = origin_of(run.train(run.init(), order=order)).trajectory
         assert trajectory is not None
         return trajectory
 
@@ -91,7 +93,7 @@ class Subject:
 class _Nobody:
     """An engine that does nothing: what a run asks for is all that is wanted of it."""
 
-    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+    def train(self, context: RunContext, trajectory: Trajectory, stop: int) -> int:
         return stop
 
     def _never(self, *_: Any) -> Any:

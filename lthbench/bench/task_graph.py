@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lthbench.runs.plan.totals import Tally
+from lthbench.runs.plan.totals import PlanTotals
 from lthbench.suite import Workload
 
 JUDGED = ("evaluate", "barrier")  # done beside the trainings
 
 
-class Ask(NamedTuple):
+class Request(NamedTuple):
     """An operation that a run asks for, by its index, and how many epochs the run has before it then."""
 
     operation: int
@@ -19,24 +19,24 @@ class Ask(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Load:
+class TaskGraph:
     """`chains`: what each run of one seed asks for, in order; every seed has the same, of its own. `seconds` and `judged`
     by operation: how long it takes, and whether it is an evaluation. `asking`: seconds of the driver for each ask."""
 
-    chains: list[tuple[Ask, ...]]
+    chains: list[tuple[Request, ...]]
     seconds: list[float]
     judged: list[bool]
     seeds: int = 1
     asking: float = 0.0
 
     @classmethod
-    def of(cls, tally: Tally, epoch: Mapping[Workload, float], costs: "Costs", seeds: int) -> "Load":
+    def of(cls, totals: PlanTotals, epoch: Mapping[Workload, float], costs: "Costs", seeds: int) -> "TaskGraph":
         """The runs of a tally on `seeds` seeds. `epoch`: seconds of a slot for one epoch, by workload."""
-        trainings = [epoch[t.workload] * t.epochs + costs.operation for t in tally.trainings.values()]
-        values = [epoch[workload] * step.work + costs.operation for step, workload in tally.values.values()]
-        index = {name: i for i, name in enumerate([*tally.trainings, *tally.values])}
-        chains = [tuple(Ask(index[name], rest) for name, rest in chain) for chain in tally.chains]
-        judged = [False] * len(trainings) + [step.kind in JUDGED for step, _ in tally.values.values()]
+        trainings = [epoch[t.workload] * t.epochs + costs.operation for t in totals.trainings.values()]
+        values = [epoch[workload] * step.work + costs.operation for step, workload in totals.values.values()]
+        index = {name: i for i, name in enumerate([*totals.trainings, *totals.values])}
+        chains = [tuple(Request(index[name], rest) for name, rest in chain) for chain in totals.chains]
+        judged = [False] * len(trainings) + [step.kind in JUDGED for step, _ in totals.values.values()]
         return cls(chains, trainings + values, judged, seeds, costs.asking)
 
     @property

@@ -7,7 +7,7 @@ from lthbench.bench.subject import Subject
 from lthbench.methods.internals.operations import Train
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import LocalExecutor
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
 WARM = 2  # steps of a training before its time counts
@@ -19,9 +19,9 @@ def epochs_per_second(subject: Subject, count: int, least: float) -> float:
     Every training leaves a state when it is under way and one at its end; the times of these are what is measured.
     """
     processes, lanes = (1, count) if subject.device.type == "cuda" else (count, 1)
-    place = Place(subject.scratch / f"store-{count}", subject.home.folder, str(subject.device), lanes)
-    executor = LocalExecutor(place, processes)
-    store = Store(place.store, numerics.build_key(subject.device))
+    config = WorkerConfig(subject.scratch / f"store-{count}", subject.home.folder, str(subject.device), lanes)
+    executor = LocalExecutor(config, processes)
+    store = Store(config.store, numerics.environment_key(subject.device))
     orders = (range(first, first + count) for first in counted(step=count))  # of the data: each is another training
 
     def seconds(steps: int) -> float:

@@ -9,7 +9,7 @@ from lthbench.board import scores
 from lthbench.errors import InputError, unknown
 from lthbench.runs.records.tables import Results
 from lthbench.scoring import duel, ranking, verdicts
-from lthbench.scoring.contrast import Meta, Rules
+from lthbench.scoring.contrast import Meta, Thresholds
 from lthbench.scoring.correction import alpha_at
 from lthbench.scoring.winning import winning
 from lthbench.suite import Suite
@@ -25,11 +25,11 @@ class Duel:
     a: str
     b: str
     cells: pd.DataFrame
-    margins: pd.DataFrame
+    marginals: pd.DataFrame
 
 
 @dataclass(frozen=True)
-class Judged:
+class Analysis:
     """A suite and its results."""
 
     suite: Suite
@@ -57,9 +57,9 @@ class Judged:
         there = self.frame["method"].unique().tolist()
         return list(dict.fromkeys([*(m for m in self.suite.methods if m in there), *sorted(there)]))
 
-    def rules(self, tickets: int = 1) -> Rules:
-        """The rules at this number of seeds: alpha is what the declared looks leave, shared by the suite's ticket methods."""
-        return Rules(alpha=alpha_at(self.seeds, self.suite.looks) / max(1, tickets))
+    def thresholds(self, tickets: int = 1) -> Thresholds:
+        """The thresholds at this number of seeds: alpha is what the declared looks leave, shared by the suite's ticket methods."""
+        return Thresholds(alpha=alpha_at(self.seeds, self.suite.looks) / max(1, tickets))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -83,8 +83,10 @@ class Judged:
             raise InputError(f"a duel needs two methods, but both are {a!r}")
         if (a, b) not in self._duels:
             runs = self.table.join(self.results.images.set_index("run"))
-            cells, margins = (f(runs, self.meta, a, b, rules=self.rules()) for f in (duel.duel, duel.margins))
-            self._duels[a, b] = Duel(a, b, cells, margins)
+            cells, marginals = (
+                f(runs, self.meta, a, b, thresholds=self.thresholds()) for f in (duel.duel, duel.marginals)
+            )
+            self._duels[a, b] = Duel(a, b, cells, marginals)
         return self._duels[a, b]
 
     @property
@@ -93,8 +95,8 @@ class Judged:
         return [name for name in self.suite.tickets if name in self.methods]
 
     @property
-    def ticket_rules(self) -> Rules:
-        return self.rules(len(self.suite.tickets))
+    def ticket_thresholds(self) -> Thresholds:
+        return self.thresholds(len(self.suite.tickets))
 
     def verdicts(self, ticket: str) -> pd.DataFrame:
         """Jackpot, secondary prize or neither, in both readings."""
@@ -102,13 +104,13 @@ class Judged:
             there = {role: name if name in self.methods else None for role, name in CONTROLS.items()}
             enough = all(w.sufficient for w in self.suite.workload)
             self._verdicts[ticket] = verdicts.verdicts(
-                self.table, self.meta, ticket, sufficient=enough, rules=self.ticket_rules, **there
+                self.table, self.meta, ticket, sufficient=enough, thresholds=self.ticket_thresholds, **there
             )
         return self._verdicts[ticket]
 
     def winning(self, ticket: str) -> pd.DataFrame:
         """Where Liu et al.'s winning property holds."""
-        return winning(self.verdicts(ticket), self.ticket_rules)
+        return winning(self.verdicts(ticket), self.ticket_thresholds)
 
     @cached_property
     def rankings(self) -> dict[str, pd.DataFrame]:
@@ -117,7 +119,7 @@ class Judged:
         The field are the suite's own methods that prune, at the sparsities that it declares; dense references, methods with
         an account apart, and suites without a budget are shown but not ranked.
         """
-        ranked = self.frame[(self.frame["track"] != "dense") & (self.frame["apart"] == 0)]
+        ranked = self.frame[(self.frame["track"] != "dense") & (self.frame["off_budget"] == 0)]
         there = set(ranked["method"])
         members = [name for name in self.suite.methods if name in there]
         if len(members) < 2 or self.suite.budget == "none":
@@ -127,6 +129,6 @@ class Judged:
             runs["each at its best rate"] = ranking.at_best_rate(runs["all learning rates"])
         reference = "prune-finetune" if "prune-finetune" in there else None
         return {
-            name: ranking.ranking(rows, self.meta, members, reference=reference, rules=self.rules())
+            name: ranking.ranking(rows, self.meta, members, reference=reference, thresholds=self.thresholds())
             for name, rows in runs.items()
         }

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from lthbench.board.analysis import Judged
+from lthbench.board.analysis import Analysis
 from lthbench.board.page import duel_section, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
@@ -27,12 +27,12 @@ def build(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
     """
     if (folder / "results").is_dir():
         return leaderboard(folder, skipped)
-    judged = judged_in(folder, skipped)
-    _tables(judged, folder / "board")
+    analysis = analysis_of(folder, skipped)
+    _tables(analysis, folder / "board")
     if _can_draw():
-        _pages({"index": judged}, folder / "board", folder)
-    said = [duel_section(judged, duel) for duel in judged.duels[:1]]
-    return folder / "board" / "README.md", said[0] if said else page(judged)
+        _pages({"index": analysis}, folder / "board", folder)
+    said = [duel_section(analysis, duel) for duel in analysis.duels[:1]]
+    return folder / "board" / "README.md", said[0] if said else page(analysis)
 
 
 def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
@@ -40,9 +40,9 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
     results = sorted(path for path in (folder / "results").iterdir() if path.is_dir())
     if not results:
         raise InputError(f"{folder / 'results'} holds no suite; copy records of a run into results/<suite>/ first")
-    judged = {path.name: judged_in(path, skipped) for path in results}
+    analysis = {path.name: analysis_of(path, skipped) for path in results}
     lines = []
-    for name, one in judged.items():
+    for name, one in analysis.items():
         _tables(one, folder / "tables" / name)
         title, about, runs = f"{name} {one.suite.version}", one.suite.about, len(one.results.runs)
         page = f"`site/{name}.html`"
@@ -52,20 +52,20 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
     )
     write_whole(folder / "README.md", text.encode())
     if _can_draw():
-        _pages(judged, folder / "site", folder / "results")
-        _charts(judged, folder / "charts")
+        _pages(analysis, folder / "site", folder / "results")
+        _charts(analysis, folder / "charts")
     if (folder.parent / "README.md").is_file():
-        refresh(folder.parent / "README.md", judged)
+        refresh(folder.parent / "README.md", analysis)
     return folder / "README.md", text
 
 
-def judged_in(folder: Path, skipped: list[str] | None = None) -> Judged:
+def analysis_of(folder: Path, skipped: list[str] | None = None) -> Analysis:
     """The results of a run folder, or of a folder that is named after its suite."""
     suite = suite_of(folder) if (folder / "suite.json").is_file() or not _published(folder) else Suite.read(folder.name)
-    judged = Judged(suite, load_results(folder, refusal=_refusal(suite), skipped=skipped))
-    if judged.frame.empty:
+    analysis = Analysis(suite, load_results(folder, refusal=_refusal(suite), skipped=skipped))
+    if analysis.frame.empty:
         raise InputError(f"no run in {folder} has a result; lthbench status {folder} says what failed")
-    return judged
+    return analysis
 
 
 def _published(folder: Path) -> bool:
@@ -92,16 +92,16 @@ def _refusal(suite: Suite) -> Refusal:
     return refused
 
 
-def _tables(judged: Judged, folder: Path) -> None:
-    tables = {"scores": judged.scores}
-    for duel in judged.duels:
-        tables |= {f"duel.{duel.a}.{duel.b}": duel.cells, f"margins.{duel.a}.{duel.b}": duel.margins}
-    for ticket in judged.tickets:
-        tables |= {f"verdicts.{ticket}": judged.verdicts(ticket), f"winning.{ticket}": judged.winning(ticket)}
-    tables |= {f"ranking.{name.replace(' ', '-')}": table for name, table in judged.rankings.items()}
+def _tables(analysis: Analysis, folder: Path) -> None:
+    tables = {"scores": analysis.scores}
+    for duel in analysis.duels:
+        tables |= {f"duel.{duel.a}.{duel.b}": duel.cells, f"marginals.{duel.a}.{duel.b}": duel.marginals}
+    for ticket in analysis.tickets:
+        tables |= {f"verdicts.{ticket}": analysis.verdicts(ticket), f"winning.{ticket}": analysis.winning(ticket)}
+    tables |= {f"ranking.{name.replace(' ', '-')}": table for name, table in analysis.rankings.items()}
     for title, table in tables.items():
         write_whole(folder / f"{title}.csv", table.to_csv(index=False, float_format="%.10g").encode())
-    write_whole(folder / "README.md", page(judged).encode())
+    write_whole(folder / "README.md", page(analysis).encode())
 
 
 def _can_draw() -> bool:
@@ -112,23 +112,23 @@ def _can_draw() -> bool:
     return there
 
 
-def _pages(judged: dict[str, Judged], folder: Path, results: Path) -> None:
+def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
     """The pages by name, and an index if none has that name."""
     from lthbench.board import site
 
-    home = "" if "index" in judged else "index.html"
-    for name, one in judged.items():
+    home = "" if "index" in analysis else "index.html"
+    for name, one in analysis.items():
         rows = trust.read(results / name if home else results)
         write_whole(folder / f"{name}.html", site.suite_page(one, rows, home).encode())
     if home:
-        write_whole(folder / home, site.index_page(judged).encode())
+        write_whole(folder / home, site.index_page(analysis).encode())
 
 
-def _charts(judged: dict[str, Judged], folder: Path) -> None:
+def _charts(analysis: dict[str, Analysis], folder: Path) -> None:
     """The main charts as SVG: accuracy, and the first duel."""
     from lthbench.board import charts, site
 
-    for name, one in judged.items():
+    for name, one in analysis.items():
         write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, site.shown_methods(one)).encode())
         for duel in one.duels[:1]:
             write_whole(folder / f"{name}.duel.svg", charts.duel_svg(one, duel).encode())

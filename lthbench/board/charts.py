@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lthbench.board.analysis import Duel, Judged
+from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.grids import DUEL_SYMBOLS, duel_grids
 
 # Distinct on a light and a dark ground; the shapes say the same to who sees no colours.
@@ -117,9 +117,9 @@ def spec(chart: Any) -> dict[str, Any]:
     return found
 
 
-def accuracy_svg(judged: Judged, methods: list[str]) -> str:
+def accuracy_svg(analysis: Analysis, methods: list[str]) -> str:
     """The accuracy of these methods on the first workload, a panel a learning rate."""
-    rows = accuracy_rows(judged.scores)
+    rows = accuracy_rows(analysis.scores)
     rows = rows[(rows["workload"] == rows["workload"].iloc[0]) & rows["method"].isin(methods)]
     panels = [
         accuracy(methods, part.round(6)).properties(width=330, height=240, title=f"learning rate {rate:g}")
@@ -128,9 +128,9 @@ def accuracy_svg(judged: Judged, methods: list[str]) -> str:
     return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
 
 
-def duel_svg(judged: Judged, duel: Duel) -> str:
+def duel_svg(analysis: Analysis, duel: Duel) -> str:
     """The duel on its first workload as a heat map with a symbol in every square."""
-    grid = duel_grids(judged, duel)[0]
+    grid = duel_grids(analysis, duel)[0]
     rows = pd.DataFrame(
         [
             {"rate": f"{rate:g}", "sparsity": f"{100 * s:g} %", "kind": q.kind, "text": f"{q.symbol} {q.number}"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from lthbench.board.analysis import Duel, Judged
+from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.page import cell_words, rows_of
 from lthbench.scoring import words
 from lthbench.scoring.contrast import BOTH
@@ -51,20 +51,20 @@ class Grid:
     squares: dict[tuple[float, float], Square]
 
 
-def duel_grids(judged: Judged, duel: Duel) -> list[Grid]:
+def duel_grids(analysis: Analysis, duel: Duel) -> list[Grid]:
     """A grid a workload; the number is the difference a - b in pp."""
-    return _laid_out(duel.cells, lambda row: _duel_square(judged, duel, row))
+    return _laid_out(duel.cells, lambda row: _duel_square(analysis, duel, row))
 
 
-def verdict_grids(judged: Judged, ticket: str, reading: str) -> list[Grid]:
+def verdict_grids(analysis: Analysis, ticket: str, reading: str) -> list[Grid]:
     """A grid a workload; the number is how many seeds would decide what is open."""
-    table = judged.verdicts(ticket)
-    return _laid_out(table[table["reading"] == reading], lambda row: _verdict_square(judged, row))
+    table = analysis.verdicts(ticket)
+    return _laid_out(table[table["reading"] == reading], lambda row: _verdict_square(analysis, row))
 
 
-def winning_grids(judged: Judged, ticket: str) -> list[Grid]:
+def winning_grids(analysis: Analysis, ticket: str) -> list[Grid]:
     """A grid a workload; the number is the gap to re-initialised weights in pp."""
-    return _laid_out(judged.winning(ticket), _winning_square)
+    return _laid_out(analysis.winning(ticket), _winning_square)
 
 
 def _laid_out(table: pd.DataFrame, square: Callable[[Any], Square]) -> list[Grid]:
@@ -76,21 +76,21 @@ def _laid_out(table: pd.DataFrame, square: Callable[[Any], Square]) -> list[Grid
     return grids
 
 
-def _duel_square(judged: Judged, duel: Duel, row: Any) -> Square:
+def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
     side = {duel.a: "a", duel.b: "b"}.get(row["outcome"], row["outcome"])
     kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
     found = f" With these seeds, {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
     crossed = f" On new images {interval} pp." if (interval := words.on_new_images(row)) else ""
-    said = f"{means}{cell_words(judged, row, duel)}.{crossed}{found}"
+    said = f"{means}{cell_words(analysis, row, duel)}.{crossed}{found}"
     return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), said)
 
 
-def _verdict_square(judged: Judged, row: Any) -> Square:
+def _verdict_square(analysis: Analysis, row: Any) -> Square:
     kinds = {JACKPOT: "jackpot", SECONDARY: "secondary", NEITHER: "neither", "pending": "pending"}
     kind = "trivial" if row["failed"] == "1" else kinds.get(row["verdict"], "open")
     seeds = f"{row['seeds_needed']:.0f}" if math.isfinite(row["seeds_needed"]) else ">100"
-    said = words.verdict_words(row, judged.meta[row["workload"]].tolerance, judged.ticket_rules)
+    said = words.verdict_words(row, analysis.meta[row["workload"]].tolerance, analysis.ticket_thresholds)
     number = seeds if kind == "open" and not math.isnan(row["seeds_needed"]) else ""
     return Square(kind, VERDICT_SYMBOLS[kind], number, f"{said}. By point estimates: {row['paper_rule']}.")
 

@@ -7,103 +7,108 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from lthbench.board.analysis import Duel, Judged
+from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.scores import best_rates
 from lthbench.scoring import words
 
 
-def page(judged: Judged) -> str:
+def page(analysis: Analysis) -> str:
     """The whole page."""
-    parts = [_head(judged)]
-    parts += [duel_section(judged, duel) for duel in judged.duels]
-    parts += [_verdict_section(judged, ticket) for ticket in judged.tickets]
-    parts += [_winning_section(judged, ticket) for ticket in judged.tickets]
-    parts += [_ranking_section(judged), _method_section(judged), _rate_section(judged), _failure_section(judged)]
-    return "\n\n".join(part for part in parts if part) + f"\n\n{footer(judged)}\n"
+    parts = [_head(analysis)]
+    parts += [duel_section(analysis, duel) for duel in analysis.duels]
+    parts += [_verdict_section(analysis, ticket) for ticket in analysis.tickets]
+    parts += [_winning_section(analysis, ticket) for ticket in analysis.tickets]
+    parts += [
+        _ranking_section(analysis),
+        _method_section(analysis),
+        _rate_section(analysis),
+        _failure_section(analysis),
+    ]
+    return "\n\n".join(part for part in parts if part) + f"\n\n{footer(analysis)}\n"
 
 
-def footer(judged: Judged) -> str:
+def footer(analysis: Analysis) -> str:
     """What stands below it."""
-    return words.footer(judged.meta, crossed=not judged.results.images.empty)
+    return words.footer(analysis.meta, crossed=not analysis.results.images.empty)
 
 
-def duel_section(judged: Judged, duel: Duel) -> str:
+def duel_section(analysis: Analysis, duel: Duel) -> str:
     """One duel: cell by cell, and its sentences over all cells and by margin."""
     a, b = duel.a, duel.b
-    said = "\n".join(f"- {group}: {sentence}" for group, sentence in margin_lines(judged, duel))
-    parts = [f"## {a} against {b}", f"Cells: {words.tally(duel.cells, a, b)}.", duel_table(judged, duel), said]
+    said = "\n".join(f"- {group}: {sentence}" for group, sentence in marginal_lines(analysis, duel))
+    parts = [f"## {a} against {b}", f"Cells: {words.tally(duel.cells, a, b)}.", duel_table(analysis, duel), said]
     return "\n\n".join(parts)
 
 
-def margin_lines(judged: Judged, duel: Duel) -> list[tuple[str, str]]:
+def marginal_lines(analysis: Analysis, duel: Duel) -> list[tuple[str, str]]:
     """Each margin of a duel and its sentence; no line for a workload that is the only one."""
-    tolerance = sum(m.tolerance for m in judged.meta.values()) / len(judged.meta)
-    single = {f"workload {w}" for w in judged.meta} if len(judged.meta) == 1 else set()
+    tolerance = sum(m.tolerance for m in analysis.meta.values()) / len(analysis.meta)
+    single = {f"workload {w}" for w in analysis.meta} if len(analysis.meta) == 1 else set()
     return [
-        (row["group"].replace("_", " "), words.margin_words(row, duel.a, duel.b, tolerance))
-        for row in rows_of(duel.margins)
+        (row["group"].replace("_", " "), words.marginal_words(row, duel.a, duel.b, tolerance))
+        for row in rows_of(duel.marginals)
         if row["group"] not in single
     ]
 
 
-def duel_table(judged: Judged, duel: Duel) -> str:
+def duel_table(analysis: Analysis, duel: Duel) -> str:
     """One duel, cell by cell, as a Markdown table."""
     crossed = bool(duel.cells["low_images"].notna().any())
     rows = [
-        [*_cell(judged, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), cell_words(judged, row, duel)]
+        [*_cell(analysis, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), cell_words(analysis, row, duel)]
         + [words.on_new_images(row)] * crossed
         for row in rows_of(duel.cells)
     ]
-    return markdown(rows, [*_cell_headers(judged), duel.a, duel.b, "outcome", *["on new images"] * crossed])
+    return markdown(rows, [*_cell_headers(analysis), duel.a, duel.b, "outcome", *["on new images"] * crossed])
 
 
 def _accuracy(mean: float) -> str:
     return "collapsed" if math.isnan(mean) else f"{mean:.1f}"
 
 
-def cell_words(judged: Judged, row: Any, duel: Duel) -> str:
+def cell_words(analysis: Analysis, row: Any, duel: Duel) -> str:
     """One cell of a duel in words."""
-    return words.cell_words(row, duel.a, duel.b, judged.meta[row["workload"]].tolerance, judged.rules())
+    return words.cell_words(row, duel.a, duel.b, analysis.meta[row["workload"]].tolerance, analysis.thresholds())
 
 
-def _head(judged: Judged) -> str:
-    suite = judged.suite
-    return f"# {suite.name} {suite.version}\n\n{suite.about}\n\n{facts(judged)}"
+def _head(analysis: Analysis) -> str:
+    suite = analysis.suite
+    return f"# {suite.name} {suite.version}\n\n{suite.about}\n\n{facts(analysis)}"
 
 
-def facts(judged: Judged) -> str:
+def facts(analysis: Analysis) -> str:
     """What was run, on what."""
-    suite, runs = judged.suite, judged.results.runs
+    suite, runs = analysis.suite, analysis.results.runs
     builds = (runs["device"] + ", torch " + runs["torch"]).unique()
     return (
-        f"{len(runs)} runs, {judged.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
+        f"{len(runs)} runs, {analysis.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
         f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
         f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
         f"{'; '.join(sorted(builds))}."
     )
 
 
-def _verdict_section(judged: Judged, ticket: str) -> str:
-    rules = judged.ticket_rules
+def _verdict_section(analysis: Analysis, ticket: str) -> str:
+    thresholds = analysis.ticket_thresholds
     rows: dict[tuple[str, ...], list[str]] = {}
-    for row in rows_of(judged.verdicts(ticket)):  # all of the reading "any" first, then all of "same"
-        cells = rows.setdefault(tuple(_cell(judged, row)), [])
-        cells.append(words.verdict_words(row, judged.meta[row["workload"]].tolerance, rules))
+    for row in rows_of(analysis.verdicts(ticket)):  # all of the reading "any" first, then all of "same"
+        cells = rows.setdefault(tuple(_cell(analysis, row)), [])
+        cells.append(words.verdict_words(row, analysis.meta[row["workload"]].tolerance, thresholds))
         if row["reading"] == "same":
             cells.append(f"*{row['paper_rule']}*")
-    headers = [*_cell_headers(judged), "controls at any rate", "controls at the same rate", "*by point estimates*"]
+    headers = [*_cell_headers(analysis), "controls at any rate", "controls at the same rate", "*by point estimates*"]
     return f"## Verdicts on {ticket} (Ma et al. 2021)\n\n{markdown([[*k, *v] for k, v in rows.items()], headers)}"
 
 
-def _winning_section(judged: Judged, ticket: str) -> str:
-    headers = [*_cell_headers(judged), "against dense, pp", "against re-initialised, pp", "winning property"]
+def _winning_section(analysis: Analysis, ticket: str) -> str:
+    headers = [*_cell_headers(analysis), "against dense, pp", "against re-initialised, pp", "winning property"]
     rows = [
-        [*_cell(judged, row), _gap(row["gap_dense"]), _gap(row["gap_reinit"]), row["winning"]]
-        for row in rows_of(judged.winning(ticket))
+        [*_cell(analysis, row), _gap(row["gap_dense"]), _gap(row["gap_reinit"]), row["winning"]]
+        for row in rows_of(analysis.winning(ticket))
     ]
     note = (
         "As good as dense at the same learning rate, and more than "
-        f"{judged.ticket_rules.clear:g} pp above re-initialised weights under the same mask."
+        f"{analysis.ticket_thresholds.clear:g} pp above re-initialised weights under the same mask."
     )
     return f"## Winning property of {ticket} (Liu et al. 2021)\n\n{note}\n\n{markdown(rows, headers)}"
 
@@ -112,9 +117,9 @@ def _gap(value: float) -> str:
     return "" if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
 
 
-def _ranking_section(judged: Judged) -> str:
+def _ranking_section(analysis: Analysis) -> str:
     parts = []
-    for name, table in judged.rankings.items():
+    for name, table in analysis.rankings.items():
         rows = [
             [row["method"], _place(row), words.rank_words(row), _stable(row), _to_reference(row)]
             for row in rows_of(table)
@@ -144,18 +149,18 @@ def _to_reference(row: Any) -> str:
     )
 
 
-def _method_section(judged: Judged) -> str:
-    table = judged.scores
+def _method_section(analysis: Analysis) -> str:
+    table = analysis.scores
     cells = table[["workload", "learning_rate", "sparsity"]].drop_duplicates()
     cells = cells.sort_values(["workload", "learning_rate", "sparsity"])
     by_name = table.set_index(["workload", "learning_rate", "sparsity", "method"])
     rows = []
     for cell in rows_of(cells):
         where = (cell["workload"], cell["learning_rate"], cell["sparsity"])
-        found = [_mean(by_name, (*where, method)) for method in judged.methods]
-        rows.append([*_cell(judged, cell), *found])
+        found = [_mean(by_name, (*where, method)) for method in analysis.methods]
+        rows.append([*_cell(analysis, cell), *found])
     note = "Mean ± standard deviation over seeds; in brackets the runs that diverged."
-    return f"## All methods\n\n{note}\n\n{markdown(rows, [*_cell_headers(judged), *judged.methods])}"
+    return f"## All methods\n\n{note}\n\n{markdown(rows, [*_cell_headers(analysis), *analysis.methods])}"
 
 
 def _mean(table: pd.DataFrame, name: tuple[object, ...]) -> str:
@@ -166,20 +171,22 @@ def _mean(table: pd.DataFrame, name: tuple[object, ...]) -> str:
     return f"{row['mean']:.1f} ± {row['sd']:.1f}{diverged}"
 
 
-def _rate_section(judged: Judged) -> str:
-    if not judged.suite.validation or len(judged.suite.learning_rates) < 2:
+def _rate_section(analysis: Analysis) -> str:
+    if not analysis.suite.validation or len(analysis.suite.learning_rates) < 2:
         return ""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in rows_of(best_rates(judged.frame)):
-        found = rows.setdefault(tuple(_cell(judged, row, rate=False)), {})
+    for row in rows_of(best_rates(analysis.frame)):
+        found = rows.setdefault(tuple(_cell(analysis, row, rate=False)), {})
         found[row["method"]] = f"{row['accuracy']:.1f} @ {row['learning_rate']:g}"
     note = "Mean test accuracy at the learning rate that the mean *validation* accuracy chooses."
-    lines = [[*where, *(found.get(method, "") for method in judged.methods)] for where, found in rows.items()]
-    return f"## At the best rate\n\n{note}\n\n{markdown(lines, [*_cell_headers(judged, rate=False), *judged.methods])}"
+    lines = [[*where, *(found.get(method, "") for method in analysis.methods)] for where, found in rows.items()]
+    return (
+        f"## At the best rate\n\n{note}\n\n{markdown(lines, [*_cell_headers(analysis, rate=False), *analysis.methods])}"
+    )
 
 
-def _failure_section(judged: Judged) -> str:
-    lines = [f"- {line}".replace("|", "\\|").replace("<", "&lt;") for line in failures(judged.results.runs)]
+def _failure_section(analysis: Analysis) -> str:
+    lines = [f"- {line}".replace("|", "\\|").replace("<", "&lt;") for line in failures(analysis.results.runs)]
     return "## Runs without a result\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -189,14 +196,14 @@ def failures(runs: pd.DataFrame) -> list[str]:
     return [f"{method}: {len(rows)} runs {rows['status'].iloc[0]}: {why}" for (method, why), rows in groups]
 
 
-def _cell(judged: Judged, row: Any, rate: bool = True) -> list[str]:
+def _cell(analysis: Analysis, row: Any, rate: bool = True) -> list[str]:
     """The first columns of a row: the workload where there are several, the rate, the sparsity."""
-    workload = [str(row["workload"])] * (len(judged.meta) > 1)
+    workload = [str(row["workload"])] * (len(analysis.meta) > 1)
     return [*workload, *[f"{row['learning_rate']:g}"] * rate, f"{100 * row['sparsity']:g} %"]
 
 
-def _cell_headers(judged: Judged, rate: bool = True) -> list[str]:
-    return [*["workload"] * (len(judged.meta) > 1), *["rate"] * rate, "sparsity"]
+def _cell_headers(analysis: Analysis, rate: bool = True) -> list[str]:
+    return [*["workload"] * (len(analysis.meta) > 1), *["rate"] * rate, "sparsity"]
 
 
 def rows_of(table: pd.DataFrame) -> Iterable[Any]:

@@ -9,13 +9,8 @@ import pandas as pd
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from lthbench.runs.records.columns import RUN_COLUMNS
 from lthbench.runs.records.tables import Results
-
-RUN_COLUMNS = ["method", "workload", "learning_rate", "sparsity", "seed", "status", "reason", "accuracy"]
-RUN_COLUMNS += ["validation_accuracy", "train_accuracy", "n_test", "removed", "prunable", "parameters_total"]
-RUN_COLUMNS += ["multiplications", "speed_up", "collapsed_layers", "epochs", "charged_train", "charged_score"]
-RUN_COLUMNS += ["charged_validate", "apart", "budget", "epochs_computed", "epochs_reused", "seconds", "pipeline"]
-RUN_COLUMNS += ["parameters", "version", "source", "ticket", "weights", "started", "host", "device", "torch"]
 
 
 def columns(table: pd.DataFrame) -> dict[str, Any]:
@@ -43,7 +38,7 @@ def _short(value: Any) -> Any:
 
 def runs(results: Results) -> dict[str, Any]:
     """The runs of a page, failed ones too."""
-    return columns(results.runs[RUN_COLUMNS])
+    return columns(results.runs[[column.name for column in RUN_COLUMNS if column.on_page]])
 
 
 def layers(results: Results) -> dict[str, Any]:

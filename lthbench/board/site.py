@@ -10,9 +10,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from lthbench.board import charts, grids, payload
-from lthbench.board.analysis import Judged
+from lthbench.board.analysis import Analysis
 from lthbench.board.grids import Grid
-from lthbench.board.page import facts, failures, footer, margin_lines
+from lthbench.board.page import facts, failures, footer, marginal_lines
 from lthbench.runs.records.trust import MEANING, Row, level_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,33 +30,33 @@ class Section:
     anchor: str
 
 
-def suite_page(judged: Judged, rows: dict[str, Row], home: str = "") -> str:
+def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
     """The page of a suite. `rows` say how far each was verified; `home` links to the index, where there is one."""
     return _template("suite.html").render(
-        suite=judged.suite,
-        facts=facts(judged),
+        suite=analysis.suite,
+        facts=facts(analysis),
         home=home,
-        runs=len(judged.results.runs),
-        seeds=judged.seeds,
-        computed=judged.results.runs["epochs_computed"].sum(),
-        charged=judged.results.runs["epochs"].sum(),
-        methods=len(judged.methods),
-        duels=[_duel(judged, duel) for duel in judged.duels],
-        verdicts=[_verdict(judged, ticket, reading) for ticket in judged.tickets for reading in ("any", "same")],
-        winning=[_winning(judged, ticket) for ticket in judged.tickets],
-        rankings=list(judged.rankings),
-        failures=failures(judged.results.runs),
-        correlated=not judged.results.correlation.empty,
+        runs=len(analysis.results.runs),
+        seeds=analysis.seeds,
+        computed=analysis.results.runs["epochs_computed"].sum(),
+        charged=analysis.results.runs["epochs"].sum(),
+        methods=len(analysis.methods),
+        duels=[_duel(analysis, duel) for duel in analysis.duels],
+        verdicts=[_verdict(analysis, ticket, reading) for ticket in analysis.tickets for reading in ("any", "same")],
+        winning=[_winning(analysis, ticket) for ticket in analysis.tickets],
+        rankings=list(analysis.rankings),
+        failures=failures(analysis.results.runs),
+        correlated=not analysis.results.correlation.empty,
         levels=MEANING,
-        footer=footer(judged),
+        footer=footer(analysis),
         style=_text("style.css"),
         scripts=[_bundle(), *(_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js"))],
-        data=payload.embedded(_data(judged, rows)),
-        layers=payload.embedded(payload.layers(judged.results)),
+        data=payload.embedded(_data(analysis, rows)),
+        layers=payload.embedded(payload.layers(analysis.results)),
     )
 
 
-def index_page(judged: dict[str, Judged]) -> str:
+def index_page(analysis: dict[str, Analysis]) -> str:
     """The index: every suite with its main duel."""
     suites = [
         {
@@ -67,68 +67,68 @@ def index_page(judged: dict[str, Judged]) -> str:
             "methods": len(one.methods),
             "duel": _duel(one, one.duels[0]) if one.duels else None,
         }
-        for name, one in judged.items()
+        for name, one in analysis.items()
     ]
     return _template("index.html").render(suites=suites, style=_text("style.css"))
 
 
-def _data(judged: Judged, rows: dict[str, Row]) -> dict[str, Any]:
-    scored = judged.scores.assign(level=judged.scores["method"].map(lambda name: level_of(rows, name)))
-    drawn = charts.accuracy_rows(judged.scores).round(6)
-    named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(judged.rankings.values())}
-    if not judged.results.correlation.empty:
-        named["correlation"] = charts.spec(charts.correlations(correlation_rows(judged)))
+def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
+    scored = analysis.scores.assign(level=analysis.scores["method"].map(lambda name: level_of(rows, name)))
+    drawn = charts.accuracy_rows(analysis.scores).round(6)
+    named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(analysis.rankings.values())}
+    if not analysis.results.correlation.empty:
+        named["correlation"] = charts.spec(charts.correlations(correlation_rows(analysis)))
     return {
         "scores": payload.columns(scored),
-        "runs": payload.runs(judged.results),
+        "runs": payload.runs(analysis.results),
         "drawn": payload.columns(drawn),
-        "methods": judged.methods,
-        "shown": shown_methods(judged),
+        "methods": analysis.methods,
+        "shown": shown_methods(analysis),
         "colours": charts.COLOURS,
         "shapes": charts.SHAPES,
-        "levels": {method: level_of(rows, method) for method in judged.methods},
-        "correlation": payload.columns(judged.results.correlation),
-        "specs": {"accuracy": charts.spec(charts.accuracy(judged.methods).properties(height=260)), **named},
+        "levels": {method: level_of(rows, method) for method in analysis.methods},
+        "correlation": payload.columns(analysis.results.correlation),
+        "specs": {"accuracy": charts.spec(charts.accuracy(analysis.methods).properties(height=260)), **named},
     }
 
 
-def shown_methods(judged: Judged) -> list[str]:
+def shown_methods(analysis: Analysis) -> list[str]:
     """The methods that a chart shows at first: references, and those of duels and verdicts."""
-    named = [name for duel in judged.duels for name in (duel.a, duel.b)] + judged.tickets
-    names = dict.fromkeys([*(m for m in judged.methods if m in ("dense", "small-dense")), *named, *judged.methods])
+    named = [name for duel in analysis.duels for name in (duel.a, duel.b)] + analysis.tickets
+    names = dict.fromkeys([*(m for m in analysis.methods if m in ("dense", "small-dense")), *named, *analysis.methods])
     first = list(names)[:SHOWN]
-    return [name for name in judged.methods if name in first]
+    return [name for name in analysis.methods if name in first]
 
 
-def correlation_rows(judged: Judged) -> pd.DataFrame:
+def correlation_rows(analysis: Analysis) -> pd.DataFrame:
     """Mean weight correlation by method, learning rate, sparsity, reference and p."""
     keys = ["method", "learning_rate", "sparsity"]
-    rows = judged.results.correlation.join(judged.results.runs[keys], on="run")
+    rows = analysis.results.correlation.join(analysis.results.runs[keys], on="run")
     found = rows.groupby([*keys, "reference", "p"], sort=True)["value"].agg(["mean", "count"])
     return found.rename(columns={"mean": "value", "count": "n"}).reset_index()
 
 
-def _duel(judged: Judged, duel: Any) -> Section:
+def _duel(analysis: Analysis, duel: Any) -> Section:
     said = {"a": f"{duel.a} ahead", "a-small": f"{duel.a} ahead, within the tolerance", "b": f"{duel.b} ahead"}
     said |= {"b-small": f"{duel.b} ahead, within the tolerance", "tie": "a tie, shown", "undecided": "undecided"}
     said |= {"collapsed": "both collapsed", "pending": "pending, between two looks"}
-    found = grids.duel_grids(judged, duel)
-    lines = margin_lines(judged, duel)
+    found = grids.duel_grids(analysis, duel)
+    lines = marginal_lines(analysis, duel)
     anchor = f"duel-{duel.a}-{duel.b}"
     return Section(f"{duel.a} against {duel.b}", _used(found, grids.DUEL_SYMBOLS, said), found, lines, anchor)
 
 
-def _verdict(judged: Judged, ticket: str, reading: str) -> Section:
+def _verdict(analysis: Analysis, ticket: str, reading: str) -> Section:
     said = {"jackpot": "jackpot", "secondary": "secondary prize", "neither": "neither", "trivial": "too dense to count"}
     said |= {"open": "not enough evidence, and how many seeds would decide", "pending": "pending, between two looks"}
-    found = grids.verdict_grids(judged, ticket, reading)
+    found = grids.verdict_grids(analysis, ticket, reading)
     title = f"{ticket}, controls at {'any rate' if reading == 'any' else 'the same rate'}"
     return Section(title, _used(found, grids.VERDICT_SYMBOLS, said), found, [], f"verdict-{ticket}-{reading}")
 
 
-def _winning(judged: Judged, ticket: str) -> Section:
+def _winning(analysis: Analysis, ticket: str) -> Section:
     said = {"holds": "holds", "fails": "fails", "open": "open", "pending": "pending, between two looks"}
-    found = grids.winning_grids(judged, ticket)
+    found = grids.winning_grids(analysis, ticket)
     return Section(ticket, _used(found, grids.WINNING_SYMBOLS, said), found, [], f"winning-{ticket}")
 
 

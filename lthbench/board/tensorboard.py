@@ -17,7 +17,7 @@ from typing import Any
 
 from lthbench.errors import InputError
 from lthbench.runs.records.record import Record, Result, each
-from lthbench.runs.records.run_id import file_name, path_of
+from lthbench.runs.records.run_id import file_name
 from lthbench.runs.status.progress import ended
 from lthbench.runs.store.files import write_whole
 from lthbench.suite import Suite
@@ -66,7 +66,7 @@ class Events:
         """Write a run, and note it for its curve, which is returned. A later record of a run replaces an earlier one."""
         r = record.result
         values, step = _values(r), self._step(r.sparsity)
-        _write(self.folder / "runs" / path_of(record.name), [record], [(n, v, step) for n, v in values.items()], r)
+        _write(self.folder / "runs" / record.run_id.path, [record], [(n, v, step) for n, v in values.items()], r)
         curve = self.folder / "curves" / file_name(r.method) / f"{file_name(r.workload)}-lr{r.learning_rate!r}"
         self._curves[curve][r.sparsity][r.seed] = record
         self._open.add(curve)

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from lthbench.commands.shared import FOLDER, JSON, print_rows
+from lthbench.commands.completion import RUN_FOLDER
+from lthbench.commands.shared import JSON, print_rows
 from lthbench.errors import InputError
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and say which.")
@@ -14,7 +15,7 @@ TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images")
 
 
 @click.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=RUN_FOLDER)
 @click.option("--table", "name", type=click.Choice(TABLES), default="scores", show_default=True, help="Which table.")
 @click.option(
     "--csv",
@@ -53,7 +54,7 @@ def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=RUN_FOLDER)
 @SKIP
 @JSON
 def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None:
@@ -62,22 +63,22 @@ def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None
     \b
     lthbench duel lottery-ticket prune-finetune runs/digits
     """
-    from lthbench.board.build import judged_in
+    from lthbench.board.build import analysis_of
     from lthbench.board.page import duel_section, footer
 
     skipped = _skipped(skip_broken)
-    judged = judged_in(folder, skipped)
+    judged = analysis_of(folder, skipped)
     found = judged.duel(a, b)
     _say(skipped)
     if as_json:
-        tables = {"cells": found.cells, "margins": found.margins}
+        tables = {"cells": found.cells, "margins": found.marginals}
         click.echo("{" + ", ".join(f'"{name}": {t.to_json(orient="records")}' for name, t in tables.items()) + "}")
     else:
         click.echo(f"{duel_section(judged, found)}\n\n{footer(judged)}")
 
 
 @click.command()
-@click.argument("folder", type=FOLDER, default="leaderboard")
+@click.argument("folder", type=RUN_FOLDER, default="leaderboard")
 @SKIP
 def board(folder: Path, skip_broken: bool) -> None:
     """Build the board of a run folder (into FOLDER/board), or the published leaderboard: tables, charts, site.

@@ -26,7 +26,7 @@ def data_list(data: Path | None, as_json: bool) -> None:
     \b
     lthbench data list
     """
-    from lthbench.commands import listing
+    from lthbench.commands.printing import listing
 
     print_rows(*listing.data(data), as_json)
 
@@ -79,7 +79,7 @@ def data_remove(name: str, raw: bool, data: Path | None) -> None:
     \b
     lthbench data remove cifar10-jpeg
     """
-    from lthbench.commands.console import size
+    from lthbench.commands.printing.console import size
     from lthbench.data import default_folder
     from lthbench.data.overview import remove
 

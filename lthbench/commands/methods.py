@@ -17,7 +17,7 @@ def list_(what: str, as_json: bool) -> None:
     \b
     lthbench list methods
     """
-    from lthbench.commands import listing
+    from lthbench.commands.printing import listing
 
     rows, headers = listing.LISTS[what]()
     print_rows(rows, headers, as_json)

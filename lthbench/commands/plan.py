@@ -86,7 +86,7 @@ def plan(
 ) -> None:
     """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
 
-    Hours come from what lthbench bench has measured on this machine, and a simulation of the schedule. What was measured is plain
+    Hours come from what lthbench speed has measured on this machine, and a simulation of the schedule. What was measured is plain
     training: rules and bases take longer.
 
     \b
@@ -97,7 +97,7 @@ def plan(
     """
     from lthbench.bench.forecast import Forecast
     from lthbench.bench.simulation import Fleet
-    from lthbench.commands import listing
+    from lthbench.commands.printing import listing
     from lthbench.runs.driver.driver import LIVE
     from lthbench.runs.driver.job import Job
     from lthbench.suite import Suite
@@ -135,7 +135,7 @@ def _times(forecast: "Forecast | None", gpus: int, price: float | None, deadline
 
 
 def _never(forecast: "Forecast") -> str:
-    return f"no number of them: the longest run alone takes {forecast.load.critical_path / 3600:.3g} hours"
+    return f"no number of them: the longest run alone takes {forecast.graph.critical_path / 3600:.3g} hours"
 
 
 def _advice(forecast: "Forecast | None") -> str:
@@ -147,7 +147,7 @@ def _advice(forecast: "Forecast | None") -> str:
     said = f"This suite can use {least}{count} device{'s' * (count > 1)} of {forecast.fleet.slots} trainings at once."
     if forecast.scale > 1:
         said += (
-            f" (Simulated on {forecast.load.seeds} of its seeds; hours, at most, are {forecast.scale:g} times those.)"
+            f" (Simulated on {forecast.graph.seeds} of its seeds; hours, at most, are {forecast.scale:g} times those.)"
         )
     return said
 

@@ -1,6 +1,7 @@
 """What commands have in common: errors as one line, options, tables."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ DATA = click.option("--data", type=FOLDER, help="The folder of packed data sets 
 
 
 class Commands(click.Group):
-    """Turns what lthbench says no to into one line and exit code 2, and Ctrl-C into 130."""
+    """Turns an error of lthbench into one line and exit code 2, and Ctrl-C into 130.
+
+    `renamed`: commands that were renamed, old by new name; the old one answers with the new one.
+    """
+
+    def __init__(self, *args: Any, renamed: Mapping[str, str] | None = None, **options: Any):
+        super().__init__(*args, **options)
+        self.renamed = renamed or {}
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -28,13 +36,25 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
+            if args[0] in self.renamed:
+                raise click.UsageError(f"{args[0]} is called {self.renamed[args[0]]} now; type that instead")
             raise click.UsageError(unknown("command", args[0], self.commands))
         return super().resolve_command(ctx, args)
 
 
+def renamed_option(old: str, new: str) -> Callable[[Any], Any]:
+    """Answer an option that was renamed with one line that names the new one."""
+
+    def refuse(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if value is not None:
+            raise click.UsageError(f"{old} is called {new} now; type that instead", ctx)
+
+    return click.option(old, hidden=True, expose_value=False, callback=refuse)
+
+
 def print_rows(rows: Any, headers: list[str], as_json: bool) -> None:
     """A table of rows, or a JSON list of objects."""
-    from lthbench.commands import console
+    from lthbench.commands.printing import console
 
     rows = [tuple(row) for row in rows]
     if as_json:

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from lthbench.commands.shared import FOLDER, JSON, print_rows
+from lthbench.commands.completion import RUN_FOLDER
+from lthbench.commands.shared import JSON, print_rows, renamed_option
 
 
 @click.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=RUN_FOLDER)
 @click.option("--watch", "watching", is_flag=True, help="Go on looking until all is done, or Ctrl-C.")
 @click.option("--every", type=click.FloatRange(0.1), metavar="SECONDS",
               help="Between two looks (default: 1 on a terminal, else 30).")  # fmt: skip
@@ -23,7 +24,7 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
     lthbench status runs/digits
     lthbench status runs/digits --watch
     """
-    from lthbench.commands import status_view
+    from lthbench.commands.printing import status_view
     from lthbench.runs.status.observer import Observer
 
     observer = Observer(folder)
@@ -41,10 +42,11 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("folder", type=FOLDER)
-@click.option("--method", metavar="NAME", help="Runs of this method, with its parameters: imp, imp[rate=0.2].")
+@click.argument("folder", type=RUN_FOLDER)
+@click.option("--method", metavar="NAME", help="Runs of this method, with its parameters: weight-rewinding[k=5].")
 @click.option("--workload", metavar="NAME", help="Runs on this workload: MODEL/DATASET.")
-@click.option("--rate", type=float, help="Runs at this learning rate.")
+@click.option("--learning-rate", type=float, help="Runs at this learning rate.")
+@renamed_option("--rate", "--learning-rate")
 @click.option("--sparsity", type=float, help="Runs at this sparsity.")
 @click.option("--seed", type=int, help="Runs with this seed.")
 @click.option("--failed", is_flag=True, help="Runs whose record says failed.")

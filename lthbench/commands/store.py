@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from lthbench.commands.shared import FOLDER, JSON, Commands, print_rows
+from lthbench.commands.completion import RUN_FOLDER
+from lthbench.commands.shared import JSON, Commands, print_rows
 
 
-@click.group("store", cls=Commands)
+@click.group("store", cls=Commands, renamed={"prune": "clean"})
 def store_() -> None:
     """Stores of finished work: what they hold, whether it is whole, throw away, bring together.
 
@@ -16,7 +17,7 @@ def store_() -> None:
 
 
 @store_.command("show")
-@click.argument("folder", type=FOLDER, default="runs")
+@click.argument("folder", type=RUN_FOLDER, default="runs")
 @JSON
 def store_show(folder: Path, as_json: bool) -> None:
     """What lies in the stores at or under FOLDER, by suite, build and kind of entry.
@@ -24,7 +25,7 @@ def store_show(folder: Path, as_json: bool) -> None:
     \b
     lthbench store show runs
     """
-    from lthbench.commands import console
+    from lthbench.commands.printing import console
     from lthbench.runs.store.maintenance import sizes
 
     rows = [
@@ -35,7 +36,7 @@ def store_show(folder: Path, as_json: bool) -> None:
 
 
 @store_.command("verify")
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=RUN_FOLDER)
 def store_verify(folder: Path) -> None:
     """Read every entry against its digest. Damaged ones are set aside, and computed again when a suite needs them.
 
@@ -48,25 +49,25 @@ def store_verify(folder: Path) -> None:
     click.echo(f"{whole} entries are whole, {len(damaged)} were damaged and are set aside")
 
 
-@store_.command("prune")
-@click.argument("folder", type=FOLDER)
-@click.option("--keep", type=click.Choice(["tickets", "finals", "nothing"]), default="tickets", show_default=True,
-              help="What stays: masks; kept values too; nothing.")  # fmt: skip
-def store_prune(folder: Path, keep: str) -> None:
+@store_.command("clean")
+@click.argument("folder", type=RUN_FOLDER)
+@click.option("--keep", type=click.Choice(["nothing", "masks", "finals"]), default="masks", show_default=True,
+              help="What stays of the networks: nothing; final masks; with kept values.")  # fmt: skip
+def store_clean(folder: Path, keep: str) -> None:
     """Throw away states and, by policy, more. Records stay; what is thrown away is computed again when it is needed.
 
     \b
-    lthbench store prune runs/digits --keep tickets
+    lthbench store clean runs/digits --keep masks
     """
-    from lthbench.commands import console
-    from lthbench.runs.store.maintenance import prune
+    from lthbench.commands.printing import console
+    from lthbench.runs.store.maintenance import clean
 
-    click.echo(f"{console.size(prune(folder, keep))} are free again")  # type: ignore[arg-type]
+    click.echo(f"{console.size(clean(folder, keep))} are free again")  # type: ignore[arg-type]
 
 
 @store_.command("merge")
-@click.argument("source", type=FOLDER)
-@click.argument("into", type=FOLDER)
+@click.argument("source", type=RUN_FOLDER)
+@click.argument("into", type=RUN_FOLDER)
 @click.option("--move", "moving", is_flag=True, help="The source's store goes, once all of it is copied.")
 def store_merge(source: Path, into: Path, moving: bool) -> None:
     """Bring what SOURCE holds into the store of run folder INTO, so that no suite there computes it again.

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows
+from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows, renamed_option
 
 PATH = click.Path(path_type=Path)
 
@@ -18,18 +18,19 @@ PATH = click.Path(path_type=Path)
 @click.option("--method", required=True, metavar="METHOD", help="As for run: NAME, FILE.py:NAME.")
 @click.option("--authors", required=True, multiple=True, metavar="NAME", help="Once for each author.")
 @click.option("--paper", default="", metavar="REFERENCE", help="A link, arXiv:…, doi:… or a reference.")
-@click.option("--licence", default="MIT", show_default=True, metavar="SPDX", help="Of the method's source.")
+@renamed_option("--licence", "--license")
+@click.option("--license", default="MIT", show_default=True, metavar="SPDX", help="Of the method's source.")
 @click.option("--out", required=True, type=PATH, metavar="BUNDLE", help="A folder, or a file that ends in .zip.")
-def submit(results: Path, method: str, authors: tuple[str, ...], paper: str, licence: str, out: Path) -> None:
+def submit(results: Path, method: str, authors: tuple[str, ...], paper: str, license: str, out: Path) -> None:
     """Write the bundle of a method from a run folder that was made with --keep finals. Complete, or refused.
 
     \b
     lthbench submit runs/digits --method my_method.py --authors "A. Author" --paper arXiv:2102.11068 --out my-method.zip
     """
-    from lthbench.commands.console import size
+    from lthbench.commands.printing.console import size
     from lthbench.submission.bundle.submit import submit as write
 
-    named = write(results, method, authors, paper, licence, out)
+    named = write(results, method, authors, paper, license, out)
     whole = size(sum(file.size for file in named.files))
     click.echo(f"{out}: {named.method} on {named.suite.name} {named.suite.version}, {len(named.tickets)} tickets, {whole}."
                f"  Next: lthbench verify {out}")  # fmt: skip

@@ -1,13 +1,15 @@
 """An immutable handle on a network: what a method is given, and what it returns."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import Size, Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import MethodError, unknown
+from lthbench.methods.facade import attach, behind
 from lthbench.models import Model
 from lthbench.pruning.bases import Basis
 from lthbench.pruning.lineage import Edit, Lineage
@@ -15,11 +17,9 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Planned, Tensors, copies, digest
 from lthbench.pruning.units import Units
+from lthbench.training.clock import Clock, Position, check_position
 from lthbench.training.identity import identity
-from lthbench.training.recipe import Clock, Position, check_position
-
-if TYPE_CHECKING:
-    from lthbench.training.trajectory import Trajectory
+from lthbench.training.trajectory import Trajectory
 
 
 class Owner(Protocol):
@@ -29,41 +29,61 @@ class Owner(Protocol):
     def clock(self, model: Model) -> Clock: ...
 
 
+@dataclass(frozen=True, eq=False)
+class NetworkOrigin:
+    """How a network came to be, for the driver: its run, its lineage, the training in which it stands, its edits.
+
+    `trajectory` is None at initialisation and after `at`. `edit_tensors` are the tensors of the edits, by digest.
+    `handed_out` are the copies that the network has given to the method.
+    """
+
+    owner: Owner
+    lineage: Lineage
+    trajectory: Trajectory | None = None
+    edit_tensors: Mapping[str, Tensors] = field(default_factory=dict)
+    handed_out: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+    def check_unchanged(self) -> None:
+        """Raise MethodError if a tensor that was handed out was changed in place, which changes no network."""
+        for part, tensors in self.handed_out.items():
+            for name, t in tensors.items():
+                if not isinstance(t, Planned) and t._version:
+                    raise MethodError(
+                        f"net.{part}[{name!r}] was changed in place, which changes no network; "
+                        f"write net.with_weights({{{name!r}: …}}), or clone() a tensor before you compute in it"
+                    )
+
+
+def origin_of(net: "Network") -> NetworkOrigin:
+    """Return how a network came to be. Not for methods."""
+    origin: NetworkOrigin = behind(net)
+    return origin
+
+
 class Network:
-    """Weights, buffers and a mask at a position of a training, by their lineage. Every method returns a new Network.
+    """Weights, buffers and a mask at a position of a training. Every method returns a new Network.
 
     Tensors are loaded when they are looked at, and handed out as private copies: writing to one changes nothing else.
     """
 
-    def __init__(
-        self,
-        owner: Owner,
-        lineage: Lineage,
-        mask: Mask | None,
-        position: Position = 0,
-        trajectory: "Trajectory | None" = None,
-        content: Mapping[str, Tensors] | None = None,
-    ):
-        self._owner, self._mask, self._position = owner, mask, position
-        self.lineage = lineage
-        self.trajectory = trajectory  # the training in which it stands; none at initialisation and after at()
-        self.content = dict(content or {})  # the tensors of the edits, by digest
+    def __init__(self, origin: NetworkOrigin, mask: Mask | None, position: Position = 0):
+        attach(self, origin)
+        self._mask, self._position = mask, position
         self._state: State | None = None
-        self._handed: dict[str, dict[str, Tensor]] = {}
 
     @property
     def key(self) -> str:
         """Equal keys are equal tensors."""
-        return self.lineage.key
+        return origin_of(self).lineage.key
 
     @property
     def model(self) -> Model:
-        return self.lineage.model
+        return origin_of(self).lineage.model
 
     @property
     def basis(self) -> Basis | None:
         """The basis whose coefficients the prunable parameters are; None where they are weights."""
-        return self.lineage.basis
+        return origin_of(self).lineage.basis
 
     @property
     def step(self) -> int:
@@ -132,9 +152,10 @@ class Network:
 
     def at(self, position: Position) -> "Network":
         """The same tensors at another position of the schedule (an epoch, or Steps(n)); the momentum is cleared."""
-        self.unchanged()
+        origin = origin_of(self)
+        origin.check_unchanged()
         check_position("at", position)
-        return Network(self._owner, self.lineage, self._mask, position, content=self.content)
+        return Network(NetworkOrigin(origin.owner, origin.lineage, None, origin.edit_tensors), self._mask, position)
 
     def in_basis(self, basis: Basis | None) -> "Network":
         """The same function with the coefficients of a basis as its prunable parameters; None for weights again.
@@ -151,27 +172,17 @@ class Network:
         """A private nn.Module in eval mode, on the CPU."""
         return module_of(self.model, self._load()).eval()
 
-    def belongs_to(self, owner: Owner) -> bool:
-        return self._owner is owner
-
-    def unchanged(self) -> None:
-        """Raises MethodError if a tensor that it handed out was changed in place: that would change nothing."""
-        for part, tensors in self._handed.items():
-            for name, t in tensors.items():
-                if not isinstance(t, Planned) and t._version:
-                    raise MethodError(
-                        f"net.{part}[{name!r}] was changed in place, which changes no network; "
-                        f"write net.with_weights({{{name!r}: …}}), or clone() a tensor before you compute in it"
-                    )
-
     @property
     def _clock(self) -> Clock:
-        return self.trajectory.clock if self.trajectory else self._owner.clock(self.model)
+        origin = origin_of(self)
+        return origin.trajectory.clock if origin.trajectory else origin.owner.clock(self.model)
 
     def _edited(self, edit: Edit, tensors: Tensors, mask: Mask | None) -> "Network":
-        self.unchanged()
-        content = self.content | {edit.digest: tensors}
-        return Network(self._owner, self.lineage.edited(edit), mask, self._position, self.trajectory, content)
+        origin = origin_of(self)
+        origin.check_unchanged()
+        tensors_of = {**origin.edit_tensors, edit.digest: tensors}
+        edited = NetworkOrigin(origin.owner, origin.lineage.edited(edit), origin.trajectory, tensors_of)
+        return Network(edited, mask, self._position)
 
     def _check(self, mask: Mask) -> None:
         shapes = {name: t.shape for name, t in mask.tensors.items()}
@@ -184,14 +195,15 @@ class Network:
 
     def _load(self) -> State:
         if self._state is None:
-            self._state = self._owner.load(self)
+            self._state = origin_of(self).owner.load(self)
         return self._state
 
     def _hand(self, part: str, select: Any) -> Tensors:
-        self.unchanged()
-        if part not in self._handed:
-            self._handed[part] = copies(select(self._load()))
-        return MappingProxyType(self._handed[part])
+        origin = origin_of(self)
+        origin.check_unchanged()
+        if part not in origin.handed_out:
+            origin.handed_out[part] = copies(select(self._load()))
+        return MappingProxyType(origin.handed_out[part])
 
     def __repr__(self) -> str:
         return f"Network({self.model.name}, epoch {self.epoch:g}, key {self.key})"

@@ -168,8 +168,25 @@ def load_all() -> dict[str, Method]:
 _TYPED = re.compile(r"(?:(?P<file>.+\.py)(?::(?P<own>[^\[\]]*))?|(?P<name>[^\[\]]*))(?:\[(?P<parameters>[^\[\]]*)\])?")
 
 
-def find(text: str) -> Method:
-    """A method as typed: NAME, FILE.py:NAME, or FILE.py where it holds one; parameters in brackets behind."""
+def find(asked: "str | Method | Callable[..., Any]") -> Method:
+    """Find a method as typed: NAME, FILE.py:NAME, or FILE.py where it holds one; parameters in brackets behind.
+
+    A Method is returned as it is, a function under @method as it was entered.
+    """
+    if isinstance(asked, Method):
+        return asked
+    return _typed(asked) if isinstance(asked, str) else _entered(asked)
+
+
+def _entered(function: Callable[..., Any]) -> Method:
+    found = [method for method in METHODS.values() if method.function is function]
+    if not found:
+        name = getattr(function, "__name__", str(function))
+        raise InputError(f"{name} is not a method; write @method({name!r}, cost=…) above it")
+    return found[0]
+
+
+def _typed(text: str) -> Method:
     typed = _TYPED.fullmatch(text)
     if not typed:
         raise InputError(f"{text!r} is no method; write NAME, FILE.py:NAME or NAME[parameter=value]")

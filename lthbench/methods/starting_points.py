@@ -7,7 +7,7 @@ from lthbench.training.recipe import Recipe
 from lthbench.training.rules import Rule
 
 
-def starting(run: Run, where: str, recipe: Recipe | None = None, rule: Rule | None = None) -> Network:
+def starting_point(run: Run, where: str, recipe: Recipe | None = None, rule: Rule | None = None) -> Network:
     """The network to put a mask on, by name; `recipe` and `rule` are those of the pre-training.
 
     `init`: θ_0, for a ticket. `reinit`: θ_0', another draw. `trained`: θ_T at epoch 0 of the schedule, for

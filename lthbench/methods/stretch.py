@@ -20,8 +20,8 @@ Pairs = Mapping[int, tuple[int, ...]]
 _BLOCKS = re.compile(r"(?:stages\.(?P<stage>\d+)\.(?P<block>\d+)|hidden\.(?P<layer>\d+))\.(?P<rest>.+)")
 
 
-def stretched(source: Network, target: Network, pairs: Pairs | Sequence[Pairs] | None = None) -> Network:
-    """The target with the source's parameters, buffers and mask, where the source stands in its schedule.
+def transferred_to_depth(source: Network, target: Network, pairs: Pairs | Sequence[Pairs] | None = None) -> Network:
+    """Return the target with the source's parameters, buffers and mask, where the source stands in its schedule.
 
     `pairs` are those of every stage, or one for each stage; None spreads the blocks evenly (`spread`). What is in no block
     goes one to one. Raises MethodError where a block of the target comes from none or from two, or where shapes differ.
@@ -32,7 +32,7 @@ def stretched(source: Network, target: Network, pairs: Pairs | Sequence[Pairs] |
     for name, origin in names.items():
         if origin not in tensors or tensors[origin].shape != there[name].shape:
             raise MethodError(
-                f"stretched: {name} of {target.model.name} cannot come from {origin} of {source.model.name}: "
+                f"transferred_to_depth: {name} of {target.model.name} cannot come from {origin} of {source.model.name}: "
                 "their blocks are not of one shape"
             )
     kept = source.mask.tensors
@@ -71,7 +71,9 @@ def _names(source: Model, target: Model, pairs: Pairs | Sequence[Pairs] | None) 
     """For every parameter and buffer of the target the name that it comes from."""
     here, there = _depths(_tensor_names(source)), _depths(_tensor_names(target))
     if here.keys() != there.keys():
-        raise MethodError(f"stretched: {source.name} and {target.name} have other stages; they are not of one family")
+        raise MethodError(
+            f"transferred_to_depth: {source.name} and {target.name} have other stages; they are not of one family"
+        )
     if pairs is None:
         by_stage = {stage: spread(here[stage], there[stage]) for stage in here}
     else:
@@ -85,7 +87,7 @@ def _inverse(pairs: Pairs, source: int, target: int) -> dict[int, int]:
     found = [(copy, origin) for origin, copies in pairs.items() for copy in copies]
     if sorted(copy for copy, _ in found) != list(range(target)) or not all(0 <= o < source for _, o in found):
         raise MethodError(
-            f"stretched: {dict(pairs)} does not give each of the {target} blocks of a stage one of the source's {source}"
+            f"transferred_to_depth: {dict(pairs)} does not give each of the {target} blocks of a stage one of the source's {source}"
         )
     return dict(found)
 
@@ -117,5 +119,7 @@ def _tensor_names(model: Model) -> list[str]:
 
 def _of(kept: Mapping[str, Tensor], name: str, model: Model) -> Tensor:
     if name not in kept:
-        raise MethodError(f"stretched: {name} of {model.name} is not prunable there; give both models one prunable set")
+        raise MethodError(
+            f"transferred_to_depth: {name} of {model.name} is not prunable there; give both models one prunable set"
+        )
     return kept[name]

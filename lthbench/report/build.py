@@ -108,7 +108,7 @@ def _plain(value: Any) -> str:
 
 def _head(measured: Measured, source: Paper) -> str:
     suite, records = measured.suite, measured.records
-    builds = sorted({f"{r.provenance.build['kind']}, torch {r.provenance.build['torch']}" for r in records})
+    builds = sorted({f"{r.provenance.environment['kind']}, torch {r.provenance.environment['torch']}" for r in records})
     seeds = len({r.result.seed for r in records})
     failed = sum(r.result.status != "ok" for r in records)
     trouble = f" {failed} of them have no result." if failed else ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lthbench.board.page import margin_lines
+from lthbench.board.page import marginal_lines
 from lthbench.report.measured import Measured, Section
 from lthbench.report.table import markdown
 from lthbench.scoring import words
@@ -43,8 +43,8 @@ def section(measured: Measured) -> Section:
 
 
 def _rows(measured: Measured) -> Iterator[list[str]]:
-    judged, suite = measured.judged, measured.suite
-    for duel in judged.duels:
-        _, sentence = margin_lines(judged, duel)[0]
+    analysis, suite = measured.analysis, measured.suite
+    for duel in analysis.duels:
+        _, sentence = marginal_lines(analysis, duel)[0]
         pair = f"{duel.a} against {duel.b}"
-        yield [suite.name, suite.budget, str(judged.seeds), pair, sentence, words.tally(duel.cells, duel.a, duel.b)]
+        yield [suite.name, suite.budget, str(analysis.seeds), pair, sentence, words.tally(duel.cells, duel.a, duel.b)]

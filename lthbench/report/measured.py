@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lthbench.board.analysis import Judged
+from lthbench.board.analysis import Analysis
 from lthbench.report.table import table
 from lthbench.runs.records.record import Record, in_folder
 from lthbench.runs.records.tables import tabulated
@@ -46,8 +46,8 @@ class Measured:
         return table(self.records)
 
     @cached_property
-    def judged(self) -> Judged:
-        return Judged(self.suite, tabulated(self.records))
+    def analysis(self) -> Analysis:
+        return Analysis(self.suite, tabulated(self.records))
 
     @property
     def workloads(self) -> list[str]:
@@ -59,7 +59,7 @@ class Measured:
 
     def duel(self, a: str, b: str) -> pd.DataFrame:
         """Cell by cell, paired by seed: rows of `scoring.duel`."""
-        return self.judged.duel(a, b).cells
+        return self.analysis.duel(a, b).cells
 
 
 def tally(cells: pd.DataFrame, names: Mapping[str, str]) -> str:

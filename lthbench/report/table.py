@@ -22,7 +22,11 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
         own = {"workload": r.workload, "learning_rate": r.learning_rate, "sparsity": r.sparsity, "seed": r.seed}
         own |= {"label": r.method, "method": r.method.partition("[")[0]}
         own |= {"test": r.test.percent, "train": r.train.percent, "train_loss": r.loss.get("train")}
-        own |= {"epochs": sum(r.charged.values()) / r.epoch, "apart": sum(r.apart.values()) / r.epoch, "result": r}
+        own |= {
+            "epochs": sum(r.charged.values()) / r.epoch,
+            "off_budget": sum(r.off_budget.values()) / r.epoch,
+            "result": r,
+        }
         rows.append(r.parameters | own)
     return pd.DataFrame(rows)
 

@@ -38,7 +38,7 @@ class Meta:
 
 
 @dataclass(frozen=True)
-class Rules:
+class Thresholds:
     """The constants of the specification. `alpha` is that of one family at one look; 0 means between looks, and everything is *pending*."""
 
     alpha: float = 0.05
@@ -96,14 +96,14 @@ def known(table: pd.DataFrame, method: str) -> str:
     return method
 
 
-def collapse_limits(table: pd.DataFrame, meta: Mapping[str, Meta], dense: str, rules: Rules) -> pd.Series:
+def collapse_limits(table: pd.DataFrame, meta: Mapping[str, Meta], dense: str, thresholds: Thresholds) -> pd.Series:
     """Accuracy in pp by workload below which a run is collapsed. Without runs of `dense`, the largest median of any cell stands for it."""
     medians = table.median(axis=1)
     of_dense = medians[medians.index.get_level_values("method") == dense]
     top = of_dense.groupby(level="workload").max()
     top = top.combine_first(medians.groupby(level="workload").max())
     chance = pd.Series({workload: 100 / meta[workload].classes for workload in top.index}, index=top.index, dtype=float)
-    return chance + rules.collapse * (top - chance)
+    return chance + thresholds.collapse * (top - chance)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from lthbench.scoring.contrast import Array, Rules
+from lthbench.scoring.contrast import Array, Thresholds
 
 
 def holm(p: ArrayLike) -> Array:
@@ -43,25 +43,30 @@ def alpha_at(n: int, looks: Collection[int], alpha: float = 0.05) -> float:
 
 
 def seeds_needed(
-    gap: ArrayLike, s: ArrayLike, prior_df: ArrayLike, n: ArrayLike, level: ArrayLike, rules: Rules | None = None
+    gap: ArrayLike,
+    s: ArrayLike,
+    prior_df: ArrayLike,
+    n: ArrayLike,
+    level: ArrayLike,
+    thresholds: Thresholds | None = None,
 ) -> Array:
     """Seeds at which a gap (pp) to a threshold would be shown at `level`, if it is the true one; inf for more than `max_seeds`.
 
     `s` is the moderated standard deviation (pp) of one paired difference, `n` the seeds so far. Arrays broadcast; NaN in, NaN out.
     """
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     gap, s, prior_df, n, level = np.broadcast_arrays(
         *(np.asarray(v, dtype=float) for v in (gap, s, prior_df, n, level))
     )
-    few, enough = n, np.full(gap.shape, rules.max_seeds + 1.0)
+    few, enough = n, np.full(gap.shape, thresholds.max_seeds + 1.0)
     # What is asked for falls and what is offered rises with n', so halving finds the same n' as trying all of them. Rounded up, so that
     # an answer already found is tried again, and never the seeds there are, while others are still searched for.
     while np.any(enough - few > 1):
         tried = np.ceil((few + enough) / 2)
         df = np.maximum(prior_df + tried - 1, 1e-6)
-        shown = np.abs(gap) * np.sqrt(tried) / s >= special.stdtrit(df, rules.power) - special.stdtrit(df, level)
+        shown = np.abs(gap) * np.sqrt(tried) / s >= special.stdtrit(df, thresholds.power) - special.stdtrit(df, level)
         few, enough = np.where(shown, few, tried), np.where(shown, tried, enough)
-    return np.where(np.isnan(gap) | np.isnan(s), np.nan, np.where(enough > rules.max_seeds, np.inf, enough))
+    return np.where(np.isnan(gap) | np.isnan(s), np.nan, np.where(enough > thresholds.max_seeds, np.inf, enough))
 
 
 def detectable(se: ArrayLike, df: ArrayLike, level: ArrayLike, power: float = 0.8) -> Array:

@@ -20,7 +20,7 @@ from lthbench.scoring.contrast import (
     Array,
     Meta,
     Pairs,
-    Rules,
+    Thresholds,
     accuracy_table,
     barred,
     collapse_limits,
@@ -46,7 +46,13 @@ MARGIN_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collaps
 
 
 def duel(
-    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, *, dense: str = "dense", rules: Rules | None = None
+    records: pd.DataFrame,
+    meta: Mapping[str, Meta],
+    a: str,
+    b: str,
+    *,
+    dense: str = "dense",
+    thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
     """One row a cell in which both methods have runs, with `CELL_COLUMNS`; none if they share no cell. Differences are a - b in pp.
 
@@ -58,60 +64,72 @@ def duel(
     the column `correct`; else NaN.
     Raises ValueError for bad records or a method without runs.
     """
-    rules = rules or Rules()
-    cells, pairs, right = _matched(records, meta, a, b, dense, rules)
-    cells = borrowed(pd.concat([cells, contrast(pairs)], axis=1), rules)
+    thresholds = thresholds or Thresholds()
+    cells, pairs, right = _matched(records, meta, a, b, dense, thresholds)
+    cells = borrowed(pd.concat([cells, contrast(pairs)], axis=1), thresholds)
     kept = ~np.isnan(pairs.differences)
     cells = with_images(cells, [right.add([row], kept[[row]]) for row in range(len(cells))])
     delta, family = _tolerances(cells, meta), cells["note"] != BOTH
     cells["p"], cells["p_tie"] = _p(cells), _p_tie(cells, delta)
     cells["q"], cells["q_tie"] = within(family, cells["p"], bh), within(family, cells["p_tie"], bh)
-    cells["outcome"] = _outcomes(cells, cells["q"], cells["q_tie"], a, b, rules)
+    cells["outcome"] = _outcomes(cells, cells["q"], cells["q_tie"], a, b, thresholds)
     cells["small"] = _small(cells, delta, a, b)
-    cells["seeds_needed"] = _advice(cells, delta, int(family.sum()), a, b, rules)
-    level = _win_level(cells, int(family.sum()), a, b, rules)
+    cells["seeds_needed"] = _advice(cells, delta, int(family.sum()), a, b, thresholds)
+    level = _win_level(cells, int(family.sum()), a, b, thresholds)
     cells["detectable"] = np.where(
-        family & (level > 0), detectable(cells["se"], cells["df"], level, rules.power), np.nan
+        family & (level > 0), detectable(cells["se"], cells["df"], level, thresholds.power), np.nan
     )
     return cells[CELL_COLUMNS]
 
 
-def margins(
-    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, *, dense: str = "dense", rules: Rules | None = None
+def marginals(
+    records: pd.DataFrame,
+    meta: Mapping[str, Meta],
+    a: str,
+    b: str,
+    *,
+    dense: str = "dense",
+    thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
     """The duel overall and by workload, learning rate and sparsity: one row a level, with `MARGIN_COLUMNS`.
 
     `group` is "overall" or such as "sparsity 0.9"; `used` of its `cells` carry the number: those where no side collapsed in every run,
     with two or more clean pairs. `collapsed_*` count over all its cells, and the side that collapsed more often claims nothing.
     """
-    rules = rules or Rules()
-    cells, pairs, right = _matched(records, meta, a, b, dense, rules)
+    thresholds = thresholds or Thresholds()
+    cells, pairs, right = _matched(records, meta, a, b, dense, thresholds)
     cells = pd.concat([cells, contrast(pairs)], axis=1).assign(
         tolerance=lambda c: _tolerances(c, meta), n_test=pairs.n_test
     )
     families = [
-        _levels(cells.assign(overall=""), pairs.differences, right, margin, a, b, rules)
+        _levels(cells.assign(overall=""), pairs.differences, right, margin, a, b, thresholds)
         for margin in ("overall", *CELL)
     ]
     return pd.concat(families, ignore_index=True)[MARGIN_COLUMNS]
 
 
 def overall(
-    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, *, dense: str = "dense", rules: Rules | None = None
+    records: pd.DataFrame,
+    meta: Mapping[str, Meta],
+    a: str,
+    b: str,
+    *,
+    dense: str = "dense",
+    thresholds: Thresholds | None = None,
 ) -> pd.Series:
-    """The first row of `margins`; NaN differences if a and b share no cell."""
-    table = margins(records, meta, a, b, dense=dense, rules=rules)
+    """The first row of `marginals`; NaN differences if a and b share no cell."""
+    table = marginals(records, meta, a, b, dense=dense, thresholds=thresholds)
     return table.iloc[0] if len(table) else pd.Series(np.nan, index=MARGIN_COLUMNS)
 
 
 def _matched(
-    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, dense: str, rules: Rules
+    records: pd.DataFrame, meta: Mapping[str, Meta], a: str, b: str, dense: str, thresholds: Thresholds
 ) -> tuple[pd.DataFrame, Pairs, Answers]:
     table = accuracy_table(records, meta)
     rows_a, rows_b = (table.xs(known(table, method), level="method").index for method in (a, b))
     cells = rows_a.intersection(rows_b).sort_values().to_frame(index=False)
     of_a, of_b = keys(cells, a), keys(cells, b)
-    pairs = pairs_at(table, meta, collapse_limits(table, meta, dense, rules), cells, of_a, of_b)
+    pairs = pairs_at(table, meta, collapse_limits(table, meta, dense, thresholds), cells, of_a, of_b)
     return cells, pairs, answers(records, of_a, of_b, table.columns, pairs.n_test)
 
 
@@ -128,40 +146,42 @@ def _p_tie(estimates: pd.DataFrame, delta: Array) -> Array:
 
 
 def _outcomes(
-    estimates: pd.DataFrame, q: ArrayLike, q_tie: ArrayLike, a: str, b: str, rules: Rules
+    estimates: pd.DataFrame, q: ArrayLike, q_tie: ArrayLike, a: str, b: str, thresholds: Thresholds
 ) -> NDArray[np.object_]:
-    won = np.asarray(q) <= rules.alpha
-    tied = (np.asarray(q_tie) <= rules.alpha) | (estimates["note"] == BOTH)
-    conditions = [estimates["n_pairs"] < rules.min_seeds, won & (estimates["difference"] > 0), won, tied]
+    won = np.asarray(q) <= thresholds.alpha
+    tied = (np.asarray(q_tie) <= thresholds.alpha) | (estimates["note"] == BOTH)
+    conditions = [estimates["n_pairs"] < thresholds.min_seeds, won & (estimates["difference"] > 0), won, tied]
     outcome = np.select([np.asarray(c) for c in conditions], ["undecided", a, b, "tie"], "undecided").astype(object)
-    return outcome if rules.alpha > 0 else np.full(len(outcome), "pending", dtype=object)
+    return outcome if thresholds.alpha > 0 else np.full(len(outcome), "pending", dtype=object)
 
 
 def _small(estimates: pd.DataFrame, delta: Array, a: str, b: str) -> pd.Series:
     return estimates["outcome"].isin([a, b]) & (-delta < estimates["low"]) & (estimates["high"] < delta)
 
 
-def _advice(cells: pd.DataFrame, delta: Array, family: int, a: str, b: str, rules: Rules) -> Array:
+def _advice(cells: pd.DataFrame, delta: Array, family: int, a: str, b: str, thresholds: Thresholds) -> Array:
     """Seeds to a win or, where the difference lies within the tolerance, to a tie, each at the level that BH would ask next."""
     ties = (cells["outcome"].eq("tie") & (cells["note"] != BOTH)).sum()
     gap, state = cells["difference"].abs(), (np.sqrt(cells["variance_moderated"]), cells["prior_df"], cells["n"])
-    to_win = seeds_needed(gap, *state, _win_level(cells, family, a, b, rules), rules)
+    to_win = seeds_needed(gap, *state, _win_level(cells, family, a, b, thresholds), thresholds)
     tieable = (gap < delta) & (cells["collapsed_a"] == cells["collapsed_b"])
-    tie_level = rules.alpha * (ties + 1) / max(family, 1)
-    to_tie = np.where(tieable, seeds_needed(delta - gap, *state, tie_level, rules), np.inf)
+    tie_level = thresholds.alpha * (ties + 1) / max(family, 1)
+    to_tie = np.where(tieable, seeds_needed(delta - gap, *state, tie_level, thresholds), np.inf)
     advised = (
-        cells["outcome"].eq("undecided") & (cells["n_pairs"] >= rules.min_seeds) & ~barred(cells, cells["difference"])
+        cells["outcome"].eq("undecided")
+        & (cells["n_pairs"] >= thresholds.min_seeds)
+        & ~barred(cells, cells["difference"])
     )
     return np.where(advised, np.minimum(to_win, to_tie), np.nan)
 
 
-def _win_level(cells: pd.DataFrame, family: int, a: str, b: str, rules: Rules) -> float:
+def _win_level(cells: pd.DataFrame, family: int, a: str, b: str, thresholds: Thresholds) -> float:
     """The one-sided level at which BH would claim the next win."""
-    return float(rules.alpha * (cells["outcome"].isin([a, b]).sum() + 1) / max(family, 1) / 2)
+    return float(thresholds.alpha * (cells["outcome"].isin([a, b]).sum() + 1) / max(family, 1) / 2)
 
 
 def _levels(
-    cells: pd.DataFrame, differences: Array, right: Answers, margin: str, a: str, b: str, rules: Rules
+    cells: pd.DataFrame, differences: Array, right: Answers, margin: str, a: str, b: str, thresholds: Thresholds
 ) -> pd.DataFrame:
     """The rows of one margin, which is one family."""
     rows = [
@@ -175,7 +195,7 @@ def _levels(
     delta = estimates["tolerance"].to_numpy(dtype=float)
     estimates["p"], estimates["p_tie"] = _p(estimates), _p_tie(estimates, delta)
     estimates["p_adjusted"], estimates["p_tie_adjusted"] = holm(estimates["p"]), holm(estimates["p_tie"])
-    estimates["outcome"] = _outcomes(estimates, estimates["p_adjusted"], estimates["p_tie_adjusted"], a, b, rules)
+    estimates["outcome"] = _outcomes(estimates, estimates["p_adjusted"], estimates["p_tie_adjusted"], a, b, thresholds)
     return estimates.assign(small=_small(estimates, delta, a, b))
 
 

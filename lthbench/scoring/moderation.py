@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from lthbench.scoring.contrast import Array, Rules
+from lthbench.scoring.contrast import Array, Thresholds
 
 
 class Moderated(NamedTuple):
@@ -53,7 +53,7 @@ def moderate(variance: Array, f: Array, x: Array, cap: float = 4.0, min_pool: in
     return Moderated((d0 * prior + f * variance) / (d0 + f), d0 + f, d0, prior)
 
 
-def borrowed(contrasts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+def borrowed(contrasts: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """The contrasts with variance_moderated, prior_df, df, se, and the 95 % interval low, high (pp, not adjusted).
 
     A pool is one workload of the frame that is passed: what belongs to one report, and nobody else's submissions.
@@ -65,7 +65,11 @@ def borrowed(contrasts: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     for workload in contrasts["workload"].unique():
         pool = member & (contrasts["workload"] == workload).to_numpy()
         shrunk = moderate(
-            variance[pool], f[pool], contrasts["log_error"].to_numpy()[pool], rules.prior_df_cap, rules.min_pool
+            variance[pool],
+            f[pool],
+            contrasts["log_error"].to_numpy()[pool],
+            thresholds.prior_df_cap,
+            thresholds.min_pool,
         )
         variance[pool], prior_df[pool] = shrunk.variance, shrunk.prior_df
     df = np.where(f >= 1, f + prior_df, np.nan)

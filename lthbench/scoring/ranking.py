@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from lthbench.scoring.contrast import CELL, Array, Flags, Meta, Rules, accuracy_table, known, satterthwaite
+from lthbench.scoring.contrast import CELL, Array, Flags, Meta, Thresholds, accuracy_table, known, satterthwaite
 from lthbench.scoring.correction import holm
 from lthbench.scoring.duel import overall
 from lthbench.scoring.moderation import moderate
@@ -32,7 +32,7 @@ def ranking(
     *,
     reference: str | None = None,
     dense: str = "dense",
-    rules: Rules | None = None,
+    thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
     """One row a method with runs where the field has them, best first, with `RANKING_COLUMNS`; the index is the position, from 1.
 
@@ -41,35 +41,35 @@ def ranking(
     `place_without_*` are the best and worst position with one workload, rate or sparsity left out. `gap`, for reading only, is the overall
     difference to `reference` in pp with its 95 % interval. Raises ValueError for bad records, or a field or reference without runs.
     """
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     places, methods = _places(records, meta, field)
     means = _mean_places(places)
     order = _order(means)
-    apart = _apart(pairs(records, meta, field, rules=rules), order)
+    apart = _apart(pairs(records, meta, field, thresholds=thresholds), order)
     names = pd.Series([*order, *sorted(set(methods) - set(order))], name="method", dtype=object)
     names.index = pd.RangeIndex(1, len(names) + 1, name="position")
     rows = pd.DataFrame({"method": names, "mean_place": names.map(means).astype(float), "partial": ~names.isin(order)})
     ranks = _ranks(apart, places, order).set_axis(names.index[: len(order)]).reindex(names.index).astype("Int64")
-    return pd.concat([rows, ranks, _gaps(records, meta, names, reference, dense, rules)], axis=1)[RANKING_COLUMNS]
+    return pd.concat([rows, ranks, _gaps(records, meta, names, reference, dense, thresholds)], axis=1)[RANKING_COLUMNS]
 
 
 def pairs(
-    records: pd.DataFrame, meta: Mapping[str, Meta], field: Collection[str], *, rules: Rules | None = None
+    records: pd.DataFrame, meta: Mapping[str, Meta], field: Collection[str], *, thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
     """One row a pair of complete methods, `method` ahead of `other`, with `PAIR_COLUMNS`; the difference is one of mean places."""
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     places, _ = _places(records, meta, field)
     order = _order(_mean_places(places))
     i, j = np.triu_indices(len(order), 1)
     frame = pd.DataFrame({"method": np.array(order, dtype=object)[i], "other": np.array(order, dtype=object)[j]})
     difference, variance, f = _differences(places[order], i, j)
-    borrowed = moderate(variance, f, np.zeros(len(f)), rules.prior_df_cap, rules.min_pool)
+    borrowed = moderate(variance, f, np.zeros(len(f)), thresholds.prior_df_cap, thresholds.min_pool)
     frame["difference"], frame["se"], frame["df"] = difference, np.sqrt(borrowed.variance), borrowed.df
     p = 2 * stats.t.sf(np.abs(difference) / np.sqrt(borrowed.variance), borrowed.df)
-    few = places.reset_index().groupby("workload")["seed"].nunique().min() < rules.min_seeds
+    few = places.reset_index().groupby("workload")["seed"].nunique().min() < thresholds.min_seeds
     frame["p"] = 1.0 if few else p
     frame["p_adjusted"] = holm(frame["p"])
-    return frame.assign(apart=frame["p_adjusted"] <= rules.alpha)[PAIR_COLUMNS]
+    return frame.assign(apart=frame["p_adjusted"] <= thresholds.alpha)[PAIR_COLUMNS]
 
 
 def at_best_rate(records: pd.DataFrame) -> pd.DataFrame:
@@ -176,13 +176,18 @@ def _places_without(places: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def _gaps(
-    records: pd.DataFrame, meta: Mapping[str, Meta], methods: pd.Series, reference: str | None, dense: str, rules: Rules
+    records: pd.DataFrame,
+    meta: Mapping[str, Meta],
+    methods: pd.Series,
+    reference: str | None,
+    dense: str,
+    thresholds: Thresholds,
 ) -> pd.DataFrame:
     columns = ["difference", "low", "high"]
     gaps = pd.DataFrame(np.nan, index=methods.index, columns=columns)
     for position, method in methods.items():
         if reference is not None and method != reference:
-            gaps.loc[position] = overall(records, meta, method, reference, dense=dense, rules=rules)[columns].astype(
-                float
-            )
+            gaps.loc[position] = overall(records, meta, method, reference, dense=dense, thresholds=thresholds)[
+                columns
+            ].astype(float)
     return gaps.set_axis(["gap", "gap_low", "gap_high"], axis=1)

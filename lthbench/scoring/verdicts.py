@@ -25,7 +25,7 @@ from lthbench.scoring.contrast import (
     Array,
     Flags,
     Meta,
-    Rules,
+    Thresholds,
     accuracy_table,
     barred,
     collapse_limits,
@@ -64,37 +64,42 @@ def verdicts(
     reinit: str | None = "random-reinit",
     small: str | None = "small-dense",
     sufficient: bool = True,
-    rules: Rules | None = None,
+    thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
     """One row a cell of the ticket and reading, first all of `any`, then all of `same`, with `VERDICT_COLUMNS`; gaps in pp.
 
     A control that was not run is named None: its p is 1, and no prize can be shown. `sufficient` says whether the recipe counts for
-    condition 1. A suite with k ticket methods passes `Rules(alpha=0.05 / k)`; at alpha 0 every verdict is `pending`.
+    condition 1. A suite with k ticket methods passes `Thresholds(alpha=0.05 / k)`; at alpha 0 every verdict is `pending`.
     `n` is the fewest pairs in a contrast, `gap_k` the smallest difference over the reading, `pairs_k` the fewest
     pairs of a condition; `failed` and `unproven` list conditions as
     in "3 4". `seeds_needed` is inf where `max_seeds` are too few or collapses bar the claim, and NaN for no advice.
     `paper_rule` is the verdict of the point estimates.
     Raises ValueError for bad records or a named method without runs.
     """
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     table = accuracy_table(records, meta)
     for method in (ticket, dense, reinit, small):
         if method is not None:
             known(table, method)
     controls = {"dense": dense, "reinit": reinit, "small": small}
-    cells, contrasts = _contrasts(table, meta, ticket, controls, rules)
-    nontrivial = (cells["sparsity"] >= rules.nontrivial_sparsity).to_numpy() & sufficient
+    cells, contrasts = _contrasts(table, meta, ticket, controls, thresholds)
+    nontrivial = (cells["sparsity"] >= thresholds.nontrivial_sparsity).to_numpy() & sufficient
     readings = [
-        _read(cells, nontrivial, _parts(contrasts, reading, meta, rules), reading, rules) for reading in READINGS
+        _read(cells, nontrivial, _parts(contrasts, reading, meta, thresholds), reading, thresholds)
+        for reading in READINGS
     ]
     return pd.concat(readings, ignore_index=True)[VERDICT_COLUMNS]
 
 
 def _contrasts(
-    table: pd.DataFrame, meta: Mapping[str, Meta], ticket: str, controls: Mapping[str, str | None], rules: Rules
+    table: pd.DataFrame,
+    meta: Mapping[str, Meta],
+    ticket: str,
+    controls: Mapping[str, str | None],
+    thresholds: Thresholds,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The ticket's cells, and their contrasts with each control at every rate that it or a control was run at: one pool a workload."""
-    limits = collapse_limits(table, meta, controls["dense"] or "", rules)
+    limits = collapse_limits(table, meta, controls["dense"] or "", thresholds)
     cells = table.xs(ticket, level="method").index.sort_values().to_frame(index=False)
     named = [ticket, *(method for method in controls.values() if method)]
     runs = table.index[table.index.get_level_values("method").isin(named)].to_frame(index=False)
@@ -110,10 +115,10 @@ def _contrasts(
         of_kind = grid.assign(kind=kind, at=0.0 if kind == "dense" else grid["sparsity"])
         pairs = pairs_at(table, meta, limits, of_kind, keys(of_kind, ticket), keys(of_kind, method or "", "rate", "at"))
         against.append(pd.concat([of_kind, contrast(pairs)], axis=1))
-    return cells, borrowed(pd.concat(against, ignore_index=True), rules)
+    return cells, borrowed(pd.concat(against, ignore_index=True), thresholds)
 
 
-def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], rules: Rules) -> pd.DataFrame:
+def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], thresholds: Thresholds) -> pd.DataFrame:
     """The contrasts that each condition asks about, with its `margin` (pp), p_show and p_refute of this contrast, and their `count`."""
     kind, here = contrasts["kind"], contrasts["rate"] == contrasts["learning_rate"]
     read = here | (reading == "any")
@@ -122,7 +127,7 @@ def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], rule
         [contrasts[rows].assign(condition=condition) for condition, rows in asked.items()], ignore_index=True
     )
     delta = np.array([meta[workload].tolerance for workload in parts["workload"]], dtype=float)
-    parts["margin"] = np.where(parts["condition"] <= 3, rules.clear, -delta)
+    parts["margin"] = np.where(parts["condition"] <= 3, thresholds.clear, -delta)
     count = parts.groupby(["cell", "condition"])["kind"].transform("size")
     # On the grid of counts a mean can equal its margin; the tenth decimal must not decide on which side it lies.
     gap = (parts["difference"] - parts["margin"]).round(9)
@@ -131,24 +136,26 @@ def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], rule
     )
 
 
-def _read(cells: pd.DataFrame, nontrivial: Flags, parts: pd.DataFrame, reading: str, rules: Rules) -> pd.DataFrame:
+def _read(
+    cells: pd.DataFrame, nontrivial: Flags, parts: pd.DataFrame, reading: str, thresholds: Thresholds
+) -> pd.DataFrame:
     """The rows of one reading, which is one family."""
     rows = pd.concat([cells, _conditions(parts)], axis=1)
     show, refute = ({k: rows[f"p_{name}_{k}"] for k in CONDITIONS} for name in ("show", "refute"))
     p_prize = np.maximum.reduce([show[2], show[3], show[4]])
     p_jackpot, p_secondary = np.maximum(p_prize, show[5]), np.maximum(p_prize, refute[5])
     p_neither = np.minimum(1.0, 3 * np.minimum.reduce([refute[2], refute[3], refute[4]]))
-    family = nontrivial & (rows["n"] >= rules.min_seeds).to_numpy()
+    family = nontrivial & (rows["n"] >= thresholds.min_seeds).to_numpy()
     rows["p_claim_adjusted"] = within(family, np.minimum(p_jackpot, p_secondary), holm)
     rows["p_prize_adjusted"], rows["p_neither_adjusted"] = within(family, p_prize, holm), within(family, p_neither, bh)
-    claimed, refuted = rows["p_claim_adjusted"] <= rules.alpha, rows["p_neither_adjusted"] <= rules.alpha
+    claimed, refuted = rows["p_claim_adjusted"] <= thresholds.alpha, rows["p_neither_adjusted"] <= thresholds.alpha
     rows["verdict"] = _first(
         [~nontrivial, claimed & (p_jackpot <= p_secondary), claimed, refuted],
         [NEITHER, JACKPOT, SECONDARY, NEITHER, OPEN],
     )
     rows["paper_rule"] = _paper_rule(rows, nontrivial)
-    rows["seeds_needed"] = _advice(parts, rows, family, rules)
-    return _explained(rows, nontrivial, rules).assign(reading=reading)
+    rows["seeds_needed"] = _advice(parts, rows, family, thresholds)
+    return _explained(rows, nontrivial, thresholds).assign(reading=reading)
 
 
 def _conditions(parts: pd.DataFrame) -> pd.DataFrame:
@@ -178,14 +185,14 @@ def _paper_rule(rows: pd.DataFrame, nontrivial: Flags) -> NDArray[np.object_]:
     return _first([~nontrivial, unknown, ~prize, rows["over_5"] >= 0], [NEITHER, OPEN, NEITHER, JACKPOT, SECONDARY])
 
 
-def _explained(rows: pd.DataFrame, nontrivial: Flags, rules: Rules) -> pd.DataFrame:
+def _explained(rows: pd.DataFrame, nontrivial: Flags, thresholds: Thresholds) -> pd.DataFrame:
     """Adds what failed, what is open and what is certain all the same, each only where the verdict leaves room for it."""
     open_, tested = rows["verdict"].eq(OPEN), rows["verdict"].eq(NEITHER) & nontrivial
-    failing = _listed({k: tested & (3 * rows[f"p_refute_{k}"] <= rules.alpha) for k in (2, 3, 4)})
+    failing = _listed({k: tested & (3 * rows[f"p_refute_{k}"] <= thresholds.alpha) for k in (2, 3, 4)})
     rows["failed"] = np.where(nontrivial, failing, "1")
-    rows["unproven"] = _listed({k: open_ & (rows[f"p_show_{k}"] > rules.alpha) for k in CONDITIONS})
-    rows["at_least"] = np.where(open_ & (rows["p_prize_adjusted"] <= rules.alpha), SECONDARY, "")
-    if rules.alpha == 0:
+    rows["unproven"] = _listed({k: open_ & (rows[f"p_show_{k}"] > thresholds.alpha) for k in CONDITIONS})
+    rows["at_least"] = np.where(open_ & (rows["p_prize_adjusted"] <= thresholds.alpha), SECONDARY, "")
+    if thresholds.alpha == 0:
         rows[["verdict", "failed", "unproven", "at_least"]] = ["pending", "", "", ""]
     return rows
 
@@ -196,18 +203,20 @@ def _listed(holds: Mapping[int, pd.Series]) -> list[str]:
     ]
 
 
-def _advice(parts: pd.DataFrame, rows: pd.DataFrame, family: Flags, rules: Rules) -> Array:
+def _advice(parts: pd.DataFrame, rows: pd.DataFrame, family: Flags, thresholds: Thresholds) -> Array:
     """Seeds at which each open cell would get the verdict that its point estimates imply, at the level that comes next in its family."""
-    open_ = family & rows["verdict"].eq(OPEN).to_numpy() & (rules.alpha > 0)
+    open_ = family & rows["verdict"].eq(OPEN).to_numpy() & (thresholds.alpha > 0)
     asked = parts[open_[parts["cell"]]]
     implied, condition = rows["paper_rule"].to_numpy()[asked["cell"]], asked["condition"]
     not_5 = (implied == SECONDARY) & (condition == 5)
     level = np.where(
-        implied == NEITHER, _neither_level(rows, family, rules) / asked["count"], _prize_level(rows, family, rules)
+        implied == NEITHER,
+        _neither_level(rows, family, thresholds) / asked["count"],
+        _prize_level(rows, family, thresholds),
     )
     level = np.where(not_5, level / asked["count"], level)
     needed = seeds_needed(
-        asked["gap"], np.sqrt(asked["variance_moderated"]), asked["prior_df"], asked["n"], level, rules
+        asked["gap"], np.sqrt(asked["variance_moderated"]), asked["prior_df"], asked["n"], level, thresholds
     )
     asked = asked.assign(needed=np.where(np.isnan(needed) | barred(asked, asked["gap"]), np.inf, needed))
     # A prize needs every contrast of its conditions; the failure of a condition needs one.
@@ -217,11 +226,11 @@ def _advice(parts: pd.DataFrame, rows: pd.DataFrame, family: Flags, rules: Rules
     return np.where(open_, advice.reindex(rows.index), np.nan)
 
 
-def _prize_level(rows: pd.DataFrame, family: Flags, rules: Rules) -> float:
+def _prize_level(rows: pd.DataFrame, family: Flags, thresholds: Thresholds) -> float:
     claimed = (family & rows["verdict"].isin([JACKPOT, SECONDARY])).sum()
-    return rules.alpha / max(family.sum() - claimed, 1)
+    return thresholds.alpha / max(family.sum() - claimed, 1)
 
 
-def _neither_level(rows: pd.DataFrame, family: Flags, rules: Rules) -> float:
+def _neither_level(rows: pd.DataFrame, family: Flags, thresholds: Thresholds) -> float:
     refuted = (family & rows["verdict"].eq(NEITHER)).sum()
-    return rules.alpha * (refuted + 1) / max(family.sum(), 1) / 3
+    return thresholds.alpha * (refuted + 1) / max(family.sum(), 1) / 3

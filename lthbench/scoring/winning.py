@@ -10,22 +10,22 @@ These are conditions 3 and 4 of the verdicts in the reading `same`, at every spa
 import numpy as np
 import pandas as pd
 
-from lthbench.scoring.contrast import CELL, Rules
+from lthbench.scoring.contrast import CELL, Thresholds
 from lthbench.scoring.correction import bh, holm, within
 
 HOLDS, FAILS, OPEN = "holds", "fails", "open"
 WINNING_COLUMNS = [*CELL, "n", "winning", "gap_reinit", "gap_dense", "p_holds_adjusted", "p_fails_adjusted"]
 
 
-def winning(verdicts: pd.DataFrame, rules: Rules | None = None) -> pd.DataFrame:
+def winning(verdicts: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataFrame:
     """One row a cell of `verdicts`, with `WINNING_COLUMNS`: `holds`, `fails`, `open`, or `pending` at alpha 0; gaps in pp."""
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     rows = verdicts[verdicts["reading"] == "same"].reset_index(drop=True)
     rows["n"] = rows[["pairs_3", "pairs_4"]].min(axis=1)  # whether there is a small dense network or not
-    family = rows["n"] >= rules.min_seeds
+    family = rows["n"] >= thresholds.min_seeds
     holds = within(family, np.maximum(rows["p_show_3"], rows["p_show_4"]), holm)
     fails = within(family, np.minimum(1.0, 2 * np.minimum(rows["p_refute_3"], rows["p_refute_4"])), bh)
-    state = np.select([holds <= rules.alpha, fails <= rules.alpha], [HOLDS, FAILS], OPEN).astype(object)
-    said = state if rules.alpha > 0 else np.full(len(rows), "pending", dtype=object)
+    state = np.select([holds <= thresholds.alpha, fails <= thresholds.alpha], [HOLDS, FAILS], OPEN).astype(object)
+    said = state if thresholds.alpha > 0 else np.full(len(rows), "pending", dtype=object)
     rows = rows.assign(winning=said, gap_reinit=rows["gap_3"], gap_dense=rows["gap_4"])
     return rows.assign(p_holds_adjusted=holds, p_fails_adjusted=fails)[WINNING_COLUMNS]

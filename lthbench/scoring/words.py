@@ -1,4 +1,4 @@
-"""The outcomes as words on a board (specification, section 8): a row of `duel`, `margins`, `verdicts` or `ranking` in, one line out.
+"""The outcomes as words on a board (specification, section 8): a row of `duel`, `marginals`, `verdicts` or `ranking` in, one line out.
 
 Accuracies are in pp, with one decimal where the difference is 1 pp or more and two below. Collapsed runs are always said.
 "tie" is a tie that was shown; what was not shown is "undecided".
@@ -9,30 +9,30 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lthbench.scoring.contrast import BOTH, SEPARATED, Meta, Rules
+from lthbench.scoring.contrast import BOTH, SEPARATED, Meta, Thresholds
 from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY
 
 PENDING = "pending: between two declared looks"
 CONTROLS = {2: "small dense", 3: "re-initialised", 4: "dense at this learning rate"}
 
 
-def cell_words(row: pd.Series, a: str, b: str, tolerance: float, rules: Rules | None = None) -> str:
+def cell_words(row: pd.Series, a: str, b: str, tolerance: float, thresholds: Thresholds | None = None) -> str:
     """A row of `duel(…, a, b)`, with the tolerance of its workload in pp."""
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     if row["outcome"] == "pending":
         return PENDING
     if row["note"] == BOTH:
         return BOTH
-    if row["n_pairs"] < rules.min_seeds:
-        return f"undecided: {row['n_pairs']} of the {rules.min_seeds} seeds that are the least"
+    if row["n_pairs"] < thresholds.min_seeds:
+        return f"undecided: {row['n_pairs']} of the {thresholds.min_seeds} seeds that are the least"
     if row["n"] < 2:
         return f"undecided: too few seeds without a collapse{_collapses(row, a, b)}"
     seeds = f", {row['n']} seeds" if row["outcome"] in (a, b) and not row["small"] else ""
-    return _outcome(row, tolerance) + (_kept(row, a, b) or seeds) + _collapses(row, a, b) + _advice(row, rules)
+    return _outcome(row, tolerance) + (_kept(row, a, b) or seeds) + _collapses(row, a, b) + _advice(row, thresholds)
 
 
-def margin_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
-    """A row of `margins(…, a, b)`, with the mean tolerance of its workloads in pp; put the `tally` of its cells beside it."""
+def marginal_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
+    """A row of `marginals(…, a, b)`, with the mean tolerance of its workloads in pp; put the `tally` of its cells beside it."""
     if row["outcome"] == "pending":
         return PENDING
     if not row["used"]:
@@ -44,13 +44,13 @@ def margin_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
     return f"{_outcome(row, tolerance)}, {row['used']} of {row['cells']} cells{crossed}{''.join(fallen)}"
 
 
-def on_new_images(row: pd.Series, rules: Rules | None = None) -> str:
-    """The interval of a row of `duel` or `margins` for new test images as well as new seeds, told from the same side as its words.
+def on_new_images(row: pd.Series, thresholds: Thresholds | None = None) -> str:
+    """The interval of a row of `duel` or `marginals` for new test images as well as new seeds, told from the same side as its words.
 
     Nothing where it is not known, or where the seeds are too few to say anything.
     """
     low, high = row["low_images"], row["high_images"]
-    too_few = row.get("n_pairs", math.inf) < (rules or Rules()).min_seeds
+    too_few = row.get("n_pairs", math.inf) < (thresholds or Thresholds()).min_seeds
     if math.isnan(low) or too_few or row["outcome"] == "pending":
         return ""
     if _turned(row):
@@ -66,19 +66,19 @@ def tally(cells: pd.DataFrame, a: str, b: str) -> str:
     )
 
 
-def verdict_words(row: pd.Series, tolerance: float, rules: Rules | None = None) -> str:
+def verdict_words(row: pd.Series, tolerance: float, thresholds: Thresholds | None = None) -> str:
     """A row of `verdicts`, with the tolerance of its workload in pp."""
-    rules = rules or Rules()
+    thresholds = thresholds or Thresholds()
     if row["verdict"] == JACKPOT:
-        above = f"more than {rules.clear:g} pp above re-initialised and small dense"
+        above = f"more than {thresholds.clear:g} pp above re-initialised and small dense"
         return f"{JACKPOT}: as good as the best dense network (within {tolerance:g} pp), {above}"
     if row["verdict"] == SECONDARY:
         return (
             f"{SECONDARY}: as good as dense at this learning rate, below the best dense by more than {tolerance:g} pp"
         )
     if row["verdict"] == NEITHER:
-        return f"{NEITHER}: {_failure(row, rules)}"
-    return PENDING if row["verdict"] == "pending" else f"{row['verdict']}: {_gaps_in_evidence(row, rules)}"
+        return f"{NEITHER}: {_failure(row, thresholds)}"
+    return PENDING if row["verdict"] == "pending" else f"{row['verdict']}: {_gaps_in_evidence(row, thresholds)}"
 
 
 def rank_words(row: pd.Series) -> str:
@@ -133,9 +133,9 @@ def _collapses(row: pd.Series, a: str, b: str) -> str:
     return f"; {', '.join(fallen)}" if fallen else ""
 
 
-def _failure(row: pd.Series, rules: Rules) -> str:
+def _failure(row: pd.Series, thresholds: Thresholds) -> str:
     if row["failed"] == "1":
-        trivial = row["sparsity"] < rules.nontrivial_sparsity
+        trivial = row["sparsity"] < thresholds.nontrivial_sparsity
         return f"sparsity {row['sparsity']:g} is trivial" if trivial else "the recipe is not marked sufficient"
     failed = [int(k) for k in row["failed"].split()]
     sides = [
@@ -144,21 +144,21 @@ def _failure(row: pd.Series, rules: Rules) -> str:
     return f"{_conditions(failed)} {'fails' if len(failed) == 1 else 'fail'} ({', '.join(sides)})"
 
 
-def _gaps_in_evidence(row: pd.Series, rules: Rules) -> str:
-    if row["n"] < rules.min_seeds:
-        return f"{row['n']} of the {rules.min_seeds} seeds that every comparison needs"
+def _gaps_in_evidence(row: pd.Series, thresholds: Thresholds) -> str:
+    if row["n"] < thresholds.min_seeds:
+        return f"{row['n']} of the {thresholds.min_seeds} seeds that every comparison needs"
     said = ["at least a secondary prize"] if row["at_least"] else []
     if unproven := [int(k) for k in row["unproven"].split()]:
         said.append(f"{_conditions(unproven)} open ({', '.join(_pp(row[f'gap_{k}']) for k in unproven)} pp)")
-    return "; ".join([*said, _seeds(row["seeds_needed"], rules)])
+    return "; ".join([*said, _seeds(row["seeds_needed"], thresholds)])
 
 
-def _advice(row: pd.Series, rules: Rules) -> str:
+def _advice(row: pd.Series, thresholds: Thresholds) -> str:
     if row["outcome"] != "undecided":
         return ""
     if math.isnan(row["seeds_needed"]):
         return "; the side that collapsed more often may claim nothing"
-    return f"; {_seeds(row['seeds_needed'], rules)} if the present gap is the true one"
+    return f"; {_seeds(row['seeds_needed'], thresholds)} if the present gap is the true one"
 
 
 def _conditions(numbers: list[int]) -> str:
@@ -166,11 +166,11 @@ def _conditions(numbers: list[int]) -> str:
     return f"conditions {', '.join(most)} and {last}" if most else f"condition {last}"
 
 
-def _seeds(needed: float, rules: Rules) -> str:
+def _seeds(needed: float, thresholds: Thresholds) -> str:
     return (
         f"{needed:.0f} seeds would decide"
         if math.isfinite(needed)
-        else f"more than {rules.max_seeds} seeds would be needed"
+        else f"more than {thresholds.max_seeds} seeds would be needed"
     )
 
 

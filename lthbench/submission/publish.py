@@ -31,7 +31,7 @@ CELL = ["workload", "learning_rate", "sparsity"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Where a method's row stands in a leaderboard."""
 
     leaderboard: Path
@@ -123,7 +123,7 @@ def changes(path: Path, leaderboard: Path) -> tuple[list[list[Any]], list[str]]:
     return rows, ["workload", "rate", "sparsity", "n", "this bundle", "row now", "best other", "place"]
 
 
-def _take(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes, replace: bool) -> None:
+def _take(place: Destination, rows: dict[str, Row], verified: Verified, lines: bytes, replace: bool) -> None:
     if place.file.is_file():
         if not replace:
             raise InputError(
@@ -135,7 +135,7 @@ def _take(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes, 
     write_whole(place.folder / trust.FILE, trust.text(rows | {place.method: row}))
 
 
-def _beside(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes) -> None:
+def _beside(place: Destination, rows: dict[str, Row], verified: Verified, lines: bytes) -> None:
     if place.method not in rows:
         raise InputError(f"{place.suite} has no row of {place.method!r} that came by a bundle; leave --beside out")
     row = rows[place.method]
@@ -146,12 +146,12 @@ def _beside(place: Place, rows: dict[str, Row], verified: Verified, lines: bytes
     write_whole(place.folder / trust.FILE, trust.text(rows | {place.method: told}))
 
 
-def _place(bundle: Bundle, leaderboard: Path) -> Place:
+def _place(bundle: Bundle, leaderboard: Path) -> Destination:
     if not (leaderboard / "results").is_dir():
         raise InputError(f"{leaderboard} is no leaderboard: it has no results/; give one with --leaderboard")
     if bundle.manifest.suite.name not in names():
         raise InputError(f"the suite {bundle.manifest.suite.name!r} does not come with lthbench; it has no board here")
-    return Place(leaderboard, bundle.manifest.suite.name, bundle.manifest.method)
+    return Destination(leaderboard, bundle.manifest.suite.name, bundle.manifest.method)
 
 
 def _verified(bundle: Bundle, report: Report) -> Verified:

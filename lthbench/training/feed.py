@@ -18,7 +18,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from lthbench import keys
 from lthbench.data import Examples, Manifest
 from lthbench.errors import MethodError
-from lthbench.training.recipe import Clock, Recipe
+from lthbench.training.clock import Clock
+from lthbench.training.recipe import Recipe
 
 
 class Feed:

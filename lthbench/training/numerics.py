@@ -1,4 +1,4 @@
-"""Precisions, and the build: what a bit-for-bit promise is bounded by."""
+"""Precisions, and the environment within which results are equal bit for bit."""
 
 import contextlib
 import platform
@@ -49,8 +49,8 @@ def precision(name: str, device: torch.device) -> Any:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def build(device: torch.device) -> dict[str, str]:
-    """Device, processor, instruction set and library versions: results are equal bit for bit within one build."""
+def environment(device: torch.device) -> dict[str, str]:
+    """Device, processor, instruction set and library versions: results are equal bit for bit within one environment."""
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
         "device": device.type,
@@ -61,9 +61,9 @@ def build(device: torch.device) -> dict[str, str]:
     }
 
 
-def build_key(device: torch.device) -> str:
-    """A short key of the build, for addresses in the store."""
-    return keys.key("build", build(device))[:12]
+def environment_key(device: torch.device) -> str:
+    """A short key of the environment, for addresses in the store."""
+    return keys.key("build", environment(device))[:12]
 
 
 def default_device() -> torch.device:
@@ -72,7 +72,7 @@ def default_device() -> torch.device:
 
 
 def alike(device: torch.device) -> list[torch.device]:
-    """The devices that "cuda" stands for: all GPUs of the kind of the first, so that their results are of one build."""
+    """The devices that "cuda" stands for: all GPUs of the kind of the first, so that their results are of one environment."""
     if device.type != "cuda" or device.index is not None:
         return [device]
     kinds = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

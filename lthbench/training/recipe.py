@@ -1,52 +1,13 @@
-"""How one training goes, and where in it a network stands."""
+"""How one training goes: epochs, batch, learning rate, schedule, decay, augmentation."""
 
 from dataclasses import dataclass
 from dataclasses import replace as _replace
 from typing import Any
 
-from lthbench.errors import InputError, MethodError, unknown
+from lthbench.errors import InputError, unknown
 from lthbench.training.augment import AUGMENTATIONS
+from lthbench.training.clock import Clock
 from lthbench.training.schedule import SCHEDULES
-
-
-class Steps(int):
-    """A number of optimizer steps, where a plain int means epochs."""
-
-
-Position = int | Steps
-
-
-def check_position(what: str, position: Position) -> None:
-    """MethodError for a position that is no whole number of epochs or steps, or lies before the start."""
-    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), from 0 on")
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Converts between epochs, steps and examples: `size` examples an epoch, the last batch of an epoch may be smaller."""
-
-    epochs: int
-    batch: int
-    size: int
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-self.size // self.batch)
-
-    @property
-    def total(self) -> int:
-        """Optimizer steps of the whole training."""
-        return self.epochs * self.steps_per_epoch
-
-    def step(self, position: Position) -> int:
-        """The step at a position given in epochs or in Steps."""
-        return int(position) if isinstance(position, Steps) else int(position) * self.steps_per_epoch
-
-    def examples(self, step: int) -> int:
-        """Training examples seen in the first `step` steps."""
-        epochs, rest = divmod(step, self.steps_per_epoch)
-        return epochs * self.size + min(rest * self.batch, self.size)
 
 
 @dataclass(frozen=True)

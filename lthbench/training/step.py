@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lthbench.pruning.state import in_weights
-from lthbench.training.rules import Live, Rule, overrides
+from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.shards import Shards
 from lthbench.training.trajectory import Trajectory
 
@@ -21,32 +21,34 @@ from lthbench.training.trajectory import Trajectory
 class Step:
     """The forward pass, the backward pass, SGD as torch.optim.SGD has it, and the mask.
 
-    `live` is the training that it changes, `seen` what the hooks of a rule are shown of it.
+    `current` is the training that it changes, `seen` what the hooks of a rule are shown of it.
     """
 
-    def __init__(self, trajectory: Trajectory, module: nn.Module, live: Live, devices: Sequence[torch.device] = ()):
-        self.recipe, self.module, self.live = trajectory.recipe, module, live
-        self.seen: Any = live
+    def __init__(
+        self, trajectory: Trajectory, module: nn.Module, current: TrainingState, devices: Sequence[torch.device] = ()
+    ):
+        self.recipe, self.module, self.current = trajectory.recipe, module, current
+        self.seen: Any = current
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
-        self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(live).items()}
+        self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(current).items()}
         self._penalised, self._own_weights = (overrides(trajectory.rule, hook) for hook in ("penalty", "weights"))
         self.factors = {} if self._own_weights else self._factors()
         count = self.recipe.shards
-        self.shards = Shards(module, count, devices or [live.lr.device]) if count > 1 else None
+        self.shards = Shards(module, count, devices or [current.lr.device]) if count > 1 else None
 
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
         """One step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
-        live = self.live
-        live.lr.copy_(rate)
+        current = self.current
+        current.lr.copy_(rate)
         grads = self._grads(images, labels) if self.shards is None else self._averaged(self.shards, images, labels)
         with torch.no_grad():
-            live.grads.update(zip(self.trained, grads, strict=True))
+            current.grads.update(zip(self.trained, grads, strict=True))
             self._update(grads)
 
     def remask(self) -> None:
         """Take over a mask that has changed."""
         for name, factor in self.factors.items():
-            factor.copy_(self.live.mask[name])
+            factor.copy_(self.current.mask[name])
 
     def _grads(self, images: Tensor, labels: Tensor) -> list[Tensor]:
         return self._by_trained(self._with_penalty(self._loss(self._forward(images), labels)))
@@ -74,7 +76,7 @@ class Step:
 
     def _update(self, grads: list[Tensor]) -> None:
         recipe, params = self.recipe, list(self.trained.values())
-        momentum = [self.live.momentum[name] for name in self.trained]
+        momentum = [self.current.momentum[name] for name in self.trained]
         decayed = torch._foreach_add(grads, params, alpha=recipe.weight_decay)
         if self.factors:
             masked = [t for name, t in zip(self.trained, decayed, strict=True) if name in self.factors]
@@ -82,7 +84,7 @@ class Step:
         torch._foreach_mul_(momentum, recipe.momentum)
         torch._foreach_add_(momentum, decayed)
         moved = torch._foreach_add(decayed, momentum, alpha=recipe.momentum) if recipe.nesterov else momentum
-        torch._foreach_sub_(params, torch._foreach_mul(moved, self.live.lr))
+        torch._foreach_sub_(params, torch._foreach_mul(moved, self.current.lr))
 
     def _forward(self, images: Tensor) -> Tensor:
         weights = self._weights()
@@ -92,11 +94,11 @@ class Step:
         """The weights that the module computes with, where they are not its own."""
         if self.basis is None and not self._own_weights:
             return {}
-        return dict(in_weights(self.basis, self.rule.weights(self.seen), self.live.prunable))
+        return dict(in_weights(self.basis, self.rule.weights(self.seen), self.current.prunable))
 
     def _factors(self) -> dict[str, Tensor]:
         """Masks as factors of the gradient: what is removed is zero and stays so. None for a tensor that lacks no weight
         and, as no rule looks in, never will. A rule with weights of its own masks them itself."""
-        masks = self.live.mask.items()
+        masks = self.current.mask.items()
         lacking = {name: mask for name, mask in masks if self.rule.every or not mask.all()}
         return {n: torch.empty_like(t).copy_(lacking[n]) for n, t in self.trained.items() if n in lacking}

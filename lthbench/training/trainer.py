@@ -20,7 +20,7 @@ from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import AUGMENTATIONS, Draws
 from lthbench.training.feed import Feed, step_generator
 from lthbench.training.numerics import precision
-from lthbench.training.rules import Live, Rule, overrides
+from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.schedule import rates
 from lthbench.training.step import Step
 from lthbench.training.trajectory import Trajectory
@@ -49,18 +49,18 @@ class Trainer:
     ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
         self.rule = trajectory.rule or Rule()
-        self.rates = rates(trajectory.recipe, trajectory.clock).to(feed.device)
+        self.rates = rates(trajectory.recipe, trajectory.clock.total).to(feed.device)
         self.augment = AUGMENTATIONS[self.recipe.augment]
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.module = module.to(
             memory_format=torch.channels_last
         )  # of convolutions: 1.3 times as fast for ResNet-20 on a CPU
-        self.live = self._live(state, at)
-        self.step = Step(trajectory, self.module, self.live, devices)
+        self.current = self._current(state, at)
+        self.step = Step(trajectory, self.module, self.current, devices)
         for name, t in self.step.trained.items():
             momentum = torch.zeros_like(t)
-            self.live.momentum[name] = momentum.copy_(state.momentum[name]) if name in state.momentum else momentum
-        self._own = {part: dict(getattr(self.live, part)) for part in PARTS}
+            self.current.momentum[name] = momentum.copy_(state.momentum[name]) if name in state.momentum else momentum
+        self._own = {part: dict(getattr(self.current, part)) for part in PARTS}
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -71,79 +71,83 @@ class Trainer:
         """Train to the last of the stops, handing out the state at each. Returns the step where it ended, which is
         short of the last stop where the rule said that it is done."""
         stops = sorted(stops)
-        while self.live.step < stops[-1] and not self._done():
+        while self.current.step < stops[-1] and not self._done():
             self._epoch(stops, on_stop)
         state = self.snapshot()
         for stop in stops:
-            if stop >= self.live.step:  # where the rule ended the training, that is the state at all later stops
+            if stop >= self.current.step:  # where the rule ended the training, that is the state at all later stops
                 on_stop(stop, state)
-        return self.live.step
+        return self.current.step
 
     def snapshot(self) -> State:
         """The state at this step, in memory of its own, on the CPU."""
         self._wait()
         with self._alone():
-            state = self._copy(self.live)
+            state = self._copy(self.current)
             if not overrides(self.trajectory.rule, "finish"):
                 return state
-            finished = copy.copy(self.live)
+            finished = copy.copy(self.current)
             for part in PARTS:
-                setattr(finished, part, copies(getattr(self.live, part)))
+                setattr(finished, part, copies(getattr(self.current, part)))
             with torch.no_grad():
                 self.rule.finish(finished)
-            short = self.live.step < self.live.total
+            short = self.current.step < self.current.total
             return State(**{**vars(self._copy(finished)), "raw": state if short else None})
 
     def _epoch(self, stops: list[int], on_stop: Callable[[int, State], None]) -> None:
         """The rest of the epoch that the training stands in, or as much of it as there is before the last stop."""
         trajectory, clock = self.trajectory, self.trajectory.clock
-        epoch, offset = divmod(self.live.step, clock.steps_per_epoch)
+        epoch, offset = divmod(self.current.step, clock.steps_per_epoch)
         with self._alone():
             batches = self.feed.epoch(clock, self.recipe, trajectory.seed, trajectory.order, epoch)[offset:]
-        while batches and self.live.step < stops[-1]:
-            count = min(stop for stop in stops if stop > self.live.step) - self.live.step
+        while batches and self.current.step < stops[-1]:
+            count = min(stop for stop in stops if stop > self.current.step) - self.current.step
             self._train(batches[:count])
             batches = batches[count:]
-            if self.live.step in stops[:-1]:
-                on_stop(self.live.step, self.snapshot())
+            if self.current.step in stops[:-1]:
+                on_stop(self.current.step, self.snapshot())
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         """Steps of one epoch, on the examples of these indices, that nobody wants to look at on the way."""
         with self._computing():
             for index in batches:
                 if self.draws:
-                    torch.manual_seed(keys.seed("module", self.trajectory.seed, self.trajectory.order, self.live.step))
-                self.step(*self._batch(index), self.rates[self.live.step])
+                    torch.manual_seed(
+                        keys.seed("module", self.trajectory.seed, self.trajectory.order, self.current.step)
+                    )
+                self.step(*self._batch(index), self.rates[self.current.step])
                 if self._looks:
                     self._look()
-                self.live.step += 1
+                self.current.step += 1
 
     @property
     def _looks(self) -> bool:
         """Whether the rule looks in after this step."""
-        return bool(self.rule.every) and (self.live.step + 1) % self.rule.every == 0
+        return bool(self.rule.every) and (self.current.step + 1) % self.rule.every == 0
 
     def _look(self) -> None:
         """The rule's look between two steps. The tensors that it put in place of others go where the step finds them."""
-        live = self.live
+        current = self.current
         with torch.no_grad():
-            self.rule.after_step(live)
+            self.rule.after_step(current)
             for part, own in self._own.items():
-                now = getattr(live, part)
+                now = getattr(current, part)
                 for name, t in own.items():
                     if name in now and now[name] is not t and now[name].shape == t.shape:
                         now[name] = t.copy_(now[name])
-            live.state.update(mapped(Tensor.contiguous, live.state))
+            current.state.update(mapped(Tensor.contiguous, current.state))
             self.step.remask()
 
     def _done(self) -> bool:
         """Asked before an epoch rather than after one, so that a training that is stopped there and goes on asks too."""
-        at_epoch_end = self.live.step > self.trajectory.first and self.live.step % self.live.steps_per_epoch == 0
+        at_epoch_end = (
+            self.current.step > self.trajectory.first and self.current.step % self.current.steps_per_epoch == 0
+        )
         if not at_epoch_end or not overrides(self.trajectory.rule, "done"):
             return False
         self._wait()
         with self._alone(), torch.no_grad():
-            return self.rule.done(self.live)
+            return self.rule.done(self.current)
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -164,7 +168,7 @@ class Trainer:
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self.feed.batch(index)
-        draws = mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.live.step))
+        draws = mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
         return self.augment.apply(images, draws), labels
 
     def _drawn(self, count: int, step: int) -> Draws:
@@ -175,31 +179,33 @@ class Trainer:
         generator = step_generator("augment", self.trajectory.seed, self.trajectory.order, step)
         return self.augment.draw(count, height, width, generator)
 
-    def _live(self, state: State, at: int) -> Live:
+    def _current(self, state: State, at: int) -> TrainingState:
         trajectory, device = self.trajectory, self.feed.device
         seed = (trajectory.seed, trajectory.order)
-        live = Live(ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch)
-        live.model = trajectory.model
-        live.params = dict(self.module.named_parameters())
-        live.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
-        live.prunable, live.step, live.momentum, live.grads = tuple(state.mask), at, {}, {}
-        live.lr = self.rates[min(at, len(self.rates) - 1)].clone()
+        current = TrainingState(
+            ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch
+        )
+        current.model = trajectory.model
+        current.params = dict(self.module.named_parameters())
+        current.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
+        current.prunable, current.step, current.momentum, current.grads = tuple(state.mask), at, {}, {}
+        current.lr = self.rates[min(at, len(self.rates) - 1)].clone()
         continued = at > trajectory.first
-        live.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
+        current.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
         if not continued:
             with torch.no_grad():  # what is summed later is summed in one order, before and after a state is stored
-                live.state = mapped(Tensor.contiguous, self.rule.start(live))
-        return live
+                current.state = mapped(Tensor.contiguous, self.rule.start(current))
+        return current
 
-    def _copy(self, live: Live) -> State:
-        short = live.step < live.total
+    def _copy(self, current: TrainingState) -> State:
+        short = current.step < current.total
 
         def on_cpu(tensors: Tensors) -> dict[str, Tensor]:
             return mapped(lambda t: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format), tensors)
 
-        momentum = on_cpu(live.momentum) if short else {}
+        momentum = on_cpu(current.momentum) if short else {}
         buffers = on_cpu(dict(self.module.named_buffers()))
-        return State(on_cpu(live.params), buffers, on_cpu(live.mask), momentum, on_cpu(live.state))
+        return State(on_cpu(current.params), buffers, on_cpu(current.mask), momentum, on_cpu(current.state))
 
 
 def _devices(device: torch.device) -> list[torch.device]:

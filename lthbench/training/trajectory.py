@@ -7,8 +7,9 @@ from typing import Any
 from lthbench import keys
 from lthbench.models import Model
 from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.training.clock import Clock
 from lthbench.training.identity import identity
-from lthbench.training.recipe import Clock, Recipe
+from lthbench.training.recipe import Recipe
 from lthbench.training.rules import Rule
 
 VERSION = 1

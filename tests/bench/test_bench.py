@@ -1,4 +1,4 @@
-"""`lthbench bench` from the command line to the hours of a plan, and what it trains."""
+"""`lthbench speed` from the command line to the hours of a plan, and what it trains."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from lthbench.bench.subject import Subject
 from lthbench.cli import main
 from lthbench.data import DataHome
+from lthbench.methods.internals.context import RunContext
 from lthbench.methods.run import Run
 from lthbench.runs.plan.planned_run import PlannedRun
 from lthbench.runs.plan.planner import Planner
@@ -28,7 +29,7 @@ def subject(scratch: Path, name: str, data: Path | None = None) -> Subject:
 def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path, data_folder: Path) -> None:
     (tmp_path / "digits").symlink_to(data_folder / "digits")
     words = ("mlp-32/digits", "--batch", 64, "--lanes", 2, "--seconds", 0.01, "--data", tmp_path, "--device", "cpu")
-    done = lthbench("bench", *words)
+    done = lthbench("speed", *words)
     assert done.exit_code == 0, done.output
     assert "2 processes of one thread" in done.output and "plain PyTorch loop" in done.output
     [path] = (tmp_path / ".bench").rglob("*.json")
@@ -46,7 +47,7 @@ def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path
 def test_it_trains_what_a_run_would_train(tmp_path: Path, data_folder: Path) -> None:
     ours = subject(tmp_path, "mlp-32/digits", data_folder)
     planned = PlannedRun(None, ours.setting.cell)  # type: ignore[arg-type]
-    run = Run(ours.setting, Planner(planned))
+    run = Run(RunContext(ours.setting, Planner(planned)))
     run.train(run.init())
     assert [step.trajectory for step in planned.steps] == [ours.trajectory().key]
     assert len({ours.trajectory(order).key for order in range(5)}) == 5
@@ -55,15 +56,15 @@ def test_it_trains_what_a_run_would_train(tmp_path: Path, data_folder: Path) -> 
 def test_random_images_need_no_data(tmp_path: Path) -> None:
     ours = subject(tmp_path, "resnet20/synthetic")
     assert ours.model.shape == (3, 32, 32)
-    assert ours.home == DataHome(tmp_path) and len(ours.home.load("synthetic", "train")) == ours.setting.size
+    assert ours.home == DataHome(tmp_path) and len(ours.home.load("synthetic", "train")) == ours.setting.n_train
 
 
 @pytest.mark.parametrize("name", ["resnet20", "/digits", "resnet20/"])
 def test_what_is_no_workload_is_refused(name: str, tmp_path: Path) -> None:
-    done = lthbench("bench", name, "--data", tmp_path)
+    done = lthbench("speed", name, "--data", tmp_path)
     assert done.exit_code == 2 and "write MODEL/DATASET" in done.output
 
 
 def test_data_that_is_missing_says_what_to_type(tmp_path: Path) -> None:
-    done = lthbench("bench", "resnet20/cifar10", "--data", tmp_path)
+    done = lthbench("speed", "resnet20/cifar10", "--data", tmp_path)
     assert done.exit_code == 2 and "type: lthbench data get cifar10" in done.output

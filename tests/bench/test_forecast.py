@@ -32,7 +32,7 @@ def timed(tmp_path: Path, data_folder: Path) -> Path:
         tmp_path,
         measurement(
             workload="mlp-32/digits", shape=model.shape, batch=64, precision="fp32", device="cpu", epoch=1167,
-            kind=numerics.build(torch.device("cpu"))["kind"], multiplications=multiplications(model, {})[1],
+            kind=numerics.environment(torch.device("cpu"))["kind"], multiplications=multiplications(model, {})[1],
             speeds=(Speed(lanes=2, epochs_per_second=1 / EPOCH),),
         ),
     )  # fmt: skip
@@ -97,7 +97,7 @@ def test_what_slows_a_schedule_down_and_what_helps(timed: Path) -> None:
 
 def test_without_a_bench_it_says_what_to_type(tmp_path: Path, data_folder: Path) -> None:
     said = planned(data_folder, "--simulate", "--deadline", 1).output
-    assert "lthbench bench mlp-32/digits --precision fp32 --batch 64 --augment none" in said
+    assert "lthbench speed mlp-32/digits --precision fp32 --batch 64 --augment none" in said
     assert "devices for the deadline  unknown" in said
     assert said.rstrip().endswith("type what stands beside the workloads, then this again.")
     assert found(data_folder, "--deadline", 1)["hours"] is None
@@ -137,7 +137,7 @@ def test_a_large_suite_is_simulated_on_some_seeds(tmp_path: Path, monkeypatch: p
     short = Forecast.of(job.outline, dict.fromkeys(many.workload, 10.0), Fleet(1))
     monkeypatch.setattr(forecast, "SAMPLE", 10**6)
     whole = Forecast.of(job.outline, dict.fromkeys(many.workload, 10.0), Fleet(1))
-    assert (short.load.seeds, short.scale) == (6, 400 / 6)
-    assert (whole.load.seeds, whole.scale) == (400, 1)
+    assert (short.graph.seeds, short.scale) == (6, 400 / 6)
+    assert (whole.graph.seeds, whole.scale) == (400, 1)
     assert whole.hours(4) <= short.hours(4) < 1.2 * whole.hours(4)
     assert short.usable <= whole.usable

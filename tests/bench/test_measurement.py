@@ -60,7 +60,7 @@ def test_the_model_itself_goes_before_one_of_its_size() -> None:
 def test_what_was_not_timed_is_unknown_and_says_what_to_type(found: list[Measurement]) -> None:
     unknown = of(RESNET, *found)
     assert unknown.hours is None
-    assert unknown.basis == "unknown; type: lthbench bench resnet20/cifar10 --precision bf16"
+    assert unknown.basis == "unknown; type: lthbench speed resnet20/cifar10 --precision bf16"
 
 
 def test_a_model_of_quite_another_size_is_unknown() -> None:

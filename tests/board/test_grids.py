@@ -9,12 +9,12 @@ import pytest
 
 from lthbench import bits
 from lthbench.board import grids
-from lthbench.board.analysis import Judged
-from lthbench.board.build import judged_in
-from lthbench.board.page import margin_lines, page
+from lthbench.board.analysis import Analysis
+from lthbench.board.build import analysis_of
+from lthbench.board.page import marginal_lines, page
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
-from lthbench.scoring.contrast import Meta, Rules
+from lthbench.scoring.contrast import Meta, Thresholds
 from lthbench.scoring.verdicts import verdicts
 from lthbench.scoring.winning import winning
 
@@ -22,8 +22,8 @@ RESULTS = Path(__file__).parent.parent.parent / "leaderboard/results"
 
 
 @pytest.fixture(scope="module")
-def judged() -> Judged:
-    return judged_in(RESULTS / "digits")
+def analysis() -> Analysis:
+    return analysis_of(RESULTS / "digits")
 
 
 @pytest.mark.parametrize("symbols", [grids.DUEL_SYMBOLS, grids.VERDICT_SYMBOLS, grids.WINNING_SYMBOLS])
@@ -31,9 +31,9 @@ def test_no_two_outcomes_share_a_symbol(symbols: dict[str, str]) -> None:
     assert len(set(symbols.values())) == len(symbols)
 
 
-def test_every_cell_of_a_duel_is_a_square_of_its_outcome(judged: Judged) -> None:
-    for duel in judged.duels:
-        [grid] = grids.duel_grids(judged, duel)
+def test_every_cell_of_a_duel_is_a_square_of_its_outcome(analysis: Analysis) -> None:
+    for duel in analysis.duels:
+        [grid] = grids.duel_grids(analysis, duel)
         assert len(grid.squares) == len(duel.cells)
         for row in duel.cells.itertuples():
             square = grid.squares[row.learning_rate, row.sparsity]
@@ -43,35 +43,35 @@ def test_every_cell_of_a_duel_is_a_square_of_its_outcome(judged: Judged) -> None
                 assert float(square.number.replace("−", "-")) == pytest.approx(row.difference, abs=0.051)
 
 
-def test_what_is_open_says_how_many_seeds_would_decide(judged: Judged) -> None:
-    open_ = judged.verdicts("lottery-ticket").query("verdict == 'not enough evidence' and reading == 'any'")
-    squares = [q for g in grids.verdict_grids(judged, "lottery-ticket", "any") for q in g.squares.values()]
+def test_what_is_open_says_how_many_seeds_would_decide(analysis: Analysis) -> None:
+    open_ = analysis.verdicts("lottery-ticket").query("verdict == 'not enough evidence' and reading == 'any'")
+    squares = [q for g in grids.verdict_grids(analysis, "lottery-ticket", "any") for q in g.squares.values()]
     assert [q.number for q in squares if q.kind == "open"] == [f"{n:.0f}" for n in open_["seeds_needed"]]
     assert all("By point estimates" in q.words for q in squares)
 
 
-def test_new_images_are_spoken_of_where_the_answers_to_single_ones_are_known(judged: Judged) -> None:
-    runs = judged.frame
+def test_new_images_are_spoken_of_where_the_answers_to_single_ones_are_known(analysis: Analysis) -> None:
+    runs = analysis.frame
     texts = [bits.text(np.arange(n) < right) for n, right in zip(runs["n_test"], 5 * runs["accuracy"], strict=True)]
     known = pd.DataFrame({"run": runs.index, "correct": texts})
     for images, said in ((known, True), (known[:0], False)):
-        one = Judged(judged.suite, replace(judged.results, images=images))
+        one = Analysis(analysis.suite, replace(analysis.results, images=images))
         duel = one.duels[0]
         [grid] = grids.duel_grids(one, duel)
         squares = [q.words for q in grid.squares.values() if "both collapsed" not in q.words]
         assert {"On new images" in words for words in squares} == {said}
-        assert {"on new images" in line for _, line in margin_lines(one, duel)} == {said}
+        assert {"on new images" in line for _, line in marginal_lines(one, duel)} == {said}
         assert ("| on new images" in page(one)) == ("said to be 'on new images'" in page(one)) == said
 
 
-def test_a_duel_the_other_way_round_mirrors(judged: Judged) -> None:
-    forth, back = judged.duel("lottery-ticket", "prune-finetune"), judged.duel("prune-finetune", "lottery-ticket")
+def test_a_duel_the_other_way_round_mirrors(analysis: Analysis) -> None:
+    forth, back = analysis.duel("lottery-ticket", "prune-finetune"), analysis.duel("prune-finetune", "lottery-ticket")
     assert (forth.cells["difference"] + back.cells["difference"]).abs().max() < 1e-9
     assert forth.cells["outcome"].tolist() == back.cells["outcome"].tolist()
     with pytest.raises(InputError, match="Did you mean 'prune-finetune'"):
-        judged.duel("lottery-ticket", "prune-finetun")
+        analysis.duel("lottery-ticket", "prune-finetun")
     with pytest.raises(InputError, match="a duel needs two methods"):
-        judged.duel("dense", "dense")
+        analysis.duel("dense", "dense")
 
 
 def test_levels_are_noted_beside_the_records(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_the_winning_property_needs_both_halves() -> None:
     table = verdicts(records, meta, "ticket", reinit="reinit", small=None)
     found = winning(table).set_index("workload")["winning"].to_dict()
     assert found == {"won": "holds", "lost to dense": "fails", "no gap": "fails"}
-    assert winning(table, Rules(alpha=0))["winning"].unique().tolist() == ["pending"]
-    assert winning(table, Rules(min_seeds=6))["winning"].unique().tolist() == ["open"]
+    assert winning(table, Thresholds(alpha=0))["winning"].unique().tolist() == ["pending"]
+    assert winning(table, Thresholds(min_seeds=6))["winning"].unique().tolist() == ["open"]
 
 
 def test_records_of_another_text_of_the_suite_are_refused_by_line(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_records_of_another_text_of_the_suite_are_refused_by_line(tmp_path: Path
     )
     (folder / "dense.jsonl").write_text("".join([*rest, other]))
     with pytest.raises(InputError, match=r"dense\.jsonl:20: .* suite digits 0\.0 .*--skip-broken"):
-        judged_in(folder)
+        analysis_of(folder)
     skipped: list[str] = []
-    assert len(judged_in(folder, skipped).frame) == 19
+    assert len(analysis_of(folder, skipped).frame) == 19
     assert len(skipped) == 1

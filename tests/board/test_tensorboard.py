@@ -117,7 +117,7 @@ def test_typed_again_writes_nothing_twice_and_what_was_lost_anew(out: Path) -> N
 
 
 def test_a_repeated_run_replaces_what_it_wrote(tmp_path: Path, suite: Suite, records: list[Record]) -> None:
-    [ok] = [r for r in records if r.name[:1] + r.name[3:] == ("shaky", 0.5, 0)]
+    [ok] = [r for r in records if (r.run_id.method, r.run_id.sparsity, r.run_id.seed) == ("shaky", 0.5, 0)]
     failed = ok.model_copy(update={"result": ok.result.model_copy(update={"status": "failed"})})
     later = ok.model_copy(
         update={"provenance": ok.provenance.model_copy(update={"seconds": ok.provenance.seconds + 9})}
@@ -129,7 +129,7 @@ def test_a_repeated_run_replaces_what_it_wrote(tmp_path: Path, suite: Suite, rec
 
 
 def test_a_run_that_diverged_is_in_no_mean(tmp_path: Path, suite: Suite, records: list[Record]) -> None:
-    one, two = [r for r in records if r.name[:1] + r.name[3:4] == ("prune-finetune", 0.5)]
+    one, two = [r for r in records if (r.run_id.method, r.run_id.sparsity) == ("prune-finetune", 0.5)]
     gone = two.model_copy(update={"result": two.result.model_copy(update={"status": "diverged"})})
     write(tmp_path, suite, [one, gone])
     board, run = read(tmp_path), "curves/prune-finetune/mlp-16_digits-lr0.1"

@@ -11,7 +11,7 @@ from torch.nn.utils import prune
 
 from lthbench import importance_scores, magnitude, prune_scores, prune_unit_scores
 from lthbench.errors import MethodError
-from lthbench.methods.network import Network
+from lthbench.methods.network import Network, NetworkOrigin, origin_of
 from lthbench.models import Model
 from lthbench.pruning.allocate import erk_mask, global_mask, removed_count, uniform_mask
 from lthbench.pruning.lineage import Init, Lineage
@@ -41,7 +41,7 @@ class Owner:
         self.state = State(params, state.buffers, state.mask)
 
     def load(self, net: Network) -> State:
-        return edited(self.state, net.lineage.edits, net.content.__getitem__)
+        return edited(self.state, origin_of(net).lineage.edits, origin_of(net).edit_tensors.__getitem__)
 
     def clock(self, m: Model) -> Any:
         raise NotImplementedError
@@ -50,7 +50,7 @@ class Owner:
 def network(name: str = "vgg") -> Network:
     m = FAMILIES[name]
     init = Init(m, "library" if ":" in m.name else "kaiming-normal", 0, 0)
-    return Network(Owner(init), Lineage(init), Mask.full(m.prunable_shapes))
+    return Network(NetworkOrigin(Owner(init), Lineage(init)), Mask.full(m.prunable_shapes))
 
 
 def layers(net: Network) -> list[tuple[nn.Module, str]]:

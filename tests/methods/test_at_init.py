@@ -35,7 +35,7 @@ def results(suite: Suite, file: Path, home: DataHome, given: str = "") -> dict[s
 def test_what_the_four_have_in_common(file: Path, home: DataHome) -> None:
     found = results(tiny(sparsities=(0.5,), seeds=1), file, home)
     own, long, shuffled, reinit = found.values()
-    assert own.ticket == long.ticket == reinit.ticket != shuffled.ticket
+    assert own.mask_digest == long.mask_digest == reinit.mask_digest != shuffled.mask_digest
     assert own.layers == shuffled.layers
     assert len({r.weights for r in found.values()}) == 4
     assert [r.charged["train"] for r in found.values()] == [2334, 2 * 2334, 2334, 2334]
@@ -46,7 +46,9 @@ def test_parameters_of_the_criterion_are_parameters_of_all(file: Path, home: Dat
     suite = tiny(sparsities=(0.5,), seeds=1)
     shifted = results(suite, file, home, "[shift=1]")
     assert all(r.parameters == {"shift": 1} for r in shifted.values())
-    assert {r.ticket for r in shifted.values()}.isdisjoint(r.ticket for r in results(suite, file, home).values())
+    assert {r.mask_digest for r in shifted.values()}.isdisjoint(
+        r.mask_digest for r in results(suite, file, home).values()
+    )
 
 
 def test_they_are_of_the_file_that_the_criterion_is_in(file: Path) -> None:

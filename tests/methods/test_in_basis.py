@@ -146,7 +146,17 @@ def outcome(tmp_path_factory: pytest.TempPathFactory, home: DataHome) -> Outcome
 
 class TestRecords:
     def test_canonical_has_the_record_of_the_ticket(self, outcome: Outcome) -> None:
-        parts = ("test", "train", "validation", "removed", "layers", "ticket", "weights", "charged", "multiplications")
+        parts = (
+            "test",
+            "train",
+            "validation",
+            "removed",
+            "layers",
+            "mask_digest",
+            "weights",
+            "charged",
+            "multiplications",
+        )
         for a, b in zip(outcome.of("ticket"), outcome.of("canonical"), strict=True):
             assert [getattr(a, part) for part in parts] == [getattr(b, part) for part in parts]
             assert (a.zero_weights, b.zero_weights) == (None, b.removed)

@@ -27,6 +27,8 @@ from lthbench import (
     random_scores,
 )
 from lthbench.data import DataHome
+from lthbench.methods.internals.context import context_of
+from lthbench.methods.network import origin_of
 from tests.runs.helpers import EPOCHS, ONE, STEPS, equal, open_run, same, tiny
 
 LAYER = "hidden.0.weight"
@@ -59,7 +61,7 @@ class TestPosition:
             assert (second.key, second.step, second.epoch) == (key, EPOCHS * STEPS, EPOCHS)
             assert same(second.params, params)
             assert not same(first.params, params)
-            assert run.ledger.charged["train"] == EPOCHS * 1167
+            assert context_of(run).ledger.charged["train"] == EPOCHS * 1167
 
     def test_init_is_a_function_of_seed_stream_model_and_scheme(self, run: Run) -> None:
         init = run.init()
@@ -163,8 +165,8 @@ class TestPosition:
 class TestMomentum:
     def test_masking_keeps_that_of_what_remains(self, run: Run) -> None:
         net = run.train(run.init(), until=1)
-        before, mask = run.load(net).momentum, half(net)
-        after = run.load(net.masked(mask)).momentum
+        before, mask = context_of(run).load(net).momentum, half(net)
+        after = context_of(run).load(net.masked(mask)).momentum
         assert before.keys() == net.params.keys()
         assert same(
             after, {n: torch.where(mask.tensors[n], t, 0) if n in mask.tensors else t for n, t in before.items()}
@@ -288,7 +290,7 @@ class TestHandles:
                 run.validate,
                 lambda n: run.measure(n, Gradients()),
                 lambda n: run.keep(x=n),
-                run.finish,
+                context_of(run).returned,
             ):
                 with pytest.raises(MethodError, match="belongs to another run"):
                     use(net)
@@ -297,7 +299,13 @@ class TestHandles:
     def test_a_change_in_place_raises_with_advice(self, run: Run, part: str) -> None:
         net = run.train(run.init(), until=1)
         getattr(net, part)[LAYER].mul_(2)
-        for use in (run.train, run.validate, run.finish, lambda n: n.at(0), lambda n: n.masked(half(run.init()))):
+        for use in (
+            run.train,
+            run.validate,
+            context_of(run).returned,
+            lambda n: n.at(0),
+            lambda n: n.masked(half(run.init())),
+        ):
             with pytest.raises(
                 MethodError, match=rf"net\.{part}\['hidden.0.weight'\] was changed in place.*with_weights"
             ):
@@ -306,8 +314,14 @@ class TestHandles:
     @pytest.mark.parametrize("way", ["data", "numpy"])
     def test_a_change_that_nobody_sees_reaches_no_other_network(self, run: Run, way: str) -> None:
         net = run.train(run.init(), until=1)
-        before = {name: t.clone() for name, t in run.load(net).params.items()}
-        for handed in (net.params, net.prunable, net.mask.tensors, run.load(net).params, net.module().state_dict()):
+        before = {name: t.clone() for name, t in context_of(run).load(net).params.items()}
+        for handed in (
+            net.params,
+            net.prunable,
+            net.mask.tensors,
+            context_of(run).load(net).params,
+            net.module().state_dict(),
+        ):
             for t in handed.values():
                 t.data.zero_() if way == "data" else t.detach().numpy().fill(0)
         assert same(dict(net.module().state_dict()), before)
@@ -354,7 +368,7 @@ class TestHandles:
         with pytest.raises(MethodError, match="asked for a Network, got Identity"):
             run.train(torch.nn.Identity())  # type: ignore[arg-type]
         with pytest.raises(MethodError, match=r"returns a Network, not NoneType; write return run\.train"):
-            run.finish(None)
+            context_of(run).returned(None)
 
 
 class TestGenerators:
@@ -396,9 +410,9 @@ class TestMeasuring:
         right = run.validate(net) * 130
         assert right == pytest.approx(round(right))
         assert run.validate(net) > run.validate(run.init())
-        assert run.ledger.charged["validate"] == 260
+        assert context_of(run).ledger.charged["validate"] == 260
         run.validate(net)
-        assert run.ledger.charged["validate"] == 260
+        assert context_of(run).ledger.charged["validate"] == 260
 
     def test_validate_needs_held_out_examples(self, tmp_path: Path, home: DataHome) -> None:
         with (
@@ -411,16 +425,16 @@ class TestMeasuring:
         init = run.init()
         grads = run.measure(init, Gradients(), per_class=3)
         assert {n: g.shape for n, g in grads.items()} == {n: p.shape for n, p in init.params.items()}
-        assert run.ledger.charged["score"] == 30
+        assert context_of(run).ledger.charged["score"] == 30
         assert same(run.measure(init, Gradients(), per_class=3), grads)
-        assert run.ledger.charged["score"] == 30
+        assert context_of(run).ledger.charged["score"] == 30
         others = [
             run.measure(init, Gradients(), per_class=3, stream=1),
             run.measure(init, Gradients(), examples=30),
             run.measure(init, Gradients(temperature=2.0), per_class=3),
             run.measure(init, Gradients()),
         ]
-        assert run.ledger.charged["score"] == 30 * 4 + 1167
+        assert context_of(run).ledger.charged["score"] == 30 * 4 + 1167
         assert not any(same(other, grads) for other in others)
 
     def test_measured_gradients_are_dense_and_right(self, run: Run) -> None:
@@ -469,11 +483,11 @@ class TestTheRest:
     def test_fine_tuning_is_at_the_last_rate(self, run: Run) -> None:
         net = run.train(run.init())
         tuned = run.fine_tune(net, 1)
-        assert tuned.trajectory is not None
-        recipe = tuned.trajectory.recipe
+        assert origin_of(tuned).trajectory is not None
+        recipe = origin_of(tuned).trajectory.recipe
         assert (recipe.lr, recipe.schedule, recipe.epochs) == (pytest.approx(0.01), "constant", 1)
         assert tuned.key == run.train(net.at(0), recipe=recipe).key
-        assert run.ledger.charged["train"] == 1167 * 3
+        assert context_of(run).ledger.charged["train"] == 1167 * 3
 
     def test_fine_tuning_under_a_schedule_that_ends_at_nothing(self, tmp_path: Path, home: DataHome) -> None:
         recipe = FREE.recipe.replace(schedule="cosine", drops=())
@@ -484,12 +498,12 @@ class TestTheRest:
             run.fine_tune(run.init(), 1)
         with open_run(tmp_path / "b", home, tiny(recipe=recipe.replace(fine_tune_lr=0.02))) as run:
             tuned = run.fine_tune(run.init(), 1)
-            assert tuned.trajectory is not None
-            assert tuned.trajectory.recipe.lr == 0.02
+            assert origin_of(tuned).trajectory is not None
+            assert origin_of(tuned).trajectory.recipe.lr == 0.02
 
     def test_notes(self, run: Run) -> None:
         run.note(a=1, b=[1, 2.5], c=torch.tensor(0.5))  # type: ignore[arg-type, list-item]
-        assert run.notes == {"a": 1.0, "b": [1.0, 2.5], "c": 0.5}
+        assert context_of(run).notes == {"a": 1.0, "b": [1.0, 2.5], "c": 0.5}
         with pytest.raises(MethodError, match=r"note\(bad=…\): nan is not finite"):
             run.note(bad=math.nan)
         with pytest.raises(MethodError, match="not finite"):
@@ -498,21 +512,21 @@ class TestTheRest:
     def test_kept_networks_are_the_runs(self, run: Run) -> None:
         init = run.init()
         assert run.keep(first=init) is None  # type: ignore[func-returns-value]
-        assert run.kept == {"first": init}
+        assert context_of(run).kept == {"first": init}
         with pytest.raises(MethodError, match="asked for a Network"):
             run.keep(second=None)  # type: ignore[arg-type]
 
     def test_what_is_done_apart_is_not_charged(self, tmp_path: Path, home: DataHome) -> None:
         with open_run(tmp_path, home) as run:
-            with run.apart("search"):
+            with run.off_budget("search"):
                 for order in range(3):
                     run.train(run.init(), order=order)
-            assert (run.ledger.apart, run.left) == ({"search": 3 * EPOCHS * 1167}, 4)
+            assert (context_of(run).ledger.off_budget, run.left) == ({"search": 3 * EPOCHS * 1167}, 4)
             run.train(run.init())
             assert run.left == 2
 
     def test_the_pipeline_in_words(self, run: Run) -> None:
         init = run.init()
         dense = run.train(init)
-        run.finish(run.train(init.masked(run.select(magnitude(dense)))))
-        assert str(run.story) == "init → train 2 → mask 50 % → init masked → train 2"
+        context_of(run).returned(run.train(init.masked(run.select(magnitude(dense)))))
+        assert str(context_of(run).pipeline) == "init → train 2 → mask 50 % → init masked → train 2"

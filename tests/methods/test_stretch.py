@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthbench import Mask, MethodError, Model, Network, Steps, random_scores, stretched
+from lthbench import Mask, MethodError, Model, Network, Steps, random_scores, transferred_to_depth
+from lthbench.methods.network import NetworkOrigin, origin_of
 from lthbench.methods.stretch import parsed, spread
 from lthbench.pruning.allocate import global_mask
 from lthbench.pruning.lineage import Init, Lineage
@@ -21,7 +22,11 @@ class Owner:
     """Loads initialisations and edits of them, which is all that these tests need."""
 
     def load(self, net: Network):  # type: ignore[no-untyped-def]
-        return edited(initial_state(net.lineage.root), net.lineage.edits, net.content.__getitem__)  # type: ignore[arg-type]
+        return edited(
+            initial_state(origin_of(net).lineage.root),
+            origin_of(net).lineage.edits,
+            origin_of(net).edit_tensors.__getitem__,
+        )  # type: ignore[arg-type]
 
     def clock(self, model: Model):  # type: ignore[no-untyped-def]
         return Recipe(epochs=9, batch=10, lr=0.1).clock(100)
@@ -32,7 +37,9 @@ OWNER = Owner()
 
 def network(name: str, seed: int = 0) -> Network:
     model = Model(name, SHAPE, 10, "chen2021")
-    return Network(OWNER, Lineage(Init(model, "kaiming-normal", seed, 0)), Mask.full(model.prunable_shapes))
+    return Network(
+        NetworkOrigin(OWNER, Lineage(Init(model, "kaiming-normal", seed, 0))), Mask.full(model.prunable_shapes)
+    )
 
 
 def ticket(name: str) -> Network:
@@ -54,15 +61,15 @@ PAIRS = [("resnet14-w0.25", "resnet32-w0.25"), ("vgg13-w0.05", "vgg19-w0.05"), (
 @pytest.mark.parametrize(("short", "long"), PAIRS)
 def test_there_and_back(short: str, long: str) -> None:
     source = ticket(short)
-    there = stretched(source, network(long, seed=1))
-    back = stretched(there, network(short, seed=2))
+    there = transferred_to_depth(source, network(long, seed=1))
+    back = transferred_to_depth(there, network(short, seed=2))
     assert same(back, source) and not same(source, network(short))
     assert there.model.name == long and there.step == back.step == source.step == 7
 
 
 def test_a_block_goes_whole() -> None:
     source = ticket("resnet14-w0.25")
-    there = stretched(source, network("resnet20-w0.25", seed=1))
+    there = transferred_to_depth(source, network("resnet20-w0.25", seed=1))
     for part in ("params", "buffers"):
         have = getattr(source, part)
         for name, t in getattr(there, part).items():
@@ -93,17 +100,17 @@ def test_given_pairs_by_stage() -> None:
     source = ticket("resnet14-w0.25")
     each = [parsed("0:0;1:1,2"), parsed("0:0;1:1,2"), parsed("0:0,2;1:1")]
     with pytest.raises(MethodError, match="not of one shape"):
-        stretched(source, network("resnet20-w0.25"), each)  # the first block of a stage has another input
+        transferred_to_depth(source, network("resnet20-w0.25"), each)  # the first block of a stage has another input
     assert same(
-        stretched(source, network("resnet20-w0.25"), parsed("0:0;1:1,2")),
-        stretched(source, network("resnet20-w0.25", 1)),
+        transferred_to_depth(source, network("resnet20-w0.25"), parsed("0:0;1:1,2")),
+        transferred_to_depth(source, network("resnet20-w0.25", 1)),
     )
 
 
 @pytest.mark.parametrize("pairs", ["0:0;1:1", "0:0;1:1,2,2", "0:0;1:1;2:2", "0:0;1:1,3"])
 def test_refused_pairs(pairs: str) -> None:
     with pytest.raises(MethodError, match="does not give each"):
-        stretched(ticket("resnet14-w0.25"), network("resnet20-w0.25"), parsed(pairs))
+        transferred_to_depth(ticket("resnet14-w0.25"), network("resnet20-w0.25"), parsed(pairs))
 
 
 @pytest.mark.parametrize("text", ["", "0", "0:a", "0:0;1"])
@@ -117,5 +124,5 @@ def test_text_that_is_no_mapping(text: str) -> None:
     [("mlp-9-9", "mlp-9-8-8"), ("resnet14-w0.25", "resnet20-w0.5"), ("resnet14-w0.25", "vgg11-w0.05")],
 )
 def test_other_widths_and_families_are_refused(short: str, long: str) -> None:
-    with pytest.raises(MethodError, match="stretched: "):
-        stretched(ticket(short), network(long))
+    with pytest.raises(MethodError, match="transferred_to_depth: "):
+        transferred_to_depth(ticket(short), network(long))

@@ -9,6 +9,7 @@ from torch import Generator, nn
 from lthbench import MethodError, Run, Slimming, Steps, compact, magnitude
 from lthbench.data import DataHome
 from lthbench.methods import registry
+from lthbench.methods.internals.context import context_of
 from lthbench.models.cost import multiplications
 from lthbench.suite import Workload
 from tests.runs.helpers import drive, found, open_run, tiny
@@ -93,8 +94,8 @@ def norms(net):  # type: ignore[no-untyped-def]
 
 def test_early_bird_stops_when_the_channels_stay_the_same(run: Run) -> None:
     BASELINES["early-bird"].function(run, window=1, tolerance=1.0)
-    assert run.notes["found_at"] == 2
-    [distance] = run.notes["distances"]  # type: ignore[misc]
+    assert context_of(run).notes["found_at"] == 2
+    [distance] = context_of(run).notes["distances"]  # type: ignore[misc]
     nets = [run.train(run.init(), until=epoch, rule=Slimming()) for epoch in (1, 2)]
     masks = [
         run.select({n: g.abs() for n, g in net.units.param("gamma", net.params).items()}, units=net.units)
@@ -102,7 +103,7 @@ def test_early_bird_stops_when_the_channels_stay_the_same(run: Run) -> None:
     ]
     gone = [torch.cat([*nets[0].units.gone(mask.tensors).values()]) for mask in masks]
     assert distance == pytest.approx(float((gone[0] != gone[1]).float().mean()))
-    assert [word for word in str(run.story).split(" → ") if word.startswith("train")][-1] == "train 2"
+    assert [word for word in str(context_of(run).pipeline).split(" → ") if word.startswith("train")][-1] == "train 2"
 
 
 def test_masks_by_weight_are_no_masks_by_unit(run: Run) -> None:

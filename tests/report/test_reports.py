@@ -26,7 +26,7 @@ def measured(suite: str, accuracy: Accuracy, **changes: object) -> Measured:
 
 CLAIMS: dict[str, Callable[[Measured], Section]] = {
     "liu2021": liu2021.claim,
-    "ma2021": lambda found: ma2021.claim(ma2021.judged(found)),
+    "ma2021": lambda found: ma2021.claim(ma2021.verdicts_of(found)),
     "wolfe2021": wolfe2021.claim,
     "elastic": elastic.claim,
     "malach2020": malach2020.claim,

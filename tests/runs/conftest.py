@@ -34,6 +34,7 @@ def _fork_is_meant() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.load_all()  # a file is loaded once in a process
     monkeypatch.setattr(registry, "METHODS", dict(registry.METHODS))
 
 

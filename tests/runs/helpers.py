@@ -17,13 +17,13 @@ from lthbench.methods.registry import Method
 from lthbench.methods.run import Run as RealRun
 from lthbench.runs.driver.broker import Broker
 from lthbench.runs.driver.driver import Driver
-from lthbench.runs.driver.run_lock import Baton
+from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.session import Session
 from lthbench.runs.plan.plan import Plan, PlannedRun, plan
 from lthbench.runs.records.record import Record
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import SerialExecutor
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.suite import Suite, Workload
 from lthbench.training import numerics
 from lthbench.training.recipe import Recipe
@@ -135,7 +135,7 @@ class Outcome:
     @property
     def results(self) -> dict[tuple[Any, ...], dict[str, Any]]:
         """The `result` of every record, by run."""
-        return {record.name: record.result.model_dump() for record in self.records}
+        return {record.run_id: record.result.model_dump() for record in self.records}
 
     def of(self, name: str) -> list[Any]:
         """The results of one method."""
@@ -161,7 +161,7 @@ def drive(suite: Suite, methods: Sequence[Method], out: Path, home: DataHome, **
 
 
 def store_in(out: Path) -> Store:
-    return Store(out / "store", numerics.build_key(CPU))
+    return Store(out / "store", numerics.environment_key(CPU))
 
 
 @contextmanager
@@ -169,17 +169,17 @@ def open_run(out: Path, home: DataHome, suite: Suite = ONE, seed: int = 0) -> It
     """The Run of a suite's first cell with real trainings behind it, to be used line by line."""
     [manifest] = settings(suite, home).values()
     cell = suite.cells()[seed]
-    place = Place(out / "store", home.folder, "cpu")
+    place = WorkerConfig(out / "store", home.folder, "cpu")
     numerics.set_up(CPU)
     executor = SerialExecutor(place, "fork")
-    broker, baton = Broker(Store(place.store, numerics.build_key(CPU)), executor), Baton()
+    broker, run_lock = Broker(Store(place.store, numerics.environment_key(CPU)), executor), RunLock()
     name = PlannedRun(method(dense), cell)
-    session = Session(name, Setting(suite, cell, manifest), broker, baton, {}, lambda: False, {})
-    baton.take()
+    session = Session(name, Setting(suite, cell, manifest), broker, run_lock, {}, lambda: False, {})
+    run_lock.take()
     try:
         yield session.run
     finally:
-        baton.give()
+        run_lock.give()
         executor.close()
 
 

@@ -13,7 +13,7 @@ from lthbench.scoring.contrast import (
     Array,
     Meta,
     Pairs,
-    Rules,
+    Thresholds,
     accuracy_table,
     barred,
     collapse_limits,
@@ -32,7 +32,7 @@ LIMIT = 18.18
 def alone(a: list[float], b: list[float], n_test: int = 10000) -> pd.DataFrame:
     """The contrast of two lists of accuracies, with a variance of its own."""
     pairs = Pairs(*(np.array([side], dtype=float) for side in (a, b)), np.array([LIMIT]), np.array([float(n_test)]))
-    return borrowed(contrast(pairs).assign(workload="w"), Rules())
+    return borrowed(contrast(pairs).assign(workload="w"), Thresholds())
 
 
 def records(**methods: list[float]) -> pd.DataFrame:
@@ -77,8 +77,8 @@ def test_the_limit_lies_a_tenth_of_the_way_from_chance_to_the_best_dense_median(
     case: Callable[[str], pd.DataFrame],
 ) -> None:
     table = accuracy_table(case("duel"), META)
-    assert collapse_limits(table, META, "dense", Rules())["w"] == pytest.approx(18.18)
-    assert collapse_limits(table, META, "none", Rules())["w"] == pytest.approx(10 + 0.1 * (91.8 - 10))
+    assert collapse_limits(table, META, "dense", Thresholds())["w"] == pytest.approx(18.18)
+    assert collapse_limits(table, META, "none", Thresholds())["w"] == pytest.approx(10 + 0.1 * (91.8 - 10))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lthbench.scoring.contrast import Rules
+from lthbench.scoring.contrast import Thresholds
 from lthbench.scoring.correction import alpha_at, bh, detectable, holm, seeds_needed, within
 
 Close = Callable[[object], object]
@@ -84,7 +84,7 @@ def test_seeds_needed_over_all_answers() -> None:
 
 def test_what_is_not_known_needs_no_seeds() -> None:
     assert np.isnan(seeds_needed([np.nan, 1.0], [0.1, np.nan], 4, 3, 0.05)).all()
-    assert seeds_needed(0.3, 0.4, 4, 5, 0.025, Rules(max_seeds=15)) == np.inf
+    assert seeds_needed(0.3, 0.4, 4, 5, 0.025, Thresholds(max_seeds=15)) == np.inf
 
 
 def test_the_detectable_difference_is_the_gap_that_these_seeds_would_show() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lthbench.scoring.contrast import Meta, Rules
+from lthbench.scoring.contrast import Meta, Thresholds
 from lthbench.scoring.correction import seeds_needed
-from lthbench.scoring.duel import CELL_COLUMNS, MARGIN_COLUMNS, duel, margins, overall
+from lthbench.scoring.duel import CELL_COLUMNS, MARGIN_COLUMNS, duel, marginals, overall
 
 Close = Callable[[object], object]
 Case = Callable[[str], pd.DataFrame]
@@ -61,7 +61,7 @@ def test_the_outcomes_of_the_case(cells: pd.DataFrame) -> None:
 
 
 def test_the_margins_of_the_case(records: pd.DataFrame, meta: Metas, close: Close) -> None:
-    table = margins(records, meta, TICKET, FINETUNE).set_index("group")
+    table = marginals(records, meta, TICKET, FINETUNE).set_index("group")
     whole = table.loc["overall", ["difference", "se", "df", "low", "high", "p"]].tolist()
     assert whole == close([-1.0316667, 0.1994950, 2, -1.8900242, -0.1733091, 0.0354179])
     assert table.loc["overall", "outcome"] == FINETUNE
@@ -69,7 +69,7 @@ def test_the_margins_of_the_case(records: pd.DataFrame, meta: Metas, close: Clos
     assert by_sparsity["p_adjusted"].tolist() == close([0.4508066, 0.00345901, 0.0110345, 0.0213743, 0.4508066])
     assert by_sparsity["outcome"].tolist() == ["tie", FINETUNE, FINETUNE, FINETUNE, "undecided"]
     assert table.index.tolist()[:4] == ["overall", "workload w", "learning_rate 0.01", "learning_rate 0.1"]
-    assert margins(records, meta, TICKET, FINETUNE).columns.tolist() == MARGIN_COLUMNS
+    assert marginals(records, meta, TICKET, FINETUNE).columns.tolist() == MARGIN_COLUMNS
 
 
 def test_two_workloads_weigh_the_same(case: Case, meta: Metas, close: Close) -> None:
@@ -94,14 +94,14 @@ def test_the_side_that_collapsed_more_often_wins_no_margin(records: pd.DataFrame
 
 def test_shuffled_rows_change_no_bit(records: pd.DataFrame, meta: Metas) -> None:
     shuffled = records.sample(frac=1, random_state=3)
-    for report in (duel, margins):
+    for report in (duel, marginals):
         pd.testing.assert_frame_equal(
             report(records, meta, TICKET, FINETUNE), report(shuffled, meta, TICKET, FINETUNE), check_exact=True
         )
 
 
 def assert_mirrored(records: pd.DataFrame, meta: Metas) -> None:
-    for report in (duel, margins):
+    for report in (duel, marginals):
         one, other = report(records, meta, TICKET, FINETUNE), report(records, meta, FINETUNE, TICKET)
         assert (one["difference"] + other["difference"]).fillna(0).eq(0).all()
         q = [column for column in ("q", "q_tie", "p_adjusted", "p_tie_adjusted", "seeds_needed") if column in one]
@@ -178,14 +178,14 @@ def test_no_advice_where_the_side_ahead_collapsed(meta: Metas) -> None:
 
 
 def test_between_looks_everything_is_pending(records: pd.DataFrame, meta: Metas) -> None:
-    for report in (duel, margins):
-        assert set(report(records, meta, TICKET, FINETUNE, rules=Rules(alpha=0))["outcome"]) == {"pending"}
+    for report in (duel, marginals):
+        assert set(report(records, meta, TICKET, FINETUNE, thresholds=Thresholds(alpha=0))["outcome"]) == {"pending"}
 
 
 def test_no_common_cell_is_an_empty_answer_and_an_unknown_method_an_error(records: pd.DataFrame, meta: Metas) -> None:
     empty = duel(records, meta, TICKET, "dense")
     assert (len(empty), empty.columns.tolist()) == (0, CELL_COLUMNS)
-    assert margins(records, meta, TICKET, "dense").columns.tolist() == MARGIN_COLUMNS
+    assert marginals(records, meta, TICKET, "dense").columns.tolist() == MARGIN_COLUMNS
     assert np.isnan(overall(records, meta, TICKET, "dense")["difference"])
     with pytest.raises(ValueError, match="did you mean 'prune-finetune'"):
         duel(records, meta, TICKET, "prune-finetun")

@@ -13,7 +13,7 @@ from scipy import stats
 
 from lthbench import bits
 from lthbench.scoring.contrast import COLUMNS, Meta
-from lthbench.scoring.duel import duel, margins, overall
+from lthbench.scoring.duel import duel, marginals, overall
 from lthbench.scoring.images import COLUMNS as IMAGES
 from lthbench.scoring.images import of_images, se_on_new_images
 
@@ -120,7 +120,7 @@ def test_nothing_is_decided_by_it() -> None:
     with_, without = (duel(r, META, "a", "b") for r in (records, records.drop(columns="correct")))
     pd.testing.assert_frame_equal(with_.drop(columns=IMAGES), without.drop(columns=IMAGES))
     assert without[IMAGES].isna().all(axis=None)
-    assert margins(records.drop(columns="correct"), META, "a", "b")[IMAGES].isna().all(axis=None)
+    assert marginals(records.drop(columns="correct"), META, "a", "b")[IMAGES].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("nothing", [None, np.nan])
@@ -129,7 +129,7 @@ def test_a_run_that_does_not_say_takes_it_from_its_cell_and_its_margins(nothing:
     records["correct"] = records["correct"].astype(object)
     records.loc[(records["sparsity"] == 0.1) & (records["method"] == "b") & (records["seed"] == 2), "correct"] = nothing
     assert duel(records, META, "a", "b")["se_images"].isna().tolist() == [False, True, False]
-    found = margins(records, META, "a", "b").set_index("group")["se_images"].isna()
+    found = marginals(records, META, "a", "b").set_index("group")["se_images"].isna()
     assert found[found].index.tolist() == ["overall", "workload u", "learning_rate 0.1", "sparsity 0.1"]
 
 

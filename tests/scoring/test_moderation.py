@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import polygamma
 
-from lthbench.scoring.contrast import Rules
+from lthbench.scoring.contrast import Thresholds
 from lthbench.scoring.moderation import borrowed, inverse_trigamma, moderate
 
 Close = Callable[[object], object]
@@ -82,12 +82,12 @@ def pool(workload: str) -> pd.DataFrame:
 
 def test_a_pool_is_one_workload_and_leaves_out_what_collapsed() -> None:
     other = pool("v").assign(variance=TREND)
-    both = borrowed(pd.concat([pool("w"), other], ignore_index=True), Rules())
+    both = borrowed(pd.concat([pool("w"), other], ignore_index=True), Thresholds())
     np.testing.assert_array_equal(both["variance_moderated"][:8], moderate(WILD, TWO, X).variance)
     np.testing.assert_array_equal(both["variance_moderated"][8:], moderate(TREND, TWO, X).variance)
     stray = pool("w").iloc[[0]].assign(note="separated", variance=1e6)
     lone = pool("w").iloc[[0]].assign(n=1, variance=np.nan)
-    with_strays = borrowed(pd.concat([pool("w"), stray, lone], ignore_index=True), Rules())
+    with_strays = borrowed(pd.concat([pool("w"), stray, lone], ignore_index=True), Thresholds())
     np.testing.assert_array_equal(with_strays["variance_moderated"][:8], both["variance_moderated"][:8])
     assert with_strays.loc[8, ["variance_moderated", "prior_df", "df"]].tolist() == [1e6, 0, 2]
     assert with_strays.loc[9, ["df", "se", "low", "high"]].isna().all()

@@ -30,7 +30,7 @@ ONE_SHOT = {
 }
 
 
-def judged(tickets: dict[float, float], below: float = 10.0) -> pd.DataFrame:
+def analysis(tickets: dict[float, float], below: float = 10.0) -> pd.DataFrame:
     """The reading `same` for tickets by learning rate, with controls `below` them: as kind to the ticket as can be."""
     rows = [("resnet-20", rate, 0.0, "dense", 0, accuracy) for rate, accuracy in DENSE.items()]
     for rate, accuracy in tickets.items():
@@ -44,14 +44,14 @@ def judged(tickets: dict[float, float], below: float = 10.0) -> pd.DataFrame:
 def test_no_jackpot_on_resnet_20_whatever_the_controls_reach() -> None:
     for by in (0, 1):
         at_own_rate = {rate: MA[rate][rate][by] for rate in DENSE}
-        table = judged(at_own_rate)
+        table = analysis(at_own_rate)
         assert table["paper_rule"].tolist() == [NEITHER, NEITHER]
         assert (table["gap_5"] < -0.5).all(), "no ticket comes near the best dense network"
         assert table["verdict"].tolist() == [OPEN, OPEN], "one value a cell shows nothing"
 
 
 def test_condition_4_is_what_the_best_ticket_fails() -> None:
-    row = judged({0.01: 89.4, 0.1: 87.3}).loc[0.01]
+    row = analysis({0.01: 89.4, 0.1: 87.3}).loc[0.01]
     assert round(row["gap_4"], 1) == -0.9
     assert min(row["gap_2"], row["gap_3"]) > 0.5
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lthbench.scoring.contrast import Meta, Rules
+from lthbench.scoring.contrast import Meta, Thresholds
 from lthbench.scoring.correction import bh, seeds_needed
 from lthbench.scoring.verdicts import JACKPOT, NEITHER, OPEN, SECONDARY, VERDICT_COLUMNS, verdicts
 
@@ -22,9 +22,9 @@ def records(case: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
 
 
 def read(
-    records: pd.DataFrame, meta: Metas, reading: str, rules: Rules | None = None, **controls: str | None
+    records: pd.DataFrame, meta: Metas, reading: str, thresholds: Thresholds | None = None, **controls: str | None
 ) -> pd.DataFrame:
-    table = verdicts(records, meta, "ticket", **{**CONTROLS, **controls}, rules=rules)
+    table = verdicts(records, meta, "ticket", **{**CONTROLS, **controls}, thresholds=thresholds)
     return table[table["reading"] == reading].reset_index(drop=True)
 
 
@@ -105,7 +105,7 @@ def test_refuting_one_of_three_conditions_is_corrected_for_three(records: pd.Dat
 
 def test_seeds_to_neither_are_those_of_the_nearest_failure(meta: Metas) -> None:
     records, noise = two_rates(reinit=89.8, dense=88.0)
-    table = read(records, meta, "any", Rules(min_pool=100))
+    table = read(records, meta, "any", Thresholds(min_pool=100))
     assert (table["verdict"].tolist(), table["paper_rule"].tolist()) == ([OPEN, NEITHER], [NEITHER, NEITHER])
     # Two cells, one of them refuted already; a third for the conditions, a half for the two rates of condition 3.
     assert table["seeds_needed"][0] == seeds_needed(-0.28, noise.std(ddof=1), 0, 5, 0.05 * 2 / 2 / 3 / 2)
@@ -113,7 +113,7 @@ def test_seeds_to_neither_are_those_of_the_nearest_failure(meta: Metas) -> None:
 
 def test_seeds_to_a_secondary_prize_are_those_of_its_hardest_part(meta: Metas) -> None:
     records, noise = two_rates(reinit=80.0, dense=91.0)
-    table = read(records, meta, "any", Rules(min_pool=100))
+    table = read(records, meta, "any", Thresholds(min_pool=100))
     assert (table["verdict"][0], table["paper_rule"][0], table["unproven"][0]) == (OPEN, SECONDARY, "5")
     assert table["seeds_needed"][0] == seeds_needed(-0.48, noise.std(ddof=1), 0, 5, 0.05 / 2 / 2)
 
@@ -162,12 +162,12 @@ def test_an_insufficient_recipe_fails_condition_1(records: pd.DataFrame, meta: M
 
 
 def test_between_looks_everything_is_pending(records: pd.DataFrame, meta: Metas) -> None:
-    table = read(records, meta, "any", Rules(alpha=0))
+    table = read(records, meta, "any", Thresholds(alpha=0))
     assert set(table["verdict"]) == {"pending"} and table["seeds_needed"].isna().all()
 
 
 def test_a_smaller_alpha_claims_less(records: pd.DataFrame, meta: Metas) -> None:
-    assert set(read(records, meta, "same", replace(Rules(), alpha=1e-6))["verdict"][[1, 4]]) == {OPEN}
+    assert set(read(records, meta, "same", replace(Thresholds(), alpha=1e-6))["verdict"][[1, 4]]) == {OPEN}
 
 
 def test_shuffled_rows_change_no_bit(records: pd.DataFrame, meta: Metas) -> None:

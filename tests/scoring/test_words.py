@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lthbench.scoring.contrast import Meta, Rules
-from lthbench.scoring.duel import duel, margins
+from lthbench.scoring.contrast import Meta, Thresholds
+from lthbench.scoring.duel import duel, marginals
 from lthbench.scoring.ranking import ranking
 from lthbench.scoring.verdicts import verdicts
 from lthbench.scoring.words import (
     cell_words,
     footer,
-    margin_words,
+    marginal_words,
     on_new_images,
     rank_words,
     tally,
@@ -60,10 +60,10 @@ def test_an_interval_on_new_images_is_told_from_the_same_side(row: int, words: s
 
 
 def test_a_margin_says_it_behind_its_cells(case: Case, meta: Metas) -> None:
-    row = margins(case("duel"), meta, A, B).loc[0]
-    assert "new images" not in margin_words(row, A, B, 0.5)
+    row = marginals(case("duel"), meta, A, B).loc[0]
+    assert "new images" not in marginal_words(row, A, B, 0.5)
     wider = changed(row, low_images=-2.0, high_images=-0.1)
-    assert "10 of 10 cells; on new images 0.1 to 2.0; lottery-ticket collapsed" in margin_words(wider, A, B, 0.5)
+    assert "10 of 10 cells; on new images 0.1 to 2.0; lottery-ticket collapsed" in marginal_words(wider, A, B, 0.5)
 
 
 def changed(row: pd.Series, **values: object) -> pd.Series:
@@ -92,11 +92,11 @@ def test_cells_that_the_case_lacks(cells: pd.DataFrame) -> None:
 
 
 def test_margins_and_their_tally(case: Case, meta: Metas, cells: pd.DataFrame) -> None:
-    table = margins(case("duel"), meta, A, B)
-    words = [margin_words(row, A, B, 0.5) for _, row in table.iterrows()]
+    table = marginals(case("duel"), meta, A, B)
+    words = [marginal_words(row, A, B, 0.5) for _, row in table.iterrows()]
     assert words[0] == "prune-finetune ahead by 1.0 pp (0.2 to 1.9), 10 of 10 cells; lottery-ticket collapsed in 1"
     assert words[-1] == "undecided: −2.6 pp (−9.4 to 4.1), 2 of 2 cells; lottery-ticket collapsed in 1"
-    assert margin_words(changed(table.loc[0], used=0), A, B, 0.5) == "undecided: no cell to compare"
+    assert marginal_words(changed(table.loc[0], used=0), A, B, 0.5) == "undecided: no cell to compare"
     assert tally(cells, A, B) == "lottery-ticket 1, prune-finetune 5, tie 3, undecided 1"
 
 
@@ -122,7 +122,10 @@ def test_verdicts(case: Case, meta: Metas) -> None:
     assert verdict_words(changed(row, verdict="not enough evidence", n=2), 0.5).endswith(
         "2 of the 3 seeds that every comparison needs"
     )
-    assert verdict_words(changed(row, verdict="pending"), 0.5, Rules(alpha=0)) == "pending: between two declared looks"
+    assert (
+        verdict_words(changed(row, verdict="pending"), 0.5, Thresholds(alpha=0))
+        == "pending: between two declared looks"
+    )
 
 
 def test_ranks(case: Case, meta: Metas) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lthbench.errors import InputError
-from lthbench.training.recipe import Clock, Recipe, Steps
+from lthbench.training.clock import Clock, Steps
+from lthbench.training.recipe import Recipe
 from lthbench.training.schedule import rates
 
 
@@ -19,7 +20,7 @@ def recipe(**changes: Any) -> Recipe:
 
 def of(size: int = 20, **changes: Any) -> list[float]:
     r = recipe(**changes)
-    return rates(r, r.clock(size)).tolist()
+    return rates(r, r.clock(size).total).tolist()
 
 
 def test_there_is_one_rate_a_step() -> None:
@@ -103,7 +104,7 @@ def test_positions_are_epochs_or_steps() -> None:
 )
 def test_fine_tuning_goes_at_the_last_rate_or_the_named_one(changes: dict[str, Any], rate: float) -> None:
     tuning = recipe(warmup=0.5, **changes).fine_tuning(3)
-    found = rates(tuning, tuning.clock(20)).tolist()
+    found = rates(tuning, tuning.clock(20).total).tolist()
     assert found == pytest.approx([rate] * 6)
 
 

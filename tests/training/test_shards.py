@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lthbench.errors import InputError, MethodError
 from lthbench.models import FAMILIES
 from lthbench.pruning.state import State, module_of
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 from lthbench.training.recipe import Recipe
 from lthbench.training.shards import Shards
@@ -113,7 +113,7 @@ def five_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("five_gpus")
 def test_workers_of_several_gpus(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
-    places = Place(folder, folder, "cuda", gpus=2).each()
+    places = WorkerConfig(folder, folder, "cuda", gpus=2).each()
     assert [(place.device, place.peers) for place in places] == [("cuda:0", ("cuda:1",)), ("cuda:2", ("cuda:3",))]
     with pytest.raises(InputError, match="6 GPUs for each worker were asked for; here are 5 of one kind"):
-        Place(folder, folder, "cuda", gpus=6).each()
+        WorkerConfig(folder, folder, "cuda", gpus=6).each()

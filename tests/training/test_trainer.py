@@ -16,7 +16,7 @@ from lthbench.errors import MethodError
 from lthbench.models import FAMILIES
 from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.state import State, module_of
-from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Live, Movement, Rule
+from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Movement, Rule, TrainingState
 from lthbench.training.schedule import rates
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
@@ -42,10 +42,10 @@ class Wandering(Rule):
 
     every: int = 2
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         return {f"mean.{n}": s.params[n].clone() for n in s.prunable} | {"calls": torch.zeros(())}
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         s.state["calls"] += 1
         g = s.generator
         for n in s.prunable:
@@ -58,13 +58,13 @@ class Wandering(Rule):
 class Popup(Rule):
     """Trains scores beside fixed weights; the forward pass uses the weights with the higher scores."""
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         return {f"score.{n}": s.params[n].detach().abs().clone() for n in s.prunable}
 
-    def trained(self, s: Live) -> dict[str, Tensor]:
+    def trained(self, s: TrainingState) -> dict[str, Tensor]:
         return dict(s.state)
 
-    def weights(self, s: Live) -> dict[str, Tensor]:
+    def weights(self, s: TrainingState) -> dict[str, Tensor]:
         used = dict(s.params)
         for n in s.prunable:
             score = s.state[f"score.{n}"]
@@ -78,7 +78,7 @@ class Short(Rule):
 
     epochs: int = 1
 
-    def done(self, s: Live) -> bool:
+    def done(self, s: TrainingState) -> bool:
         return s.step >= self.epochs * s.steps_per_epoch
 
 
@@ -86,10 +86,10 @@ class Short(Rule):
 class Hardened(Rule):
     """Leaves half of the weights wherever a training is looked at, while the training itself goes on with all."""
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         return {"finished": torch.zeros(())}
 
-    def finish(self, s: Live) -> None:
+    def finish(self, s: TrainingState) -> None:
         s.state["finished"] += 1
         keep = s.select({n: s.params[n].abs() for n in s.prunable}, 0.5)
         for n, t in keep.items():
@@ -101,7 +101,7 @@ class Hardened(Rule):
 class HardenedBySetMask(Rule):
     """The same through set_mask."""
 
-    def finish(self, s: Live) -> None:
+    def finish(self, s: TrainingState) -> None:
         s.set_mask(s.select({n: s.params[n].abs() for n in s.prunable}, 0.5))
 
 
@@ -112,7 +112,7 @@ class Pushing(Rule):
     in_place: bool
     every: int = 2
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         name = "out.weight"
         for part, other in ((s.params, s.params[name] + 0.1), (s.momentum, s.momentum[name] / 2)):
             part[name] = part[name].copy_(other) if self.in_place else other
@@ -241,7 +241,7 @@ def test_a_training_equals_torch_sgd(name: str) -> None:
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )
-    steps = iter(rates(recipe, t.clock).tolist())
+    steps = iter(rates(recipe, t.clock.total).tolist())
     for epoch in range(recipe.epochs):
         for index in data.epoch(t.clock, recipe, t.seed, t.order, epoch):
             optimizer.param_groups[0]["lr"] = next(steps)
@@ -516,12 +516,12 @@ def test_training_fits_the_examples() -> None:
     assert right > 0.9
 
 
-def live(t: Trajectory) -> Live:
-    return Trainer(t, masked(begin(t), half_mask(t)), 0, feed()).live
+def current(t: Trajectory) -> TrainingState:
+    return Trainer(t, masked(begin(t), half_mask(t)), 0, feed()).current
 
 
 def test_setting_a_mask_zeroes_what_goes_and_what_comes() -> None:
-    s = live(trajectory())
+    s = current(trajectory())
     new = half_mask(trajectory(), seed=1)
     old = {n: m.clone() for n, m in s.mask.items()}
     with torch.no_grad():
@@ -537,7 +537,7 @@ def test_setting_a_mask_zeroes_what_goes_and_what_comes() -> None:
 
 def test_the_generator_of_a_rule_is_a_function_of_seed_order_and_step() -> None:
     def drawn(step: int = 0, **changes: int) -> float:
-        s = live(trajectory(**changes))
+        s = current(trajectory(**changes))
         s.step = step
         return torch.rand((), generator=s.generator).item()
 
@@ -546,7 +546,7 @@ def test_the_generator_of_a_rule_is_a_function_of_seed_order_and_step() -> None:
 
 
 def test_a_rule_that_draws_twice_in_a_step_draws_different_numbers() -> None:
-    s = live(trajectory())
+    s = current(trajectory())
     one, other = (torch.rand(4, generator=s.generator) for _ in range(2))
     assert not torch.equal(one, other)
 
@@ -558,7 +558,7 @@ def test_the_rate_that_a_rule_sees_is_that_of_the_step() -> None:
     class Watching(Rule):
         every: int = 1
 
-        def after_step(self, s: Live) -> None:
+        def after_step(self, s: TrainingState) -> None:
             seen.append(s.lr.item())
 
     trained(trajectory(rule=Watching(), drops=(0.5,)))
@@ -569,7 +569,7 @@ def test_gradients_that_a_rule_sees_are_dense() -> None:
     t = trajectory()
     trainer = Trainer(t, masked(begin(t), half_mask(t)), 0, feed())
     trainer.run([1], lambda *_: None)
-    assert all(trainer.live.grads[n][~m].ne(0).any() for n, m in trainer.live.mask.items())
+    assert all(trainer.current.grads[n][~m].ne(0).any() for n, m in trainer.current.mask.items())
 
 
 def test_tensors_that_a_rule_puts_in_place_of_others_are_trained() -> None:

@@ -80,7 +80,7 @@ function describe(i) {
   const pct = (key) => (of(key) == null ? null : `${of(key).toFixed(2)} %`);
   const epochs = (value) => `${general(value)} epochs`;
   const most = Math.max(of("budget") ?? 0, of("epochs"));
-  const phases = [["training", "charged_train"], ["scoring", "charged_score"], ["validation", "charged_validate"], ["apart", "apart"]]
+  const phases = [["training", "charged_train"], ["scoring", "charged_score"], ["validation", "charged_validate"], ["off budget", "off_budget"]]
     .filter(([, key]) => of(key) > 0 || key === "charged_train").map(([label, key]) => [label, of(key), most, epochs(of(key))]);
   if (of("budget") != null) phases.push(["budget", of("budget"), most, epochs(of("budget"))]);
   const close = element("button", "Close", { type: "button", class: "close" });
@@ -100,7 +100,7 @@ function describe(i) {
   if (found.length) parts.push(element("h3", "Layers"), bars(found));
   if (correlated.length) parts.push(element("h3", "Weight correlation"), bars(correlated));
   parts.push(element("h3", "Provenance"), list([["parameters", of("parameters")], ["version", of("version")], ["source", of("source")],
-    ["ticket", of("ticket")], ["weights", of("weights")], ["machine", `${of("device")}, torch ${of("torch")}`], ["host", of("host")],
+    ["mask", of("mask_digest")], ["weights", of("weights")], ["machine", `${of("device")}, torch ${of("torch")}`], ["host", of("host")],
     ["started", of("started")], ["seconds", of("seconds")]], "plain"));
   return parts;
 }

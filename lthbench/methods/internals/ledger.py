@@ -9,20 +9,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from lthbench.errors import OverBudget
-from lthbench.training.recipe import Clock
+from lthbench.training.clock import Clock
 
 Interval = tuple[int, int]
 
 
 class Ledger:
-    """Accounts in examples. `size` examples are an epoch; scoring and validation have an allowance of one epoch of their
-    own, what exceeds it counts against `budget` (in epochs; None for no limit). Accounts apart are not limited."""
+    """Accounts in examples. `n_train` examples are an epoch; scoring and validation have an allowance of one epoch of their
+    own, what exceeds it counts against `budget` (in epochs; None for no limit). Accounts outside the budget are not limited."""
 
-    def __init__(self, budget: float | None, size: int):
-        self.size = size
-        self.limit = None if budget is None else round(budget * size)
+    def __init__(self, budget: float | None, n_train: int):
+        self.n_train = n_train
+        self.limit = None if budget is None else round(budget * n_train)
         self.charged: dict[str, int] = {"train": 0, "score": 0, "validate": 0}
-        self.apart: dict[str, int] = {}
+        self.off_budget: dict[str, int] = {}
         self._account: str | None = None
         self._covered: dict[tuple[str | None, str], list[Interval]] = defaultdict(list)
         self._ended: dict[str, int] = {}
@@ -31,7 +31,7 @@ class Ledger:
     @property
     def spent(self) -> int:
         """Examples that count against the budget."""
-        return spent(self.charged, self.size)
+        return spent(self.charged, self.n_train)
 
     @property
     def total(self) -> int:
@@ -41,13 +41,13 @@ class Ledger:
     @property
     def left(self) -> float:
         """Epochs that may still be trained; infinite without a budget."""
-        return float("inf") if self.limit is None else (self.limit - self.spent) / self.size
+        return float("inf") if self.limit is None else (self.limit - self.spent) / self.n_train
 
     @contextlib.contextmanager
     def account(self, name: str) -> Iterator[None]:
         """Charge what happens inside to an account of its own."""
         before, self._account = self._account, name
-        self.apart.setdefault(name, 0)
+        self.off_budget.setdefault(name, 0)
         try:
             yield
         finally:
@@ -79,7 +79,7 @@ class Ledger:
 
     def _charge(self, phase: str, count: int, what: str) -> None:
         if self._account is not None:
-            self.apart[self._account] += count
+            self.off_budget[self._account] += count
             return
         before = self.charged[phase]
         self.charged[phase] += count
@@ -87,14 +87,14 @@ class Ledger:
             over = self.spent
             self.charged[phase] = before
             raise OverBudget(
-                f"over budget: {what} would bring the charge to {over / self.size:.6g} epochs, the budget is "
-                f"{self.limit / self.size:.6g}; train less, or stop at run.left"
+                f"over budget: {what} would bring the charge to {over / self.n_train:.6g} epochs, the budget is "
+                f"{self.limit / self.n_train:.6g}; train less, or stop at run.left"
             )
 
 
-def spent(charged: Mapping[str, int], size: int) -> int:
+def spent(charged: Mapping[str, int], n_train: int) -> int:
     """Examples that count against the budget: all training, and what scoring and validation take beyond one epoch."""
-    return charged["train"] + max(0, charged["score"] + charged["validate"] - size)
+    return charged["train"] + max(0, charged["score"] + charged["validate"] - n_train)
 
 
 def _without(interval: Interval, covered: list[Interval]) -> list[Interval]:

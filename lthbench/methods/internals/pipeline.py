@@ -1,9 +1,9 @@
 """The pipeline of a run in words: `init → train 60 → mask 90 % → init masked → train 60`."""
 
-from lthbench.methods.network import Network
+from lthbench.methods.network import Network, origin_of
 from lthbench.pruning.lineage import Edit, Init, Trained
+from lthbench.training.clock import Clock
 from lthbench.training.probes import Probe
-from lthbench.training.recipe import Clock
 from lthbench.training.rules import Rule
 
 _WORDS = {"masked": "masked", "with_mask": "with mask", "with_weights": "with weights"}
@@ -15,7 +15,7 @@ def _said(edit: Edit) -> str:
     return _WORDS[edit.kind]
 
 
-class Story:
+class Pipeline:
     """Collects what a run did, in order, and names each network by how it came to be."""
 
     def __init__(self) -> None:
@@ -24,18 +24,18 @@ class Story:
         self._last: str | None = None  # the root that the last event left
 
     def init(self, net: Network, stream: int) -> None:
-        root = net.lineage.root
+        root = origin_of(net).lineage.root
         if root.key not in self._names:
             other = "" if net.model.width == 1 else f" width {net.model.width:.3g}"
             self._names[root.key] = f"init {stream}{other}" if stream else f"init{other}"
 
     def train(self, net: Network, out: Network, steps: int, clock: Clock, rule: Rule | None) -> None:
-        if out.lineage.root.key in self._names:  # asked for once more, done once
+        if origin_of(out).lineage.root.key in self._names:  # asked for once more, done once
             return
         self._source(net)
         under = f" under {type(rule).__name__}" if rule else ""
         self._events.append(f"train {steps / clock.steps_per_epoch:g}{under}")
-        self._last = out.lineage.root.key
+        self._last = origin_of(out).lineage.root.key
         self._names[self._last] = f"epoch {out.epoch:g}"
 
     def measure(self, probe: Probe) -> None:
@@ -45,7 +45,7 @@ class Story:
         self._events.append(f"mask {100 * sparsity:.4g} %{' in units' if whole else ''}")
 
     def end(self, net: Network) -> None:
-        if net.lineage.edits or net.lineage.root.key != self._last:
+        if origin_of(net).lineage.edits or origin_of(net).lineage.root.key != self._last:
             self._source(net)
 
     def __str__(self) -> str:
@@ -53,10 +53,10 @@ class Story:
 
     def _source(self, net: Network) -> None:
         """Say what the next event starts from, unless it goes on from the last one."""
-        root = net.lineage.root
+        root = origin_of(net).lineage.root
         words = [] if root.key == self._last else [self._names[root.key]]
-        words += [_said(edit) for edit in net.lineage.edits]
-        moved = net.trajectory is None and isinstance(root, Trained)
+        words += [_said(edit) for edit in origin_of(net).lineage.edits]
+        moved = origin_of(net).trajectory is None and isinstance(root, Trained)
         words += [f"at {net.epoch:g}"] if moved else []
         if words:
             self._events.append(" ".join(words))

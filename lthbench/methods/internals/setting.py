@@ -37,7 +37,7 @@ class Setting:
         return Split(self.cell.workload.dataset, held, fingerprint)
 
     @property
-    def size(self) -> int:
+    def n_train(self) -> int:
         """Training examples: one epoch."""
         return self.manifest.sizes["train"] - self.suite.validation
 

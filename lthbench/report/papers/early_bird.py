@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lthbench.board.page import margin_lines
+from lthbench.board.page import marginal_lines
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section
 from lthbench.report.table import CELL, markdown, said_of, summary
@@ -47,7 +47,7 @@ def _stop(rows: pd.DataFrame, measured: Measured) -> str:
 def _against(measured: Measured) -> str:
     if FULL not in set(measured.table["label"]):
         return ""
-    _, sentence = margin_lines(measured.judged, measured.judged.duel(EARLY, FULL))[0]
+    _, sentence = marginal_lines(measured.analysis, measured.analysis.duel(EARLY, FULL))[0]
     return f" Against {FULL}, which trains to the end first: {sentence}."
 
 

@@ -45,24 +45,24 @@ def claim(measured: Measured) -> Section:
 
 def _cells(measured: Measured, runs: Mapping[str, pd.DataFrame], other: str) -> pd.DataFrame:
     """The duels of every source's tickets with one opponent, cell by cell."""
-    judged = measured.judged
+    analysis = measured.analysis
     there = [rows for rows in runs.values() if {TICKET, other} <= set(rows["method"])]
-    found = [duel.duel(rows, judged.meta, TICKET, other, rules=judged.rules()) for rows in there]
+    found = [duel.duel(rows, analysis.meta, TICKET, other, thresholds=analysis.thresholds()) for rows in there]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def _overall(measured: Measured, rows: pd.DataFrame, other: str) -> str:
     if not {TICKET, other} <= set(rows["method"]):
         return ""
-    judged = measured.judged
-    row = duel.overall(rows, judged.meta, TICKET, other, rules=judged.rules())
-    tolerance = sum(m.tolerance for m in judged.meta.values()) / len(judged.meta)
-    return words.margin_words(row, TICKET, other, tolerance)
+    analysis = measured.analysis
+    row = duel.overall(rows, analysis.meta, TICKET, other, thresholds=analysis.thresholds())
+    tolerance = sum(m.tolerance for m in analysis.meta.values()) / len(analysis.meta)
+    return words.marginal_words(row, TICKET, other, tolerance)
 
 
 def _elsewhere(measured: Measured, source: str) -> pd.DataFrame:
     """The runs on every target but the source itself, under the names by which a reader knows their methods."""
-    rows, elastic = measured.judged.table, measured.rows("elastic")
+    rows, elastic = measured.analysis.table, measured.rows("elastic")
     sources = dict(zip(elastic["label"], elastic["source"], strict=True))
     targets = _target(rows)
     named = [_named(label, target, source, sources) for label, target in zip(rows["method"], targets, strict=True)]
@@ -115,7 +115,7 @@ def drift(measured: Measured) -> Section:
     rows = rows.assign(
         drift=[100 * r.notes["drift"] for r in rows["result"]],
         barrier=[r.barriers.get("orders", {}).get("train", float("nan")) for r in rows["result"]],
-        source_cost=[r.apart.get("source ticket", 0) / r.epoch for r in rows["result"]],
+        source_cost=[r.off_budget.get("source ticket", 0) / r.epoch for r in rows["result"]],
     )
     by = ["sparsity", "source", "target"]
     table = rows.groupby(by, sort=False)[["epochs", "source_cost"]].mean().reset_index()

@@ -15,15 +15,15 @@ ORDER = ["LT", "RR", "WR", "small dense"]
 
 def sections(measured: Measured) -> list[Section]:
     """The verdicts, the conditions behind them, accuracies."""
-    found = judged(measured)
+    found = verdicts_of(measured)
     return [claim(found), conditions(measured, found), accuracy(measured)]
 
 
-def judged(measured: Measured) -> pd.DataFrame:
+def verdicts_of(measured: Measured) -> pd.DataFrame:
     """The rows of `verdicts` for each ticket, both readings, with `mask` and `pretrain_lr`, and the outcome in words."""
     rows = measured.rows(*MASKS)
     tickets = rows.loc[rows["start"] == "init", ["label", "method", "pretrain_lr"]].drop_duplicates()
-    rules = measured.judged.rules(len(tickets))
+    thresholds = measured.analysis.thresholds(len(tickets))
     there = set(measured.table["label"])
     parts = []
     for _, ticket in tickets.iterrows():
@@ -32,10 +32,15 @@ def judged(measured: Measured) -> pd.DataFrame:
         controls = {role: name if name in there else None for role, name in named.items()}
         sufficient = all(w.sufficient for w in measured.suite.workload)
         found = verdicts(
-            measured.judged.table, measured.judged.meta, ticket["label"], sufficient=sufficient, rules=rules, **controls
+            measured.analysis.table,
+            measured.analysis.meta,
+            ticket["label"],
+            sufficient=sufficient,
+            thresholds=thresholds,
+            **controls,
         )
         said = [
-            words.verdict_words(row, measured.judged.meta[row["workload"]].tolerance, rules)
+            words.verdict_words(row, measured.analysis.meta[row["workload"]].tolerance, thresholds)
             for _, row in found.iterrows()
         ]
         parts.append(found.assign(mask=MASKS[ticket["method"]], pretrain_lr=ticket["pretrain_lr"], said=said))

@@ -17,14 +17,14 @@ from lthbench.methods.internals.operations import Operation, Train, Value, sourc
 from lthbench.pruning.lineage import Lineage, Trained
 from lthbench.pruning.state import State, edited
 from lthbench.pruning.tensors import Tensors
-from lthbench.runs.store.locks import Claims
+from lthbench.runs.store.locks import FOLDER, FileLocks
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor
 from lthbench.training.trajectory import Trajectory
 
 TRIES = 4  # an entry may be found damaged when it is read, and is then computed again
 
-Content = Mapping[str, Tensors]
+EditTensors = Mapping[str, Tensors]
 """The tensors of edits, by digest."""
 
 
@@ -55,13 +55,18 @@ class Broker:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self.claims = Claims(self.store.root / "claims")
+        self.locks = FileLocks(self.store.root / FOLDER)
         self._lock = threading.Lock()
         self._trajectories: dict[str, Trajectory] = {}
         self._left: dict[str, set[int]] = defaultdict(set)  # stops by trajectory
 
     def state(
-        self, trajectory: Trajectory, stop: int, content: Content, stops: Iterable[int] = (), remainder: float = 0.0
+        self,
+        trajectory: Trajectory,
+        stop: int,
+        edit_tensors: EditTensors,
+        stops: Iterable[int] = (),
+        remainder: float = 0.0,
     ) -> Work:
         """Have a state of a trajectory in the store, and on the way there one at each of the planned `stops`."""
         key = trajectory.state(stop).key
@@ -72,40 +77,40 @@ class Broker:
                 return work
             with suppress(MissingEntry), self._claimed(trajectory.key, "states", key, work) as mine:
                 if mine:
-                    self._done(self._training(trajectory, stop, stops), content, remainder, work)
+                    self._done(self._training(trajectory, stop, stops), edit_tensors, remainder, work)
         if self.store.has("states", key):
             return work
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
 
-    def value(self, operation: Value, content: Content) -> tuple[dict[str, Tensor], Any, Work]:
+    def value(self, operation: Value, edit_tensors: EditTensors) -> tuple[dict[str, Tensor], Any, Work]:
         """What a probe or an evaluation finds: tensors, and a note."""
         work = Work()
         for _ in range(TRIES):
             try:
                 with self._claimed(operation.key, "values", operation.key, work) as mine:
                     if mine:
-                        self._done(operation, content, 0.0, work)
+                        self._done(operation, edit_tensors, 0.0, work)
                 return *self.store.read("values", operation.key), work
             except MissingEntry:
                 continue
         raise LthbenchError(f"{operation.key} could not be computed in {TRIES} tries: an entry goes missing each time")
 
-    def network(self, lineage: Lineage, content: Content) -> State:
+    def network(self, lineage: Lineage, edit_tensors: EditTensors) -> State:
         """The tensors of a network."""
         for _ in range(TRIES):
             try:
-                return edited(self.store.root_state(lineage.root), lineage.edits, content.__getitem__)
+                return edited(self.store.root_state(lineage.root), lineage.edits, edit_tensors.__getitem__)
             except MissingEntry:
-                self._ensure(lineage, content)
+                self._ensure(lineage, edit_tensors)
         raise LthbenchError(f"network {lineage.key} could not be read in {TRIES} tries")
 
-    def ended(self, trajectory: Trajectory, stop: int, content: Content) -> int:
+    def ended(self, trajectory: Trajectory, stop: int, edit_tensors: EditTensors) -> int:
         """The step at which a training ended that its rule may have ended before this stop."""
         for _ in range(TRIES):
             try:
                 return self.store.read_state(trajectory.state(stop).key)[1]
             except MissingEntry:
-                self.state(trajectory, stop, content)
+                self.state(trajectory, stop, edit_tensors)
         raise LthbenchError(f"state {trajectory.state(stop).key} could not be read in {TRIES} tries")
 
     def _training(self, trajectory: Trajectory, stop: int, stops: Iterable[int]) -> Train:
@@ -127,23 +132,23 @@ class Broker:
         if there():
             yield False
             return
-        with self.claims.held(name, there) as held:
+        with self.locks.held(name, there) as held:
             mine = held and not there()
             if not mine and work.how == "found":
                 work.how = "waited for"
             yield mine
 
-    def _done(self, operation: Operation, content: Content, remainder: float, work: Work) -> None:
+    def _done(self, operation: Operation, edit_tensors: EditTensors, remainder: float, work: Work) -> None:
         """Have an operation done, which is claimed."""
         for source in sources(operation):
-            self._ensure(source, content, getattr(operation, "trajectory", None))
+            self._ensure(source, edit_tensors, getattr(operation, "trajectory", None))
         reply = self.executor.submit(operation, remainder).result()
         with self._lock:
             self.counts.operations += 1
             self.counts.epochs += reply.epochs
         work.how, work.epochs, work.seconds = "computed", work.epochs + reply.epochs, work.seconds + reply.seconds
 
-    def _ensure(self, lineage: Lineage, content: Content, on: Trajectory | None = None) -> None:
+    def _ensure(self, lineage: Lineage, edit_tensors: EditTensors, on: Trajectory | None = None) -> None:
         """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits.
         A root that lies `on` the claimed trajectory was there just now; if it is not any more, the worker says so."""
         root = lineage.root
@@ -152,7 +157,7 @@ class Broker:
             and not (on and root.trajectory == on.key)
             and not self.store.has("states", root.key)
         ):
-            self.state(self._trajectories[root.trajectory], root.step, content)
+            self.state(self._trajectories[root.trajectory], root.step, edit_tensors)
         for edit in lineage.edits:
             if edit.kind != "in_basis" and not self.store.has("tensors", edit.digest):
-                self.store.write_tensors(content[edit.digest])
+                self.store.write_tensors(edit_tensors[edit.digest])

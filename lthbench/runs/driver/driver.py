@@ -4,7 +4,6 @@ A thread for each live run, one of them active at a time; with the serial execut
 by running its methods again from the top: what is finished is answered from the store.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -17,32 +16,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.methods.internals.setting import Setting
+from lthbench.methods.network import origin_of
 from lthbench.runs.driver import final_network
 from lthbench.runs.driver.broker import Broker, Counts
-from lthbench.runs.driver.run_lock import Baton
-from lthbench.runs.driver.run_log import RunLog, log_path
+from lthbench.runs.driver.run_lock import RunLock
+from lthbench.runs.driver.run_log import RunLog
 from lthbench.runs.driver.session import Session, Stopped, trace_name
 from lthbench.runs.plan.plan import Plan, PlannedRun
 from lthbench.runs.records.record import Record
-from lthbench.runs.records.run_id import name_of
-from lthbench.runs.records.writer import Book
+from lthbench.runs.records.run_id import RunId
+from lthbench.runs.records.writer import RecordWriter
+from lthbench.runs.store.policy import Keep
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor, LocalExecutor, SerialExecutor
-from lthbench.runs.workers.worker_config import Place
-from lthbench.suite import Cell, Suite
+from lthbench.runs.workers.worker_config import WorkerConfig
+from lthbench.suite import Suite
 from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
 
-Keep = Literal["masks", "finals", "all"]
-KEEPS: tuple[Keep, ...] = get_args(Keep)
 LIVE = 4  # live runs for each operation that workers take at once
 THREADS = 10_000  # live runs at most
 PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
@@ -75,11 +74,11 @@ class Driver:
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.place = Place(self.out / "store", self.home.folder, str(self.device), self.lanes, self.gpus)
-        self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.place.slots)
-        self.build = numerics.build(self.device)
-        self.baton = Baton()
-        self._book = Book(self.out)
+        self.config = WorkerConfig(self.out / "store", self.home.folder, str(self.device), self.lanes, self.gpus)
+        self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.config.slots)
+        self.environment = numerics.environment(self.device)
+        self.run_lock = RunLock()
+        self._writer = RecordWriter(self.out)
         self._users = self.plan.users
         self._stops = self.plan.stops
         self._real: dict[str, str] = {}  # state keys by planned ones
@@ -93,7 +92,7 @@ class Driver:
         done = self._finished()
         todo = []
         for run in self.plan.runs:
-            if run.name in done:
+            if run.run_id in done:
                 self._release(run)
             else:
                 todo.append(run)
@@ -105,7 +104,7 @@ class Driver:
                     on_record(record)
         except Stopped as stop:
             raise stop.__cause__ or stop from None
-        self._book.write([*self.records, *self._others()])
+        self._writer.write([*self.records, *self._others()])
         if self.keep != "all":
             shutil.rmtree(broker.store.root / "states", ignore_errors=True)
         return broker
@@ -135,8 +134,8 @@ class Driver:
         while not self.stopping:
             planned = waiting.popleft()
             setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
-            note = json.dumps(name_of(planned.method, planned.cell))
-            with broker.claims.held(trace_name(setting, planned.method), lambda: True, note) as mine:
+            note = planned.run_id.text
+            with broker.locks.held(trace_name(setting, planned.method), lambda: True, note) as mine:
                 if mine:
                     return self._session(broker, planned, setting)
             waiting.append(planned)
@@ -144,13 +143,15 @@ class Driver:
         raise Stopped
 
     def _session(self, broker: Broker, planned: PlannedRun, setting: Setting) -> Record:
-        journal = RunLog(log_path(self.out, name_of(planned.method, planned.cell)))
-        session = Session(planned, setting, broker, self.baton, self._stops, lambda: self.stopping, self.build, journal)
+        journal = RunLog(planned.run_id.log(self.out))
+        session = Session(
+            planned, setting, broker, self.run_lock, self._stops, lambda: self.stopping, self.environment, journal
+        )
         outcome = session.outcome()
         self._keep(broker, session, outcome)
         record = session.record(outcome)
         with self._ending:
-            record = self._book.add(record)
+            record = self._writer.add(record)
             asked = zip(planned.steps, session.real, strict=False)
             self._real |= {step.key: key for step, key in asked if step.trajectory}
             for key in self._release(planned):
@@ -167,43 +168,43 @@ class Driver:
         """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values and the start with it."""
         if self.keep == "all" or session.final is None or outcome["status"] == "failed":
             return
-        state = broker.network(session.final.lineage, session.run.content)
+        state = broker.network(origin_of(session.final).lineage, session.context.edit_tensors)
         broker.store.write_tensors(state.mask)
         if self.keep == "finals":
-            kept = final_network.final(broker, session.final, session.run.content)
+            kept = final_network.capture(broker, session.final, session.context.edit_tensors)
             broker.store.write(final_network.KIND, outcome["weights"], kept.tensors, kept.note)
 
     @contextmanager
     def _broker(self) -> Iterator[Broker]:
-        store = Store(self.place.store, numerics.build_key(self.device))
+        store = Store(self.config.store, numerics.environment_key(self.device))
         executor = self._executor()
         broker = Broker(store, executor, self.counts)
         try:
             yield broker
         finally:
             self.stopping = True
-            broker.claims.close()
+            broker.locks.close()
             executor.close()
 
     def _executor(self) -> Executor:
         if self.executor == "serial":
-            return SerialExecutor(self.place, self.start)
+            return SerialExecutor(self.config, self.start)
         if self.executor == "local":
-            return LocalExecutor(self.place, self.workers, self.start)
+            return LocalExecutor(self.config, self.workers, self.start)
         from lthbench.runs.ray.executor import RayExecutor
 
         prints = {name: manifest.fingerprints for name, manifest in self.manifests.items()}
-        return RayExecutor(self.place, prints, self.address, self.gpu_share)
+        return RayExecutor(self.config, prints, self.address, self.gpu_share)
 
-    def _finished(self) -> dict[tuple[str, Cell], Record]:
+    def _finished(self) -> dict[RunId, Record]:
         """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""
-        planned = {name_of(run.method, run.cell): run for run in self.plan.runs}
+        planned = {run.run_id: run for run in self.plan.runs}
 
         def stands(record: Record) -> bool:
-            run = planned.get(record.name)
+            run = planned.get(record.run_id)
             return run is not None and record.result.status != "failed" and self._is_same(record, run)
 
-        done = {planned[record.name].name: record for record in self._book.standing(stands)}
+        done = {record.run_id: record for record in self._writer.standing(stands)}
         self.records = list(done.values())
         return done
 
@@ -215,15 +216,15 @@ class Driver:
             and result.source == run.method.source
             and result.parameters == run.method.defaults
             and manifest.fingerprints.items() <= result.fingerprints.items()
-            and record.provenance.build == self.build
+            and record.provenance.environment == self.environment
         )
 
     def _others(self) -> list[Record]:
         """Records that stay beside those of a part of a plan."""
         if not self.partial:
             return []
-        mine = {record.name for record in self.records}
-        others = {record.name: record for record in self._book.read() if record.name not in mine}
+        mine = {record.run_id for record in self.records}
+        others = {record.run_id: record for record in self._writer.read() if record.run_id not in mine}
         sources = {run.method.label: run.method.source for run in self.plan.runs}
         older = [r.result for r in others.values() if sources.get(r.result.method, r.result.source) != r.result.source]
         if older:

@@ -11,18 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lthbench.methods.network import Network
+from lthbench.methods.network import Network, origin_of
 from lthbench.models import Model
 from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.state import State, initial_state
 from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
-from lthbench.runs.driver.broker import Broker, Content
+from lthbench.runs.driver.broker import Broker, EditTensors
 
 KIND = "finals"  # in the store
 
 
 @dataclass(frozen=True)
-class Final:
+class FinalNetwork:
     """A network as it ended, and the weights that its last training started from, under the same mask.
 
     `origin` says where those come from: {"kind": "init", "scheme", "seed", "stream"} where the seed gives them, else
@@ -41,25 +41,26 @@ class Final:
         return {"model": asdict(self.model), "origin": self.origin}
 
 
-def final(broker: Broker, net: Network, content: Content) -> Final:
-    """The final of a network that a method returned."""
-    state = broker.network(net.lineage, content)
-    lineage = net.trajectory.start if net.trajectory else net.lineage
-    start = _under(broker.network(lineage, content), state.mask)
-    origin, seeded = _origin(lineage, start)
+def capture(broker: Broker, net: Network, edit_tensors: EditTensors) -> FinalNetwork:
+    """Capture the network that a method returned."""
+    origin = origin_of(net)
+    state = broker.network(origin.lineage, edit_tensors)
+    lineage = origin.trajectory.start if origin.trajectory else origin.lineage
+    start = _under(broker.network(lineage, edit_tensors), state.mask)
+    start_from, seeded = _origin(lineage, start)
     tensors = _flat(state) | {f"mask/{n}": t for n, t in mapped(packed, state.mask).items()}
     if not seeded:
         tensors |= {f"start{'-buffers' * (part == 'buffers')}/{n}": t for part, n, t in _parts(start)}
-    return Final(net.model, state, start, origin, tensors)
+    return FinalNetwork(net.model, state, start, start_from, tensors)
 
 
-def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> Final:
+def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> FinalNetwork:
     """The inverse, from tensors whose names and shapes were looked at."""
     mask = {n: unpacked(tensors[f"mask/{n}"], shape) for n, shape in model.prunable_shapes.items()}
     state = _state(tensors, "values", "buffers", model, mask)
     seeded = origin["kind"] == "init"
     start = seeded_start(model, origin, mask) if seeded else _state(tensors, "start", "start-buffers", model, mask)
-    return Final(model, state, start, origin, dict(tensors))
+    return FinalNetwork(model, state, start, origin, dict(tensors))
 
 
 def seeded_start(model: Model, origin: Mapping[str, Any], mask: Tensors) -> State:

@@ -1,7 +1,7 @@
 """A job: a suite with the methods to run on it, its data ready and its plan made."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,7 @@ from lthbench.methods.internals.setting import settings
 from lthbench.methods.registry import Method
 from lthbench.runs.driver.driver import Driver
 from lthbench.runs.plan.plan import Plan, outline, plan
-from lthbench.runs.plan.totals import Tally
-from lthbench.runs.records.run_id import name_of
+from lthbench.runs.plan.totals import PlanTotals
 from lthbench.runs.status.announcement import announce, sums
 from lthbench.runs.status.observer import Observer
 from lthbench.runs.store.files import write_whole
@@ -41,7 +40,7 @@ class Job:
     def make(
         cls,
         suite: Suite,
-        methods: Sequence[str] = (),
+        methods: Sequence[str | Method | Callable[..., Any]] = (),
         data: Path | None = None,
         only: bool = False,
         device: str = "",
@@ -54,8 +53,7 @@ class Job:
         registry.load_all()
         if only and not methods:
             raise InputError("--only needs a --method to run")
-        names = [*methods] if only else [*suite.methods, *methods]
-        found = {m.label: m for m in map(registry.find, names)}
+        found = {m.label: m for m in map(registry.find, [*(() if only else suite.methods), *methods])}
         if data is not None and not data.is_dir():
             raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
         home = DataHome(data or default_folder())
@@ -68,7 +66,7 @@ class Job:
             return plan(self.suite, self.methods, self.manifests)
 
     @cached_property
-    def outline(self) -> Tally:
+    def outline(self) -> PlanTotals:
         """What the plan adds up to, without the plan."""
         with numerics.one_thread(torch.device("cpu")):
             return outline(self.suite, self.methods, self.manifests)
@@ -81,10 +79,10 @@ class Job:
             raise InputError(f"{out} holds runs of another text of the suite; lthbench run does all of them again")
         observer.look()
         there = observer.failed
-        if others := sorted({name[0] for name in there} - {method.label for method in self.methods}):
+        if others := sorted({run.method for run in there} - {method.label for method in self.methods}):
             log.warning("failed runs of %s are left: their method was not named", ", ".join(others))
-        mine = replace(self, methods=tuple(m for m in self.methods if m.label in {name[0] for name in there})).plan
-        return Plan(run for run in mine.runs if name_of(run.method, run.cell) in there)
+        mine = replace(self, methods=tuple(m for m in self.methods if m.label in {run.method for run in there})).plan
+        return Plan(run for run in mine.runs if run.run_id in there)
 
     def driver(self, out: Path, part: Plan | None = None, command: tuple[str, ...] = (), **options: Any) -> Driver:
         """A driver of this job, or of a part of its plan, in the folder `out`, which gets a copy of the suite, and the

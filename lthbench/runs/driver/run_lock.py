@@ -9,7 +9,7 @@ from lthbench.errors import MethodError
 from lthbench.runs.workers.process_state import generators, restore
 
 
-class Baton:
+class RunLock:
     """Held by the thread that runs method code. While it is held, the global generators must not change."""
 
     def __init__(self) -> None:

@@ -18,15 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from lthbench.runs.driver.broker import Work
-from lthbench.runs.records.run_id import Name, in_words, path_of
+from lthbench.runs.records.run_id import RunId
 from lthbench.training.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
-
-
-def log_path(out: Path, name: Name) -> Path:
-    """Where the log of a run lies in a run folder."""
-    return out / "logs" / path_of(name).with_name(path_of(name).name + ".log")
 
 
 @dataclass
@@ -46,14 +41,14 @@ class RunLog:
     _count: int = 0
     _stands: dict[str, int] = field(default_factory=dict)  # step by trajectory
 
-    def started(self, name: Name) -> None:
+    def started(self, run: RunId) -> None:
         """The run starts, or goes on after its driver was lost."""
         try:
             if self.path:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self._give_up(error)
-        self._write("started", f"{in_words(name)}; {platform.node()}, process {os.getpid()}")
+        self._write("started", f"{run}; {platform.node()}, process {os.getpid()}")
 
     def training(self, trajectory: Trajectory, stop: int) -> str:
         """A training in words: from which step to which, on which trajectory."""

@@ -1,7 +1,6 @@
 """A session: one run under way, from its method's first line to its record."""
 
 import logging
-import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,12 +10,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from lthbench import __version__, keys
+from lthbench import keys
+from lthbench._version import __version__
 from lthbench.errors import Halted, LthbenchError, MethodError
+from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
 from lthbench.methods.internals.returned import compared, counted
 from lthbench.methods.internals.setting import Setting
-from lthbench.methods.network import Network
+from lthbench.methods.network import Network, origin_of
 from lthbench.methods.registry import Method
 from lthbench.methods.run import Run
 from lthbench.pruning.lineage import Lineage
@@ -24,12 +25,12 @@ from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.driver.broker import Broker
 from lthbench.runs.driver.failure_message import in_one_line, place
-from lthbench.runs.driver.run_lock import Baton
+from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.run_log import Asked, RunLog
 from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Provenance, Record, Result
-from lthbench.runs.records.run_id import name_of
 from lthbench.runs.store.store import Trace
+from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 
@@ -56,17 +57,18 @@ class Session:
     planned: PlannedRun
     setting: Setting
     broker: Broker
-    baton: Baton
+    run_lock: RunLock
     stops: dict[str, list[int]]  # of all runs, by planned trajectory
     stopping: Callable[[], bool]
-    build: dict[str, str]
+    environment: dict[str, str]
     log: RunLog = field(default_factory=RunLog)
     real: list[str] = field(default_factory=list)  # keys of what was asked for, in order
     computed: float = 0.0  # epochs
     final: Network | None = None  # what the method returned
 
     def __post_init__(self) -> None:
-        self.run = Run(self.setting, self)
+        self.context = RunContext(self.setting, self)
+        self.run = Run(self.context)
         self.trace = Trace(self.broker.store, trace_name(self.setting, self.planned.method))
         self._started, self._clock = time.time(), time.perf_counter()
 
@@ -74,8 +76,8 @@ class Session:
         """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
         if self.trace.outcome:
             return self.trace.outcome
-        self.log.started(name_of(self.planned.method, self.planned.cell))
-        self.baton.take()
+        self.log.started(self.planned.run_id)
+        self.run_lock.take()
         try:
             outcome = self._outcome()
         except (Exception, SystemExit) as error:
@@ -84,7 +86,7 @@ class Session:
             outcome = self._failed(error)
         finally:
             try:
-                self.baton.give()
+                self.run_lock.give()
             except MethodError as error:
                 outcome = self._failed(error)
         return outcome
@@ -96,87 +98,96 @@ class Session:
             self.log.ended(outcome, self._seconds)
         return self._record(outcome)
 
-    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+    def train(self, context: RunContext, trajectory: Trajectory, stop: int) -> int:
         root = trajectory.state(stop)
         planned = self._ask("train", root.key)
         stops = self.stops.get(planned, [])
         with self._working(self.log.training(trajectory, stop)) as asked:
-            asked.work = self.broker.state(trajectory, stop, run.content, stops, self._remainder)
-            return self.broker.ended(trajectory, stop, run.content) if overrides(trajectory.rule, "done") else stop
+            asked.work = self.broker.state(trajectory, stop, context.edit_tensors, stops, self._remainder)
+            return (
+                self.broker.ended(trajectory, stop, context.edit_tensors)
+                if overrides(trajectory.rule, "done")
+                else stop
+            )
 
-    def measure(self, run: Run, operation: Measure) -> Tensors:
+    def measure(self, context: RunContext, operation: Measure) -> Tensors:
         self._ask("measure", operation.key)
         with self._working(f"measure {type(operation.probe).__name__}") as asked:
-            tensors, _, asked.work = self.broker.value(operation, run.content)
+            tensors, _, asked.work = self.broker.value(operation, context.edit_tensors)
         return tensors
 
-    def validate(self, run: Run, operation: Validate) -> float:
+    def validate(self, context: RunContext, operation: Validate) -> float:
         self._ask("validate", operation.key)
         with self._working("validate") as asked:
-            _, note, asked.work = self.broker.value(operation, run.content)
+            _, note, asked.work = self.broker.value(operation, context.edit_tensors)
         return note["right"] / note["count"]
 
-    def load(self, run: Run, net: Network) -> State:
-        with _halting(), self.baton.released():
-            return self.broker.network(net.lineage, run.content | net.content)
+    def load(self, context: RunContext, net: Network) -> State:
+        with _halting(), self.run_lock.released():
+            return self.broker.network(origin_of(net).lineage, {**context.edit_tensors, **origin_of(net).edit_tensors})
 
     def _outcome(self) -> dict[str, Any]:
         if self.planned.refused:
             raise MethodError(self.planned.refused)
         method = self.planned.method
-        final = self.run.finish(method.function(self.run, **method.parameters))
+        final = self.context.returned(method.function(self.run, **method.parameters))
         self.final = final
-        found = self._evaluate(final, compared(self.run, final))
-        removed, prunable = counted(self.run, found["layers"])
-        kept = {name: self._evaluate(net) for name, net in self.run.kept.items()}
-        finite = found["finite"]
+        found = self._evaluate(final, compared(self.context, final))
+        removed, prunable = counted(self.context, found.layers)
+        kept = {name: self._evaluate(net) for name, net in self.context.kept.items()}
         return self._result(
-            status="ok" if finite else "diverged",
-            reason=None if finite else f"weights are not finite after {self.run.story}",
-            **{part: _count(pair) for part, pair in found["right"].items()},
+            status="ok" if found.finite else "diverged",
+            reason=None if found.finite else f"weights are not finite after {self.context.pipeline}",
+            **{part: count.model_dump() for part, count in found.counts.items()},
             removed=removed,
             prunable=prunable,
             parameters_total=sum(shape.numel() for shape in final.model.shapes.values()),
-            loss=_loss(found),
-            kept={name: _kept(one) for name, one in kept.items()},
-            correlation={name: r for name, r in found["correlation"].items() if r},
-            barriers={name: self._barrier(*pair) for name, pair in self.run.lines.items()},
-            notes=self.run.notes,
-            compact=found.get("compact"),
-            zero_weights=found.get("zero_weights"),
-            **{name: found[name] for name in ("correct", "layers", "multiplications", "ticket", "weights")},
+            loss=found.finite_loss,
+            kept={name: one.kept.model_dump(by_alias=True) for name, one in kept.items()},
+            correlation={name: r for name, r in found.correlation.items() if r},
+            barriers={name: self._barrier(*pair) for name, pair in self.context.lines.items()},
+            notes=self.context.notes,
+            compact=found.compact,
+            zero_weights=found.zero_weights,
+            correct=found.correct,
+            layers=found.layers,
+            multiplications=found.multiplications,
+            ticket=found.mask_digest,
+            weights=found.weights,
         )
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
         said, where = in_one_line(error), place(error, self.planned.method.function)
-        status = "diverged" if self.run.diverged else "failed"
+        status = "diverged" if self.context.diverged else "failed"
         self.log.failed(status, where, said, error)
         reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
-        if self.run.diverged:
-            reason = f"weights are not finite after {self.run.story}; then: {reason}"
+        if self.context.diverged:
+            reason = f"weights are not finite after {self.context.pipeline}; then: {reason}"
         return self._result(status=status, reason=reason)
 
-    def _evaluate(self, net: Network, others: Mapping[str, Lineage] = MappingProxyType({})) -> dict[str, Any]:
+    def _evaluate(self, net: Network, others: Mapping[str, Lineage] = MappingProxyType({})) -> Evaluation:
         suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
-        net.unchanged()
-        self.run.content |= net.content
-        operation = Evaluate(net.lineage, self.setting.split, suite.precision, test, tuple(others.items()))
-        return self._judged("evaluate", operation)
+        origin_of(net).check_unchanged()
+        self.context.edit_tensors |= origin_of(net).edit_tensors
+        operation = Evaluate(origin_of(net).lineage, self.setting.split, suite.precision, test, tuple(others.items()))
+        return Evaluation.model_validate(self._unseen("evaluate", operation))
 
     def _barrier(self, a: Network, b: Network) -> dict[str, float]:
         suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
-        return self._judged("barrier", Barrier(a.lineage, b.lineage, self.setting.split, suite.precision, test))
+        return self._unseen(
+            "barrier", Barrier(origin_of(a).lineage, origin_of(b).lineage, self.setting.split, suite.precision, test)
+        )
 
-    def _judged(self, kind: str, operation: Value) -> Any:
-        """What is noted of a network that the method never sees."""
+    def _unseen(self, kind: str, operation: Value) -> Any:
+        """Have something noted of a network that the method never sees."""
         self._ask(kind, operation.key)
         with self._working(kind) as asked:
-            _, note, asked.work = self.broker.value(operation, self.run.content)
+            _, note, asked.work = self.broker.value(operation, self.context.edit_tensors)
         return note
 
     def _result(self, **found: Any) -> dict[str, Any]:
         suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
-        ledger = self.run.ledger
+        ledger = self.context.ledger
         return {
             "suite": suite.name,
             "suite_version": suite.version,
@@ -196,10 +207,10 @@ class Session:
             "track": method.track,
             "control_of": method.control_of,
             "charged": ledger.charged,
-            "apart": ledger.apart,
+            "apart": ledger.off_budget,
             "budget": ledger.limit,
-            "epoch": ledger.size,
-            "pipeline": str(self.run.story),
+            "epoch": ledger.n_train,
+            "pipeline": str(self.context.pipeline),
             **found,
         }
 
@@ -211,7 +222,7 @@ class Session:
             seconds=round(self._seconds, 3),
             started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
             host=platform.node(),
-            build=self.build,
+            environment=self.environment,
         )
         return Record(result=Result.model_validate(outcome, strict=False), provenance=provenance)
 
@@ -234,7 +245,7 @@ class Session:
     @contextmanager
     def _working(self, what: str) -> Iterator[Asked]:
         """Other runs may go on while an operation is under way."""
-        with self.log.operation(what) as asked, _halting(), self.baton.released():
+        with self.log.operation(what) as asked, _halting(), self.run_lock.released():
             yield asked
         self.computed += asked.work.epochs
 
@@ -245,7 +256,7 @@ class Session:
     @property
     def _remainder(self) -> float:
         """Epochs that the run is planned to ask for after this one: the longest goes first."""
-        return self.planned.charge - self.run.ledger.total / self.setting.size
+        return self.planned.charge - self.context.ledger.total / self.setting.n_train
 
 
 def trace_name(setting: Setting, method: Method) -> str:
@@ -255,17 +266,3 @@ def trace_name(setting: Setting, method: Method) -> str:
     data = [setting.manifest.fingerprints, setting.split.fingerprint]
     names = [suite.name, suite.version, suite.hash]
     return keys.key("trace", 2, __version__, names, grid, data, method.label, method.source, method.defaults)
-
-
-def _count(pair: list[int]) -> dict[str, int]:
-    return {"right": pair[0], "of": pair[1]}
-
-
-def _kept(found: dict[str, Any]) -> dict[str, Any]:
-    removed, prunable = (sum(counts) for counts in zip(*found["layers"].values(), strict=True))
-    right = {part: _count(found["right"][part]) for part in ("test", "train")}
-    return {**right, "loss": _loss(found), "removed": removed, "prunable": prunable, "ticket": found["ticket"]}
-
-
-def _loss(found: dict[str, Any]) -> dict[str, float]:
-    return {part: value for part, value in found["loss"].items() if math.isfinite(value)}

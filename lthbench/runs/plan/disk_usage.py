@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import torch
 
-from lthbench.methods.network import Network
+from lthbench.methods.network import Network, origin_of
 from lthbench.models import Model
 from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.lineage import Init
@@ -39,7 +39,8 @@ def entry(tensors: Tensors) -> int:
 def final(net: Network, sparsity: float) -> int:
     """What `--keep finals` keeps: values and mask, and the same of what it was trained from unless the seed gives that."""
     model = net.model
-    start = net.trajectory.start if net.trajectory else net.lineage
+    origin = origin_of(net)
+    start = origin.trajectory.start if origin.trajectory else origin.lineage
     seeded = isinstance(start.root, Init) and not any(edit.kind == "with_weights" for edit in start.edits)
     kept = weights(model) - 4 * removed_count(model.prunable_count, sparsity) + _buffer_bytes(model)
     return kept * (1 if seeded else 2) + model.prunable_count // 8 + HEADER * (1 + 4 * len(model.shapes))

@@ -12,11 +12,11 @@ from lthbench.methods.internals.setting import Setting
 from lthbench.methods.registry import Method
 from lthbench.runs.plan.planned_run import PlannedRun
 from lthbench.runs.plan.planner import planned
-from lthbench.runs.plan.totals import Tally
+from lthbench.runs.plan.totals import PlanTotals
 from lthbench.suite import Cell, Suite
 
 
-class Plan(Tally):
+class Plan(PlanTotals):
     """All planned runs of a suite, kept, and what they add up to: what a driver works from."""
 
     def __init__(self, runs: Iterable[PlannedRun] = ()):
@@ -45,12 +45,12 @@ def plan(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manife
     return Plan(_planned(suite, order(suite, methods), manifests))
 
 
-def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> Tally:
+def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> PlanTotals:
     """What the plan adds up to, from the runs of one seed alone."""
-    tally = Tally(max(suite.looks))
+    totals = PlanTotals(max(suite.looks))
     for run in _planned(suite, order(suite.model_copy(update={"seeds": 1}), methods), manifests):
-        tally.add(run)
-    return tally
+        totals.add(run)
+    return totals
 
 
 def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cell]]:

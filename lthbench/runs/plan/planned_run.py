@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from lthbench.methods.registry import Method
+from lthbench.runs.records.run_id import RunId
 from lthbench.suite import Cell
 
 
@@ -42,8 +43,10 @@ class PlannedRun:
     final: int = 0  # bytes of what stays with --keep finals
 
     @property
-    def name(self) -> tuple[str, Cell]:
-        return self.method.label, self.cell
+    def run_id(self) -> RunId:
+        """Which run it is."""
+        cell = self.cell
+        return RunId(self.method.label, cell.workload.name, cell.learning_rate, cell.sparsity, cell.seed)
 
     @property
     def states(self) -> set[str]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lthbench import keys
 from lthbench.errors import LthbenchError, OverBudget, ValueLooked
+from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Measure, Validate
 from lthbench.methods.internals.returned import compared
 from lthbench.methods.internals.setting import Setting
@@ -29,11 +30,12 @@ FORWARD = 1 / 3  # of the time of a training step, the forward pass takes
 def planned(method: Method, setting: Setting) -> PlannedRun:
     """What a method will ask for on a cell. Raises nothing: the real run says what is wrong, with its reason."""
     thought = PlannedRun(method, setting.cell, most=math.inf if setting.budget is None else setting.budget)
-    run = Run(setting, Planner(thought))
+    context = RunContext(setting, Planner(thought))
+    run = Run(context)
     before = generators()
     try:
-        final = run.finish(method.function(run, **method.parameters))
-        thought.steps += _judgements(run, final)
+        final = context.returned(method.function(run, **method.parameters))
+        thought.steps += _evaluations(context, final)
         thought.final = disk_usage.final(final, setting.cell.sparsity)
         thought.tensors = {final.mask.digest: disk_usage.entry(final.mask.tensors)}
     except ValueLooked:
@@ -48,27 +50,27 @@ def planned(method: Method, setting: Setting) -> PlannedRun:
     finally:
         if generators() != before:
             restore(before)
-    thought.charge = run.ledger.total / setting.size
-    thought.tensors |= {name: disk_usage.entry(tensors) for name, tensors in run.content.items()}
+    thought.charge = context.ledger.total / setting.n_train
+    thought.tensors |= {name: disk_usage.entry(tensors) for name, tensors in context.edit_tensors.items()}
     if thought.refused:
         return PlannedRun(method, setting.cell, refused=thought.refused, most=thought.most)
     return thought
 
 
-def _judgements(run: Run, final: Network) -> Iterator[Step]:
+def _evaluations(context: RunContext, final: Network) -> Iterator[Step]:
     """What is noted of the networks of a run when its method has ended."""
-    split = run.setting.manifest.sizes
+    split = context.setting.manifest.sizes
     images, test = split["train"] + split["test"], split["test"]
-    charged = run.ledger.total / run.setting.size
+    charged = context.ledger.total / context.setting.n_train
 
     def step(kind: str, lines: int, *parts: str) -> Step:
-        work = lines * images * FORWARD / run.setting.size
+        work = lines * images * FORWARD / context.setting.n_train
         return Step(kind, keys.key(kind, *parts), disk_usage.TEXT + 2 * test * (kind == "evaluate"), charged, work)
 
-    yield step("evaluate", 1, final.key, *(other.key for other in compared(run, final).values()))
-    for net in run.kept.values():
+    yield step("evaluate", 1, final.key, *(other.key for other in compared(context, final).values()))
+    for net in context.kept.values():
         yield step("evaluate", 1, net.key)
-    for a, b in run.lines.values():
+    for a, b in context.lines.values():
         yield step("barrier", POINTS, a.key, b.key)
 
 
@@ -78,12 +80,12 @@ class Planner:
     def __init__(self, planned: PlannedRun):
         self._planned = planned
 
-    def train(self, run: Run, trajectory: Trajectory, stop: int) -> int:
+    def train(self, context: RunContext, trajectory: Trajectory, stop: int) -> int:
         before = [s.stop for s in self._planned.steps if s.trajectory == trajectory.key]
         start = min(max(before, default=trajectory.first), stop)
         state, size = trajectory.state(stop).key, disk_usage.state(trajectory, stop)
-        epoch = trajectory.clock.steps_per_epoch * run.setting.size / trajectory.clock.size
-        charged = run.ledger.total / run.setting.size
+        epoch = trajectory.clock.steps_per_epoch * context.setting.n_train / trajectory.clock.size
+        charged = context.ledger.total / context.setting.n_train
         self._planned.steps.append(
             Step("train", state, size, charged, trajectory=trajectory.key, start=start, stop=stop, epoch=epoch)
         )
@@ -91,18 +93,18 @@ class Planner:
             raise ValueLooked("a rule that may end early")
         return stop
 
-    def measure(self, run: Run, operation: Measure) -> Tensors:
+    def measure(self, context: RunContext, operation: Measure) -> Tensors:
         model = operation.source.model
-        charged = run.ledger.total / run.setting.size
-        images = operation.examples or (operation.per_class or 0) * model.classes or run.setting.size
-        work = operation.probe.passes * images / run.setting.size
+        charged = context.ledger.total / context.setting.n_train
+        images = operation.examples or (operation.per_class or 0) * model.classes or context.setting.n_train
+        work = operation.probe.passes * images / context.setting.n_train
         self._planned.steps.append(Step("measure", operation.key, disk_usage.weights(model), charged, work))
         return _Measured(operation.key, model.shapes, model.prunable_shapes)
 
-    def validate(self, run: Run, operation: Validate) -> float:
+    def validate(self, context: RunContext, operation: Validate) -> float:
         raise ValueLooked("validate")
 
-    def load(self, run: Run, net: Network) -> State:
+    def load(self, context: RunContext, net: Network) -> State:
         key, model = net.key, net.model
 
         def planned(part: str, shapes: Mapping[str, tuple[torch.Size, torch.dtype]]) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ TEXT = 10_000  # bytes of a run's record, trace and notes, generously
 
 
 @dataclass
-class Sums:
+class MethodTotals:
     """Of the runs of one method: `charged` are the epochs that are planned, `most` those that they may spend."""
 
     runs: int = 0
@@ -24,7 +24,7 @@ class Sums:
     open: int = 0  # not complete: they look at values
 
 
-class Held(NamedTuple):
+class StateLifetime(NamedTuple):
     """A state: the first and the last block of runs that need it, and its bytes."""
 
     first: int
@@ -39,13 +39,13 @@ class Training:
     workload: Workload
     epoch: float  # steps
     spans: list[tuple[int, int]] = field(default_factory=list)
-    states: dict[int, Held] = field(default_factory=dict)  # by stop
+    states: dict[int, StateLifetime] = field(default_factory=dict)  # by stop
 
     def add(self, step: Step, block: int) -> None:
         if (step.start, step.stop) not in self.spans:
             self.spans.append((step.start, step.stop))
         first = self.states[step.stop].first if step.stop in self.states else block
-        self.states[step.stop] = Held(first, block, step.size)
+        self.states[step.stop] = StateLifetime(first, block, step.size)
 
     @property
     def epochs(self) -> float:
@@ -53,7 +53,7 @@ class Training:
         return union(self.spans) / self.epoch
 
 
-class Tally:
+class PlanTotals:
     """Sums over runs, in the order in which they start. A run that is added stands for a block of runs, one on each of
     `seeds` seeds.
 
@@ -64,7 +64,7 @@ class Tally:
 
     def __init__(self, seeds: int = 1):
         self.seeds = seeds
-        self.methods: dict[str, Sums] = {}
+        self.methods: dict[str, MethodTotals] = {}
         self.trainings: dict[str, Training] = {}  # by trajectory
         self.values: dict[str, tuple[Step, Workload]] = {}  # other operations, by key
         self.chains: list[
@@ -74,7 +74,7 @@ class Tally:
         self._finals = 0
 
     def add(self, run: PlannedRun) -> None:
-        sums = self.methods.setdefault(run.method.label, Sums())
+        sums = self.methods.setdefault(run.method.label, MethodTotals())
         sums.runs += self.seeds
         sums.asked += self.seeds * len(run.steps)
         sums.charged += self.seeds * Fraction(run.charge)
@@ -168,7 +168,7 @@ class Tally:
             slope, before = slope + slopes[corner], corner
         return peak
 
-    def _held(self) -> Iterable[Held]:
+    def _held(self) -> Iterable[StateLifetime]:
         return (held for training in self.trainings.values() for held in training.states.values())
 
 

@@ -11,7 +11,7 @@ from lthbench.errors import LthbenchError, MissingEntry
 from lthbench.methods.internals.operations import Operation
 from lthbench.runs.ray.node import library
 from lthbench.runs.ray.transfer import Transfer
-from lthbench.runs.workers.heartbeat import BEAT, Pulse
+from lthbench.runs.workers.heartbeat import BEAT, Heartbeat
 from lthbench.runs.workers.pool import Handle, Lost
 from lthbench.runs.workers.serialization import pickled
 from lthbench.runs.workers.worker import Reply
@@ -63,20 +63,20 @@ class Actor(Handle):
 
     def _answer(self, asked: Any, beating: bool = False) -> Any:
         """Wait for an answer of the actor. Raises Lost when it is gone, hangs, or the executor closes."""
-        pulse = Pulse()
+        heartbeat = Heartbeat()
         try:
             while not self._ray.wait([asked], timeout=BEAT)[0]:
                 if self._closed.is_set():
                     raise Lost("the executor was closed")
                 if beating:
-                    self._feel(pulse)
+                    self._feel(heartbeat)
             return self._ray.get(asked)
         except Exception as error:  # Ray's own, of many kinds: the process or the node is gone
             self.end()
             raise Lost(" ".join(str(error).split())[:200]) from None
 
-    def _feel(self, pulse: Pulse) -> None:
+    def _feel(self, heartbeat: Heartbeat) -> None:
         try:
-            pulse.felt(self._ray.get(self._actor.beat.remote(), timeout=BEAT), busy=True)
+            heartbeat.felt(self._ray.get(self._actor.beat.remote(), timeout=BEAT), busy=True)
         except self._ray.exceptions.GetTimeoutError:
-            pulse.missed()
+            heartbeat.missed()

@@ -13,19 +13,19 @@ from typing import Any
 
 import torch
 
-from lthbench import __version__
+from lthbench._version import __version__
 from lthbench.errors import InputError, LthbenchError
 from lthbench.methods.internals.operations import Judgement, Operation
 from lthbench.runs.ray import connection
 from lthbench.runs.ray.actor import Actor
 from lthbench.runs.ray.connection import Connection, beside
-from lthbench.runs.ray.node import NodeWorker, Site, clean, describe
+from lthbench.runs.ray.node import ClusterConfig, NodeWorker, clean, describe
 from lthbench.runs.ray.transfer import Transfer
 from lthbench.runs.store.files import writing
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.pool import CLOSED, Handle, Lost, Pool
 from lthbench.runs.workers.worker import Reply
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
@@ -37,23 +37,25 @@ SHARES = "sharing of the store's folder"
 class RayExecutor:
     """Operations on the cluster at `address`: a worker takes one CPU, and `share` of a GPU with as many lanes as fit there."""
 
-    def __init__(self, place: Place, datasets: Mapping[str, Mapping[str, str]], address: str, share: float = 1.0):
-        device, self._gpus = torch.device(place.device), gpus_of(place, share)
-        self._here: dict[str, Any] = {"lthbench": __version__, **numerics.build(device)}
+    def __init__(
+        self, config: WorkerConfig, datasets: Mapping[str, Mapping[str, str]], address: str, share: float = 1.0
+    ):
+        device, self._gpus = torch.device(config.device), gpus_of(config, share)
+        self._here: dict[str, Any] = {"lthbench": __version__, **numerics.environment(device)}
         self._here |= {f"data set {name}": prints for name, prints in datasets.items()}
         self._cluster = Connection(address, "GPU" if self._gpus else "CPU")
-        self.site = Site(place, f"token-{uuid.uuid4().hex}", tuple(datasets))
-        with writing(place.store):
-            place.store.mkdir(parents=True, exist_ok=True)
-            (place.store / self.site.token).touch()
+        self.cluster_config = ClusterConfig(config, f"token-{uuid.uuid4().hex}", tuple(datasets))
+        with writing(config.store):
+            config.store.mkdir(parents=True, exist_ok=True)
+            (config.store / self.cluster_config.token).touch()
         try:
             self._check_nodes()
         except BaseException:
             self._leave()
             raise
         self._closed = threading.Event()
-        self._transfer = Transfer(Store(place.store, numerics.build_key(device)), self._here[SHARES])
-        self._trainers, self._evaluators = Pool(self._trainer, 1, place.slots), Pool(self._evaluator, 1)
+        self._transfer = Transfer(Store(config.store, numerics.environment_key(device)), self._here[SHARES])
+        self._trainers, self._evaluators = Pool(self._trainer, 1, config.slots), Pool(self._evaluator, 1)
         self._look()
         for always in (self._follow, self._listen):
             threading.Thread(target=always, daemon=True).start()
@@ -73,7 +75,7 @@ class RayExecutor:
         lost = self._closed.is_set()
         self._close()
         if not self._here[SHARES] and not lost:
-            self._cluster.everywhere(clean, self.site)
+            self._cluster.everywhere(clean, self.cluster_config)
         self._leave()
 
     def _close(self, why: LthbenchError = CLOSED) -> None:
@@ -84,12 +86,12 @@ class RayExecutor:
         self._evaluators.close(why)
 
     def _leave(self) -> None:
-        (self.site.place.store / self.site.token).unlink(missing_ok=True)
+        (self.cluster_config.worker.store / self.cluster_config.token).unlink(missing_ok=True)
         self._cluster.ray.shutdown()
 
     def _trainer(self, there: list[Handle]) -> Actor:
         takes = {"num_cpus": 1, "num_gpus": self._gpus}
-        return self._actor(frozenset({"train"}), self.site.place.slots, takes)
+        return self._actor(frozenset({"train"}), self.cluster_config.worker.slots, takes)
 
     def _evaluator(self, there: list[Handle]) -> Actor:
         nodes = list(self._cluster.nodes)
@@ -99,7 +101,7 @@ class RayExecutor:
 
     def _actor(self, splits: frozenset[str], slots: int, takes: Mapping[str, Any]) -> Actor:
         remote = self._cluster.ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)  # one answers beats
-        return Actor(remote.remote(self.site, splits), self._transfer, self._closed, self._differs)
+        return Actor(remote.remote(self.cluster_config, splits), self._transfer, self._closed, self._differs)
 
     def _look(self) -> None:
         """As many workers as the cluster has room for now."""
@@ -130,22 +132,22 @@ class RayExecutor:
 
     def _check_nodes(self) -> None:
         """InputError where a node differs from the driver in version, numerics or data."""
-        found = self._cluster.everywhere(describe, self.site)
+        found = self._cluster.everywhere(describe, self.cluster_config)
         if not found:
             raise InputError(
                 f"no node of the Ray cluster has a {self._cluster.kind}; start one, or choose another --device"
             )
         shared = all(isinstance(node, LthbenchError) or node[SHARES] for node in found.values())
         if not shared:  # then no node uses the folder
-            (self.site.place.store / self.site.token).unlink(missing_ok=True)
+            (self.cluster_config.worker.store / self.cluster_config.token).unlink(missing_ok=True)
         self._here[SHARES] = shared
         for name, node in found.items():
             if why := self._differs(name, node if isinstance(node, LthbenchError) else {**node, SHARES: shared}):
                 raise InputError(why)
 
 
-def gpus_of(place: Place, share: float) -> float:
+def gpus_of(config: WorkerConfig, share: float) -> float:
     """GPUs of one worker."""
-    if torch.device(place.device).type != "cuda":
+    if torch.device(config.device).type != "cuda":
         return 0.0
-    return place.gpus if place.gpus > 1 else share
+    return config.gpus if config.gpus > 1 else share

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lthbench import __version__
+from lthbench._version import __version__
 from lthbench.data import DataHome, default_folder, prepare
 from lthbench.errors import InputError, LthbenchError
 from lthbench.methods import registry
@@ -19,9 +19,9 @@ from lthbench.methods.internals.operations import Operation, Train
 from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.pool import Lost
-from lthbench.runs.workers.serialization import foreign, out_of_memory
+from lthbench.runs.workers.serialization import out_of_memory, wrapped_exception
 from lthbench.runs.workers.worker import Reply
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
 Entries = Mapping[str, bytes]
@@ -44,24 +44,24 @@ def library() -> Any:
 
 
 @dataclass(frozen=True)
-class Site:
+class ClusterConfig:
     """What every worker of a driver needs: where things lie on a node, and what has to be equal there."""
 
-    place: Place
-    token: str  # names the driver's store: a node that finds it under `place.store` shares the folder
+    worker: WorkerConfig
+    token: str  # names the driver's store: a node that finds it under `worker.store` shares the folder
     datasets: tuple[str, ...]
 
     @property
-    def here(self) -> Place:
+    def here(self) -> WorkerConfig:
         """With the folders of the node that asks."""
-        data = self.place.data if self.place.data.is_dir() else default_folder()
-        store = self.place.store if self.shares else self.scratch / "store"
-        return replace(self.place, store=store, data=data)
+        data = self.worker.data if self.worker.data.is_dir() else default_folder()
+        store = self.worker.store if self.shares else self.scratch / "store"
+        return replace(self.worker, store=store, data=data)
 
     @property
     def shares(self) -> bool:
         """Whether this node sees the driver's store."""
-        return (self.place.store / self.token).exists()
+        return (self.worker.store / self.token).exists()
 
     @property
     def scratch(self) -> Path:
@@ -69,33 +69,38 @@ class Site:
         return Path(tempfile.gettempdir()) / f"lthbench-{self.token}"
 
 
-def describe(site: Site) -> dict[str, Any] | LthbenchError:
+def describe(cluster_config: ClusterConfig) -> dict[str, Any] | LthbenchError:
     """What has to be equal on every node. Packs data that is not there."""
-    device = torch.device(site.here.device)
+    device = torch.device(cluster_config.here.device)
     numerics.set_up(device)
     try:
-        home = DataHome(site.here.data)
-        prints = {f"data set {name}": prepare(home, name).fingerprints for name in site.datasets}
+        home = DataHome(cluster_config.here.data)
+        prints = {f"data set {name}": prepare(home, name).fingerprints for name in cluster_config.datasets}
     except LthbenchError as error:
         return error
-    return {"lthbench": __version__, "sharing of the store's folder": site.shares, **numerics.build(device), **prints}
+    return {
+        "lthbench": __version__,
+        "sharing of the store's folder": cluster_config.shares,
+        **numerics.environment(device),
+        **prints,
+    }
 
 
-def clean(site: Site) -> None:
+def clean(cluster_config: ClusterConfig) -> None:
     """Leave nothing on this node."""
-    shutil.rmtree(site.scratch, ignore_errors=True)
+    shutil.rmtree(cluster_config.scratch, ignore_errors=True)
 
 
 class NodeWorker:
     """A worker in an actor; what it does is placed, and lost, with it."""
 
-    def __init__(self, site: Site, splits: frozenset[str]):
-        self.site = site
-        self.worker = site.here.each()[0].worker(splits)  # of the devices that Ray gave to this process
+    def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str]):
+        self.cluster_config = cluster_config
+        self.worker = cluster_config.here.each()[0].worker(splits)  # of the devices that Ray gave to this process
 
     def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:
         """The node that it is on, and what that is like."""
-        return library().get_runtime_context().get_node_id(), describe(self.site)
+        return library().get_runtime_context().get_node_id(), describe(self.cluster_config)
 
     def beat(self) -> int:
         """A sign of life: the turns that were had."""
@@ -111,9 +116,9 @@ class NodeWorker:
         except LthbenchError as error:
             return error, {}
         except Exception as error:
-            return Lost(f"out of memory: {error}") if out_of_memory(error) else foreign(error), {}
+            return Lost(f"out of memory: {error}") if out_of_memory(error) else wrapped_exception(error), {}
         root = self.worker.store.root
-        left = [] if self.site.shares else _left(self.worker.store, operation)
+        left = [] if self.cluster_config.shares else _left(self.worker.store, operation)
         return reply, {str(path.relative_to(root)): path.read_bytes() for path in left}
 
     def _operation(self, modules: Entries, message: bytes, needed: Mapping[str, Any]) -> Operation:
@@ -121,8 +126,8 @@ class NodeWorker:
             if not (path := self.worker.store.root / name).exists():
                 write_whole(path, library().get(content))
         for name, source in modules.items():
-            write_whole(self.site.scratch / name, source)
-            registry.load(self.site.scratch / name)
+            write_whole(self.cluster_config.scratch / name, source)
+            registry.load(self.cluster_config.scratch / name)
         operation: Operation = pickle.loads(message)
         return operation
 

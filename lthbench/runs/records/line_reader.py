@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @dataclass
-class Lines:
+class LineReader:
     """A file, and how far it has been read. `anew`: the last read began at the beginning; `half`: what came after the last
     whole line."""
 

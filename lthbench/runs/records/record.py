@@ -5,18 +5,19 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lthbench import bits
 from lthbench.errors import InputError
+from lthbench.runs.records.run_id import RunId
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
 
 
 class Count(_Strict):
-    """So many of so many."""
+    """Right answers of a number of examples."""
 
     right: int
     of: int
@@ -34,19 +35,20 @@ class Kept(_Strict):
     loss: dict[str, float] = {}
     removed: int
     prunable: int | None = None
-    ticket: str
+    mask_digest: str = Field(alias="ticket")
 
 
 class Result(_Strict):
-    """What a run reached and what it was charged. The same bits under every executor and order, on one build.
+    """What a run reached and what it was charged. The same bits under every executor and order, in one environment.
 
-    Accuracies are counts of right answers at the last epoch; `correct` says which of the test images were right, in the order
-    of the packed test split, as `lthbench.bits` writes it. `removed` of `prunable` weights of `parameters` parameters
-    are gone; in a basis these are coefficients, and `zero_weights` says how many weights are 0 with them. `compact`
-    is what is left without the units that are gone whole: parameters, and multiplications of one image, none where no unit
-    is. `charged`, `apart` and `budget` are in training examples, `epoch` of which are one epoch. `loss` is the mean cross-entropy in nats
-    by part of the data. `correlation` is R_p by the network that the result is compared with ("init" is where it descends
-    from, others were kept), then by p; `barriers` are in percentage points of error by pair, then by part.
+    Accuracies count right answers at the last epoch. `correct` says which test images were right, in the order of the
+    packed test split, as `lthbench.bits` writes it. `removed` of `prunable` weights are gone; in a basis these are
+    coefficients, and `zero_weights` counts the weights that are 0 with them. `compact` is what is left without the units
+    that are gone whole: parameters, and multiplications of one image; None where no unit is gone. `charged`, `off_budget`
+    and `budget` are in training examples; one epoch is `epoch` examples. `loss` is the mean cross-entropy in nats by
+    part of the data. `correlation` is R_p by the network that the result is compared with, then by p; "init" is where the
+    result descends from, the others were kept. `barriers` are in percentage points of error by pair, then by part.
+    `mask_digest` is written as "ticket", `off_budget` as "apart".
     """
 
     suite: str
@@ -79,11 +81,11 @@ class Result(_Strict):
     layers: dict[str, tuple[int, int]] = {}
     multiplications: tuple[int, int] | None = None
     compact: tuple[int, int] | None = None
-    ticket: str | None = None
+    mask_digest: str | None = Field(None, alias="ticket")
     weights: str | None = None
     zero_weights: int | None = None
     charged: dict[str, int]
-    apart: dict[str, int] = {}
+    off_budget: dict[str, int] = Field({}, alias="apart")
     budget: int | None
     epoch: int
     pipeline: str
@@ -118,7 +120,7 @@ class Provenance(_Strict):
     seconds: float
     started: str
     host: str
-    build: dict[str, str]
+    environment: dict[str, str] = Field(alias="build")
 
 
 class Record(_Strict):
@@ -129,14 +131,14 @@ class Record(_Strict):
     provenance: Provenance
 
     @property
-    def name(self) -> tuple[str, str, float, float, int]:
-        """Which run this is: method, workload, learning rate, sparsity, seed."""
+    def run_id(self) -> RunId:
+        """Which run this is."""
         r = self.result
-        return r.method, r.workload, r.learning_rate, r.sparsity, r.seed
+        return RunId(r.method, r.workload, r.learning_rate, r.sparsity, r.seed)
 
     def line(self) -> str:
         """The JSON line, keys in a fixed order."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+        return json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
 
 
 Refusal = Callable[[Result], str | None]  # why a record does not belong where it lies, or nothing
@@ -179,7 +181,7 @@ def each(
 
 def _accepted(line: bytes, where: str, refusal: Refusal, seen: dict[Any, str]) -> Record:
     record = parse(line, where)
-    name = (record.result.suite, record.result.suite_version, *record.name)
+    name = (record.result.suite, record.result.suite_version, record.run_id)
     if name in seen:
         raise InputError(f"{where}: the run is in {seen[name]} already; keep one of the two")
     if reason := refusal(record.result):

@@ -1,41 +1,59 @@
-"""What a run is called: on its record, in words, and as a file."""
+"""Which run it is: on its record, in words, and as a file."""
 
+import json
 import re
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from lthbench.methods.registry import Method
-from lthbench.suite import Cell
 
-Name = tuple[str, str, float, float, int]
-"""Which run it is: method, workload, learning rate, sparsity, seed."""
+@dataclass(frozen=True, order=True)
+class RunId:
+    """One method on one cell. `method` is its label, with the parameters that were given."""
 
+    method: str
+    workload: str
+    learning_rate: float
+    sparsity: float
+    seed: int
 
-def name_of(method: Method, cell: Cell) -> Name:
-    """The name of a planned run, as on its record."""
-    return method.label, cell.workload.name, cell.learning_rate, cell.sparsity, cell.seed
+    def __str__(self) -> str:
+        """Describe the run for people."""
+        cell = f"{self.workload}, learning rate {self.learning_rate:g}, sparsity {self.sparsity:g}, seed {self.seed}"
+        return f"{self.method} on {cell}"
 
+    @property
+    def path(self) -> Path:
+        """A relative path without suffix, in a folder for each method."""
+        cell = f"{file_name(self.workload)}-lr{self.learning_rate!r}-s{self.sparsity!r}-seed{self.seed}"
+        return Path(file_name(self.method), cell)
 
-def in_words(name: Name) -> str:
-    """A run for people."""
-    method, workload, rate, sparsity, seed = name
-    return f"{method} on {workload}, rate {rate:g}, sparsity {sparsity:g}, seed {seed}"
+    def log(self, out: Path) -> Path:
+        """Where the log of the run lies in a run folder."""
+        return out / "logs" / self.path.with_name(self.path.name + ".log")
+
+    @property
+    def text(self) -> str:
+        """One line that `parsed` reads back."""
+        return json.dumps(astuple(self))
+
+    @classmethod
+    def parsed(cls, text: str) -> "RunId":
+        """Read what `text` gave. ValueError for anything else."""
+        values = json.loads(text)
+        if not isinstance(values, list) or len(values) != 5:
+            raise ValueError(f"{text[:80]!r} names no run")
+        return cls(*values)
 
 
 def file_name(text: str) -> str:
-    """A text as a name that every file system takes."""
+    """Turn a text into a name that every file system takes."""
     return re.sub(r"[^\w\[\]=,.+-]", "_", text)
 
 
-def path_of(name: Name) -> Path:
-    """A run as a relative path without suffix, a folder for each method."""
-    method, workload, rate, sparsity, seed = name
-    return Path(file_name(method), f"{file_name(workload)}-lr{rate!r}-s{sparsity!r}-seed{seed}")
-
-
 def parts_of(stem: str) -> dict[str, Any]:
-    """What the last part of such a path says: workload (as a file name), rate, sparsity and seed; nothing for another."""
+    """Read the last part of a run's path: workload (as a file name), learning rate, sparsity, seed. Empty for another text."""
     number = r"[^-]+(?:e-\d+)?"
     said = re.fullmatch(rf"(.+)-lr({number})-s({number})-seed(\d+)", stem)
-    kinds = {"workload": str, "rate": float, "sparsity": float, "seed": int}
+    kinds = {"workload": str, "learning_rate": float, "sparsity": float, "seed": int}
     return {part: kind(text) for (part, kind), text in zip(kinds.items(), said.groups(), strict=True)} if said else {}

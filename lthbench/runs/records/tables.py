@@ -1,6 +1,5 @@
 """Records as tidy tables: one row a run, and beside it tables of layers, kept networks, notes, correlations, right answers."""
 
-import json
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -11,16 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lthbench.runs.records.record import Count, Provenance, Record, Refusal, Result, each, files
+from lthbench.runs.records.columns import RUN_COLUMNS, share
+from lthbench.runs.records.record import Record, Refusal, each, files
 
 
 @dataclass(frozen=True)
 class Results:
     """The records of a folder. `run` in every other table is the row number in `runs`.
 
-    runs: a row a run, failed ones too. Accuracies in percent, NaN where there is none; `epochs` and `charged_*` are
-        epochs charged, `epochs_computed` those that this machine had to compute; `speed_up` is the theoretical one,
-        dense ÷ remaining multiplications; `collapsed_layers` have nothing left.
+    runs: a row a run, failed ones too; its columns are RUN_COLUMNS, each with its meaning.
     layers: run, layer, removed, size.      kept: run, network, accuracy, sparsity.
     notes: run, note, position, value.      correlation: run, reference, p, value.
     images: run, correct: which of the test images were right, as `lthbench.bits` reads it; not of every run.
@@ -64,10 +62,10 @@ def tabulated(records: Iterable[Record]) -> Results:
     images: list[tuple[Any, ...]] = []
     for run, record in enumerate(records):
         result = record.result
-        rows.append([*_of_result(result), *_of_provenance(record.provenance)])
+        rows.append([column.of(record) for column in RUN_COLUMNS])
         for name, (removed, size) in result.layers.items():
             layers.extend((run, names.setdefault(name, len(names)), removed, size))
-        kept += [(run, name, k.test.percent, _share(k.removed, result.prunable)) for name, k in result.kept.items()]
+        kept += [(run, name, k.test.percent, share(k.removed, result.prunable)) for name, k in result.kept.items()]
         for note, values in result.notes.items():
             notes += [(run, note, i, v) for i, v in enumerate(values if isinstance(values, list) else [values])]
         if result.correct is not None:
@@ -75,47 +73,13 @@ def tabulated(records: Iterable[Record]) -> Results:
         for reference, shares in result.correlation.items():
             correlation += [(run, reference, float(p), value) for p, value in shares.items()]
     return Results(
-        runs=pd.DataFrame(rows, columns=[*_RESULT, *_PROVENANCE]),
+        runs=pd.DataFrame(rows, columns=[column.name for column in RUN_COLUMNS]),
         layers=_layers(layers, names),
         kept=pd.DataFrame(kept, columns=["run", "network", "accuracy", "sparsity"]),
         notes=pd.DataFrame(notes, columns=["run", "note", "position", "value"]),
         correlation=pd.DataFrame(correlation, columns=["run", "reference", "p", "value"]),
         images=pd.DataFrame(images, columns=["run", "correct"]),
     )
-
-
-_RESULT = ["suite", "suite_version", "workload", "learning_rate", "sparsity", "method", "seed", "track", "control_of"]
-_RESULT += ["status", "reason", "accuracy", "validation_accuracy", "train_accuracy", "classes", "n_test", "tolerance"]
-_RESULT += ["removed", "prunable", "parameters_total", "multiplications", "speed_up", "collapsed_layers"]
-_RESULT += ["epochs", "charged_train", "charged_score", "charged_validate", "apart", "budget"]
-_RESULT += ["pipeline", "version", "parameters", "source", "ticket", "weights"]
-_PROVENANCE = ["epochs_computed", "epochs_reused", "seconds", "started", "host", "device", "torch"]
-
-
-def _of_result(r: Result) -> list[Any]:
-    where = [r.suite, r.suite_version, r.workload, r.learning_rate, r.sparsity, r.method, r.seed, r.track, r.control_of]
-    ended = r.status == "ok"
-    accuracies = [_percent(count if ended else None) for count in (r.test, r.validation, r.train)]
-    left, dense = r.multiplications or (None, None)
-    network = [r.removed, r.prunable, r.parameters_total, left, _share(dense, left), len(r.collapsed_layers)]
-    charged = [r.charged.get(phase, 0) / r.epoch for phase in ("train", "score", "validate")]
-    epochs = [sum(r.charged.values()) / r.epoch, *charged, sum(r.apart.values()) / r.epoch, _share(r.budget, r.epoch)]
-    made = [r.pipeline, r.version, json.dumps(r.parameters) if r.parameters else "", r.source, r.ticket, r.weights]
-    meaning = [r.classes, r.test.of if r.test else 0, r.tolerance]
-    return [*where, r.status, r.reason, *accuracies, *meaning, *network, *epochs, *made]
-
-
-def _of_provenance(p: Provenance) -> list[Any]:
-    machine = [p.build.get("kind", ""), p.build.get("torch", "")]
-    return [p.epochs_computed, p.epochs_reused, p.seconds, p.started, p.host, *machine]
-
-
-def _percent(count: Count | None) -> float:
-    return count.percent if count else float("nan")
-
-
-def _share(part: float | None, whole: float | None) -> float:
-    return part / whole if part is not None and whole else float("nan")
 
 
 def _layers(flat: "array[int]", names: dict[str, int]) -> pd.DataFrame:

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lthbench.errors import InputError
-from lthbench.runs.records.line_reader import Lines
+from lthbench.runs.records.line_reader import LineReader
 from lthbench.runs.records.record import Record, lines_of, parse
-from lthbench.runs.records.run_id import Name, file_name
+from lthbench.runs.records.run_id import RunId, file_name
 from lthbench.runs.store.files import append_line, write_whole
 
 log = logging.getLogger(__name__)
 
 
-class Book:
+class RecordWriter:
     """`records/` of a folder. A run that is done again has one record all the while: the older one, then the new one. What
     another driver on the folder has written is not written twice."""
 
     def __init__(self, out: Path):
         self._folder = out / "records"
-        self._older: dict[Name, bytes] = {}  # lines that do not stand
-        self._others: dict[Name, tuple[Record, bytes]] = {}  # what other drivers have written meanwhile
-        self._mine: set[Name] = set()
-        self._lines: dict[Path, Lines] = {}
+        self._older: dict[RunId, bytes] = {}  # lines that do not stand
+        self._others: dict[RunId, tuple[Record, bytes]] = {}  # what other drivers have written meanwhile
+        self._mine: set[RunId] = set()
+        self._lines: dict[Path, LineReader] = {}
         self._writing = threading.Lock()
 
     def read(self) -> Iterator[Record]:
@@ -34,20 +34,20 @@ class Book:
         """The records that stand. The others stay until their runs are done again."""
         for record, line in self._read():
             if stands(record):
-                self._mine.add(record.name)
+                self._mine.add(record.run_id)
                 yield record
             else:
-                self._older[record.name] = line
+                self._older[record.run_id] = line
 
     def add(self, record: Record) -> Record:
         """Write a record that was made, unless another driver has. Returns the one that stands: who computed is in it."""
         path, line = self._file(record.result.method), record.line()
         with self._writing:
             self._look(path)
-            self._mine.add(record.name)
-            older = self._older.pop(record.name, None)
-            if record.name in self._others:
-                other, older = self._others.pop(record.name)
+            self._mine.add(record.run_id)
+            older = self._older.pop(record.run_id, None)
+            if record.run_id in self._others:
+                other, older = self._others.pop(record.run_id)
                 if other.result == record.result:
                     return other
             if older is None:
@@ -59,22 +59,22 @@ class Book:
     def write(self, records: Iterable[Record]) -> None:
         """Write all files anew: these records, in the order of the grid, and no others."""
         by_method: dict[str, list[bytes]] = {}
-        for record in sorted(records, key=lambda record: record.name):
+        for record in sorted(records, key=lambda record: record.run_id):
             by_method.setdefault(record.result.method, []).append(record.line().encode())
         for method, lines in by_method.items():
             _write(self._file(method), lines)
 
     def _read(self) -> Iterator[tuple[Record, bytes]]:
         for path in sorted(self._folder.glob("*.jsonl")):
-            lines = self._lines[path] = Lines(path)
+            lines = self._lines[path] = LineReader(path)
             whole = lines.new()
             yield from _parsed(path, [*whole, *[(len(whole) + 1, lines.half)] * bool(lines.half)])
 
     def _look(self, path: Path) -> None:
         """Take in what has come to a file since it was read, all of it where it was written anew."""
-        for record, line in _parsed(path, self._lines.setdefault(path, Lines(path)).new()):
-            if record.name not in self._mine and self._older.get(record.name) != line:
-                self._others[record.name] = record, line
+        for record, line in _parsed(path, self._lines.setdefault(path, LineReader(path)).new()):
+            if record.run_id not in self._mine and self._older.get(record.run_id) != line:
+                self._others[record.run_id] = record, line
 
     def _file(self, method: str) -> Path:
         return self._folder / f"{file_name(method)}.jsonl"

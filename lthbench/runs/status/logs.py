@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from lthbench.errors import InputError, unknown
-from lthbench.runs.driver.run_log import log_path
 from lthbench.runs.records.run_id import file_name, parts_of
 from lthbench.runs.status.observer import Observer
 from lthbench.suite import in_folder
@@ -21,7 +20,7 @@ def logs(folder: Path, failed: bool = False, method: str | None = None, **where:
     if failed:
         observer = Observer(folder)
         observer.look()
-        wanted = {log_path(folder, name) for name in observer.failed}
+        wanted = {run.log(folder) for run in observer.failed}
         paths = [path for path in paths if path in wanted]
     asked = {part: value for part, value in where.items() if value is not None}
     if "workload" in asked:

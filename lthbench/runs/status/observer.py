@@ -1,6 +1,5 @@
 """Looking on: how far a run folder is, while drivers work in it, on this machine or another, or none does."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,9 +9,9 @@ from pathlib import Path
 
 from lthbench.methods import registry
 from lthbench.runs.plan.plan import order
-from lthbench.runs.records.run_id import Name
+from lthbench.runs.records.run_id import RunId
 from lthbench.runs.status.announcement import Planned, announced
-from lthbench.runs.status.progress import Ended, Tail
+from lthbench.runs.status.progress import Ended, Progress
 from lthbench.runs.store import locks
 from lthbench.suite import in_folder
 
@@ -43,7 +42,7 @@ class Snapshot:
     charged: float
     computed: float
     elapsed: float | None = None
-    rate: float | None = None
+    epochs_per_second: float | None = None
     left: float | None = None
 
     def count(self, what: str) -> int:
@@ -67,15 +66,15 @@ class Observer:
 
     def __init__(self, folder: Path):
         self.folder, self.suite = folder, in_folder(folder)
-        self.ended: dict[Name, Ended] = {}  # as of the last look
-        self._tails: dict[Path, Tail] = {}
+        self.ended: dict[RunId, Ended] = {}  # as of the last look
+        self._progress: dict[Path, Progress] = {}
         self._sizes: dict[str, int] = {}
 
     def look(self) -> Snapshot:
         """How far it is now. Of the records only what is new is read."""
         for path in sorted((self.folder / "records").glob("*.jsonl")):
-            self._tails.setdefault(path, Tail(path)).read()
-        self.ended = {name: ended for tail in self._tails.values() for name, ended in tail.ended.items()}
+            self._progress.setdefault(path, Progress(path)).read()
+        self.ended = {name: ended for tail in self._progress.values() for name, ended in tail.ended.items()}
         said = announced(self.folder)
         current = said if said and said.suite_hash == self.suite.hash else None
         rows = list(self._rows(current.methods if current else {}))
@@ -84,26 +83,25 @@ class Observer:
         return _timed(snapshot, self.ended.values(), current.started) if current and snapshot.at_work else snapshot
 
     @property
-    def failed(self) -> dict[Name, Ended]:
+    def failed(self) -> dict[RunId, Ended]:
         """The runs whose record says failed."""
         return {name: ended for name, ended in self.ended.items() if ended.status == "failed"}
 
     def _rows(self, planned: dict[str, Planned]) -> Iterator[Row]:
         in_hand = {name for name in self._in_hand() if name not in self.ended or self.ended[name].status == "failed"}
-        ends = Counter((name[0], end.status) for name, end in self.ended.items() if name not in in_hand)
-        busy = Counter(name[0] for name in in_hand)
-        for label in dict.fromkeys([*self.suite.methods, *planned, *(name[0] for name in self.ended)]):
+        ends = Counter((run.method, end.status) for run, end in self.ended.items() if run not in in_hand)
+        busy = Counter(run.method for run in in_hand)
+        for label in dict.fromkeys([*self.suite.methods, *planned, *(run.method for run in self.ended)]):
             ok, diverged, failed = (ends[label, status] for status in ("ok", "diverged", "failed"))
             there, least = planned.get(label), ok + diverged + failed + busy[label]
             runs = max(there.runs if there else self._size(label), least)
             yield Row(label, runs, ok, diverged, failed, busy[label], there.epochs if there else None)
 
-    def _in_hand(self) -> Iterator[Name]:
+    def _in_hand(self) -> Iterator[RunId]:
         """The runs that living drivers have in hand, on whichever build."""
-        for folder in (self.folder / "store").glob("*/claims"):
+        for folder in (self.folder / "store").glob(f"*/{locks.FOLDER}"):
             for note in filter(None, locks.notes(folder)):
-                method, workload, rate, sparsity, seed = json.loads(note)
-                yield method, workload, rate, sparsity, seed
+                yield RunId.parsed(note)
 
     def _size(self, label: str) -> int:
         """How many runs a method has in the suite; 0 for one that is not known here."""
@@ -119,5 +117,5 @@ def _timed(snapshot: Snapshot, ended: Iterable[Ended], started: datetime) -> Sna
     elapsed, since = max(time.time() - begun, 1.0), [end for end in ended if end.at >= begun]
     pace = sum(end.charged for end in since) / elapsed
     open_ = sum((row.epochs or 0.0) * (row.to_do + row.in_hand) / row.runs for row in snapshot.rows if row.runs)
-    rate = sum(end.computed for end in since) / elapsed
-    return replace(snapshot, elapsed=elapsed, rate=rate, left=open_ / pace if pace else None)
+    speed = sum(end.computed for end in since) / elapsed
+    return replace(snapshot, elapsed=elapsed, epochs_per_second=speed, left=open_ / pace if pace else None)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lthbench.errors import InputError
-from lthbench.runs.records.line_reader import Lines
+from lthbench.runs.records.line_reader import LineReader
 from lthbench.runs.records.record import Record, parse
-from lthbench.runs.records.run_id import Name
+from lthbench.runs.records.run_id import RunId
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +25,14 @@ class Ended(NamedTuple):
 
 
 @dataclass
-class Tail:
+class Progress:
     """The runs that have a record in a file, as of the last read."""
 
     path: Path
-    ended: dict[Name, Ended] = field(default_factory=dict)
+    ended: dict[RunId, Ended] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._lines = Lines(self.path)
+        self._lines = LineReader(self.path)
 
     def read(self) -> None:
         """Take in the whole lines that are new; all, where the file was written anew. A broken line is warned of."""
@@ -49,7 +49,7 @@ class Tail:
         except InputError as error:
             log.warning("%s; its run counts as not done", error)
             return
-        self.ended[record.name] = _ended(record)
+        self.ended[record.run_id] = _ended(record)
 
 
 def ended(record: Record) -> float:

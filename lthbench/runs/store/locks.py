@@ -17,10 +17,11 @@ from lthbench.runs.store.files import writing
 
 log = logging.getLogger(__name__)
 
+FOLDER = "locks"  # in the store of a build
 LONGEST = 1.0  # seconds between two looks at a claim that another driver holds
 
 
-class Claims:
+class FileLocks:
     """The claims of one process in a folder. Two claims of one name exclude each other within a process too."""
 
     def __init__(self, folder: Path):

@@ -6,21 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from lthbench.errors import InputError, MissingEntry
 from lthbench.runs.store.files import write_whole
-from lthbench.runs.store.locks import Claims
+from lthbench.runs.store.locks import FOLDER, FileLocks
+from lthbench.runs.store.policy import DROPPED, Keep
 from lthbench.runs.store.store import Store
 from lthbench.suite import in_folder
 
-Keep = Literal["tickets", "finals", "nothing"]
-KEEPS: tuple[Keep, ...] = get_args(Keep)
-DROPPED: dict[Keep, tuple[str, ...]] = {
-    "tickets": ("states", "finals"),
-    "finals": ("states",),
-    "nothing": ("states", "finals", "values", "tensors", "traces"),
-}
 STALE = 3600.0  # seconds after which a file under a temporary name belongs to a writer that was killed
 
 
@@ -74,18 +67,18 @@ def verify(folder: Path) -> tuple[int, list[Path]]:
     return whole, damaged
 
 
-def prune(folder: Path, keep: Keep) -> int:
+def clean(folder: Path, keep: Keep) -> int:
     """Throw away by policy, and what killed writers left. Bytes that are free again."""
     freed = 0
     for run in run_folders(folder):
         for store in stores(run):
-            claims = Claims(store.root / "claims")
+            locks = FileLocks(store.root / FOLDER)
             freed += sum(_drop(path) for path in list(store.root.rglob("*")) if _is_left_over(path))
             for kind in DROPPED[keep]:
                 for path in (store.root / kind).glob("*"):
-                    with claims.held(path.stem, lambda: True) as free:
+                    with locks.held(path.stem, lambda: True) as free:
                         freed += _drop(path) if free else 0
-            claims.close()
+            locks.close()
     return freed
 
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import torch
 
-from lthbench.runs.workers.process_state import Turns
-from lthbench.training.gpu.settings import PROGRAM
+from lthbench.runs.workers.process_state import FairLock
+from lthbench.training.gpu.settings import GPU_SETTINGS
 
 
-class Room:
+class Capacity:
     """Gives out `capacity`: lanes of size 1; or, where sizes are `measured`, bytes.
 
     What a training takes in bytes is not known before one of its kind has been seen: the first one is alone until then.
@@ -18,15 +18,15 @@ class Room:
 
     def __init__(self, capacity: int, measured: bool = False):
         self.capacity, self.measured = capacity, measured
-        self._least = capacity // PROGRAM.most if measured else 1
+        self._least = capacity // GPU_SETTINGS.most if measured else 1
         self._sizes: dict[Hashable, int] = {}
         self._used, self._shrunk = 0, False
-        self._door, self._changed = Turns(), threading.Condition()
+        self._door, self._changed = FairLock(), threading.Condition()
 
     @classmethod
-    def on(cls, device: torch.device) -> "Room":
+    def on(cls, device: torch.device) -> "Capacity":
         """A share of the memory that a GPU has free now."""
-        return cls(int(PROGRAM.share * torch.cuda.mem_get_info(device)[0]), measured=True)
+        return cls(int(GPU_SETTINGS.share * torch.cuda.mem_get_info(device)[0]), measured=True)
 
     def knows(self, kind: Hashable) -> bool:
         """Whether the size of such a training need not be measured any more."""

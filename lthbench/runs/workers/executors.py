@@ -14,34 +14,34 @@ from lthbench.errors import LthbenchError
 from lthbench.methods.internals.operations import Judgement, Operation
 from lthbench.runs.workers.pool import Handle, Pool
 from lthbench.runs.workers.process import Process
-from lthbench.runs.workers.serialization import foreign, pickled, unpickled
+from lthbench.runs.workers.serialization import pickled, unpickled, wrapped_exception
 from lthbench.runs.workers.worker import Reply, Worker
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 
 
 @dataclass
 class SerialExecutor:
     """Operations in this process, one at a time, when they are submitted; a debugger works. Evaluation apart."""
 
-    place: Place
+    config: WorkerConfig
     start: str = "spawn"
     slots: int = 1
     _evaluators: Pool = field(init=False)
     _worker: Worker | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.place = replace(self.place, lanes=1)
-        self._evaluators = _evaluators(self.place, self.start)
+        self.config = replace(self.config, lanes=1)
+        self._evaluators = _evaluators(self.config, self.start)
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
         if isinstance(operation, Judgement):
             return self._evaluators.submit(operation, remainder)
         future: Future[Reply] = Future()
-        self._worker = self._worker or self.place.worker(frozenset({"train"}))
+        self._worker = self._worker or self.config.worker(frozenset({"train"}))
         try:
             future.set_result(self._worker.perform(unpickled(pickled(operation))))
         except Exception as error:
-            future.set_exception(error if isinstance(error, LthbenchError) else foreign(error))
+            future.set_exception(error if isinstance(error, LthbenchError) else wrapped_exception(error))
         return future
 
     def close(self) -> None:
@@ -51,10 +51,10 @@ class SerialExecutor:
 class LocalExecutor:
     """Operations in `workers` processes on this machine, and one that evaluates."""
 
-    def __init__(self, place: Place, workers: int, start: str = "spawn"):
-        self.slots = workers * place.slots
-        self._trainers = processes(place, workers, frozenset({"train"}), start)
-        self._evaluators = _evaluators(place, start)
+    def __init__(self, config: WorkerConfig, workers: int, start: str = "spawn"):
+        self.slots = workers * config.slots
+        self._trainers = processes(config, workers, frozenset({"train"}), start)
+        self._evaluators = _evaluators(config, start)
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
         pool = self._evaluators if isinstance(operation, Judgement) else self._trainers
@@ -74,16 +74,16 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-def _evaluators(place: Place, start: str) -> Pool:
-    return processes(replace(place, lanes=1), 1, frozenset({"train", "test"}), start)
+def _evaluators(config: WorkerConfig, start: str) -> Pool:
+    return processes(replace(config, lanes=1), 1, frozenset({"train", "test"}), start)
 
 
-def processes(place: Place, size: int, splits: frozenset[str], start: str) -> Pool:
+def processes(config: WorkerConfig, size: int, splits: frozenset[str], start: str) -> Pool:
     """A pool of processes on this machine, on the devices of the place in turn."""
     context = multiprocessing.get_context(start)
 
     def started(there: list[Handle]) -> Process:
-        busy = [worker.place for worker in there if isinstance(worker, Process)]
-        return Process(context, min(place.each(), key=busy.count), splits)
+        busy = [worker.config for worker in there if isinstance(worker, Process)]
+        return Process(context, min(config.each(), key=busy.count), splits)
 
-    return Pool(started, size, place.slots)
+    return Pool(started, size, config.slots)

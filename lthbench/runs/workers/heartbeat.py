@@ -7,7 +7,7 @@ SILENCE = 120  # beats in a row that may be missed: the machine may swap, the pr
 STUCK = 7200  # beats without a turn's end while something is in hand: no turn of a worker takes hours
 
 
-class Pulse:
+class Heartbeat:
     """Counts beats, not seconds: while the driver itself is stopped, and by a clock that jumps, nothing is counted."""
 
     def __init__(self) -> None:

@@ -3,20 +3,24 @@
 import os
 import pickle
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from types import ModuleType
 from typing import Any
 
 from lthbench.errors import LthbenchError
 from lthbench.methods.internals.operations import Operation
-from lthbench.runs.workers.heartbeat import BEAT, Pulse
+from lthbench.runs.workers.heartbeat import BEAT, Heartbeat
 from lthbench.runs.workers.pool import Lost
-from lthbench.runs.workers.serialization import foreign, out_of_memory, pickled, unpickled
+from lthbench.runs.workers.serialization import out_of_memory, pickled, unpickled, wrapped_exception
 from lthbench.runs.workers.worker import Reply, Worker
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
 _starting = threading.Lock()  # a process that is forked meanwhile would hold the ends of another one's pipes
@@ -25,14 +29,15 @@ _starting = threading.Lock()  # a process that is forked meanwhile would hold th
 class Process:
     """A worker process that has been started. It takes as many operations at once as its place has slots."""
 
-    def __init__(self, context: BaseContext, place: Place, splits: frozenset[str]):
-        self.place, self.dead = place, False
+    def __init__(self, context: BaseContext, config: WorkerConfig, splits: frozenset[str]):
+        self.config, self.dead = config, False
         with _starting:
             self._connection, there = context.Pipe()
             lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
-            ends = (there, lifeline, place, splits, (self._connection, self._lifeline))
+            ends = (there, lifeline, config, splits, (self._connection, self._lifeline))
             self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
-            self.process.start()
+            with _blank_main():
+                self.process.start()
             there.close()
             lifeline.close()
         self._lock, self._tags = threading.Lock(), count()
@@ -60,13 +65,13 @@ class Process:
         self.process.join(10)
 
     def _listen(self) -> None:
-        pulse = Pulse()
+        heartbeat = Heartbeat()
         try:
             while True:
                 if self._connection.poll(BEAT):
                     tag, reply = self._connection.recv()
                     if tag is None:
-                        pulse.felt(reply, bool(self._waiting))
+                        heartbeat.felt(reply, bool(self._waiting))
                         continue
                     future = self._waiting.pop(tag)
                     if isinstance(reply, BaseException):
@@ -74,7 +79,7 @@ class Process:
                     else:
                         future.set_result(reply)
                 else:
-                    pulse.missed()
+                    heartbeat.missed()
         except Exception as error:
             self._bury(error)
 
@@ -88,6 +93,20 @@ class Process:
             future.set_exception(Lost(why))
 
 
+@contextmanager
+def _blank_main() -> Iterator[None]:
+    """Start a process without the driver's main module, which a new interpreter would run again.
+
+    So a script needs no main guard, and a driver may read from standard input. Operations never name that module.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _ended(code: int | None) -> str:
     """How a process ended, in words."""
     if code is None or code >= 0:
@@ -96,13 +115,17 @@ def _ended(code: int | None) -> str:
 
 
 def main(
-    connection: Connection, lifeline: Connection, place: Place, splits: frozenset[str], drivers: tuple[Connection, ...]
+    connection: Connection,
+    lifeline: Connection,
+    config: WorkerConfig,
+    splits: frozenset[str],
+    drivers: tuple[Connection, ...],
 ) -> None:
     """What the process does: operations in, replies out, until the driver is gone."""
     for end in drivers:
         end.close()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    worker, sending, ending = place.worker(splits), threading.Lock(), threading.Event()
+    worker, sending, ending = config.worker(splits), threading.Lock(), threading.Event()
 
     def send(content: bytes) -> None:
         with sending:
@@ -119,7 +142,7 @@ def main(
             send(pickle.dumps((None, worker.turns.served)))
 
     threading.Thread(target=beat, daemon=True).start()
-    with ThreadPoolExecutor(place.slots, initializer=numerics.set_up, initargs=(worker.device,)) as threads:
+    with ThreadPoolExecutor(config.slots, initializer=numerics.set_up, initargs=(worker.device,)) as threads:
         while True:
             try:
                 tag, message = connection.recv()
@@ -137,14 +160,14 @@ def _reply(worker: Worker, message: bytes) -> Any:
     except LthbenchError as error:
         return error
     except Exception as error:
-        return Lost(f"out of memory: {error}") if out_of_memory(error) else foreign(error)
+        return Lost(f"out of memory: {error}") if out_of_memory(error) else wrapped_exception(error)
 
 
 def _sendable(tag: int, reply: Any) -> bytes:
     try:
         return pickle.dumps((tag, reply))
     except Exception as error:
-        return pickle.dumps((tag, foreign(error)))
+        return pickle.dumps((tag, wrapped_exception(error)))
 
 
 def _end_with(lifeline: Connection) -> None:

@@ -12,7 +12,7 @@ import torch
 from lthbench.errors import MethodError
 
 
-class Turns:
+class FairLock:
     """A lock that is given in the order of asking. Threads that train in one process compute in turns: only the replays of
     a GPU's graphs go on meanwhile, which nothing in the process reaches."""
 

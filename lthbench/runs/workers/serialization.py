@@ -38,7 +38,7 @@ def unpickled(message: bytes) -> Operation:
     return pickle.loads(operation)
 
 
-def foreign(error: Exception) -> MethodError:
+def wrapped_exception(error: Exception) -> MethodError:
     """An exception of method, rule or probe code (or of a library), as one line that survives a pipe. Its traceback goes
     with it as a note."""
     where = traceback.extract_tb(error.__traceback__)[-1]

@@ -25,8 +25,9 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import digest
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.barrier import along, barrier
-from lthbench.runs.workers.capacity import Room
-from lthbench.runs.workers.process_state import Turns, unchanged
+from lthbench.runs.workers.capacity import Capacity
+from lthbench.runs.workers.evaluation import Evaluation
+from lthbench.runs.workers.process_state import FairLock, unchanged
 from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.numerics import precision
@@ -56,8 +57,8 @@ class Worker:
     home: DataHome
     device: torch.device
     peers: tuple[torch.device, ...] = ()  # other devices that take shards of a batch
-    room: Room = field(default_factory=lambda: Room(1))
-    turns: Turns = field(default_factory=Turns)
+    capacity: Capacity = field(default_factory=lambda: Capacity(1))
+    turns: FairLock = field(default_factory=FairLock)
     _feeds: dict[Any, Feed] = field(default_factory=dict)
 
     def perform(self, operation: Operation) -> Reply:
@@ -81,7 +82,7 @@ class Worker:
         except torch.OutOfMemoryError:
             self._free()
         try:
-            with self.room.taken(what, alone=True), self.turn():
+            with self.capacity.taken(what, alone=True), self.turn():
                 return self._do(operation)
         except torch.OutOfMemoryError as error:
             raise MethodError(
@@ -99,11 +100,11 @@ class Worker:
             if plain:
                 graph_trainer.warn(name, "too little memory for the programs of a lane")
             try:
-                with self.room.taken(_kind(operation.trajectory), alone) as settle:
+                with self.capacity.taken(_kind(operation.trajectory), alone) as settle:
                     return self._trained(operation, settle, plain)
             except torch.OutOfMemoryError as error:
                 why = str(error)
-            if self.room.shrink():
+            if self.capacity.shrink():
                 log.warning("%s has too little memory for so many trainings at once: fewer from now on", self.device)
             self._free()
         raise MethodError(f"{self.device} has too little memory to train {name}: {why}")
@@ -119,10 +120,10 @@ class Worker:
             make = Trainer if plain else graph_trainer.trainer
             trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers))
         trainer.prepare()
-        settle(0 if self.room.knows(_kind(trajectory)) else self._reserved() - before)
+        settle(0 if self.capacity.knows(_kind(trajectory)) else self._reserved() - before)
 
         def keep(stop: int, state: State) -> None:
-            self.store.write_state(trajectory.state(stop).key, state, trainer.live.step)
+            self.store.write_state(trajectory.state(stop).key, state, trainer.current.step)
 
         ended = trainer.run(operation.stops, keep)
         seen = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
@@ -173,7 +174,7 @@ class Worker:
     def _evaluate(self, operation: Evaluate) -> Reply:
         state = self.store.network(operation.source)
         module = module_of(operation.source.model, state, self.device).eval()
-        right: dict[str, list[int]] = {}
+        right: dict[str, tuple[int, int]] = {}
         loss: dict[str, float] = {}
         parts = ["test", "train"] + ["validation"] * bool(operation.split.validation)
         for part in parts:
@@ -181,21 +182,26 @@ class Worker:
             logits = self._logits(module, feed, operation.precision)
             answers = logits.argmax(1)
             correct = answers == feed.labels
-            right[part] = [int(correct.sum()), len(feed)]
+            right[part] = int(correct.sum()), len(feed)
             loss[part] = float(F.cross_entropy(logits.double(), feed.labels))
             if part == "test":
                 predictions, of_test = answers.to(torch.int16).cpu(), bits.text(correct.cpu())
-        there = state.weight_mask
-        note = {"right": right, "correct": of_test, "loss": loss, "finite": state.finite}
-        note |= {"weights": digest(state.weights | state.buffers)}
+        there, model = state.weight_mask, operation.source.model
         counted = {name: keep | _regrown(state.params[name]) for name, keep in state.mask.items()}
-        note |= {"layers": Mask(counted).layers, "ticket": Mask(state.mask).digest}
-        note |= {"multiplications": multiplications(operation.source.model, there)}
-        note |= {"correlation": {name: self._correlation(state, other) for name, other in operation.others}}
-        note |= {"compact": compact_cost(operation.source.model, module)}
-        if state.basis is not None:
-            note |= {"zero_weights": sum(int((~kept).sum()) for kept in there.values())}
-        self.store.write("values", operation.key, {"predictions": predictions}, note)
+        found = Evaluation(
+            right=right,
+            correct=of_test,
+            loss=loss,
+            finite=state.finite,
+            weights=digest(state.weights | state.buffers),
+            layers=Mask(counted).layers,
+            mask_digest=Mask(state.mask).digest,
+            multiplications=multiplications(model, there),
+            correlation={name: self._correlation(state, other) for name, other in operation.others},
+            compact=compact_cost(model, module),
+            zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
+        )
+        self.store.write("values", operation.key, {"predictions": predictions}, found.note)
         return Reply(0.0, 0.0)
 
     @_do.register

@@ -8,14 +8,14 @@ import torch
 from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.capacity import Room
+from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.worker import Worker
 from lthbench.training import numerics
-from lthbench.training.gpu.settings import PROGRAM
+from lthbench.training.gpu.settings import GPU_SETTINGS
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerConfig:
     """The store's folder, the data's folder, the device, and how many trainings a worker does at once.
 
     `lanes` None: one on a CPU, as many as fit on a GPU.
@@ -31,9 +31,9 @@ class Place:
     @property
     def slots(self) -> int:
         """Operations that one worker takes at once, at most."""
-        return self.lanes or (PROGRAM.most if torch.device(self.device).type == "cuda" else 1)
+        return self.lanes or (GPU_SETTINGS.most if torch.device(self.device).type == "cuda" else 1)
 
-    def each(self) -> "list[Place]":
+    def each(self) -> "list[WorkerConfig]":
         """The same for every worker that there are devices for: "cuda" is all GPUs of the kind of the first one."""
         devices = [str(device) for device in numerics.alike(torch.device(self.device))]
         if len(devices) < self.gpus:
@@ -45,7 +45,7 @@ class Place:
         """A worker in this process, after setting up its numerics."""
         device = torch.device(self.device)
         numerics.set_up(device)
-        store = Store(self.store, numerics.build_key(device))
+        store = Store(self.store, numerics.environment_key(device))
         auto = device.type == "cuda" and self.lanes is None
-        room = Room.on(device) if auto else Room(self.slots)
-        return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), room)
+        capacity = Capacity.on(device) if auto else Capacity(self.slots)
+        return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), capacity)

@@ -24,7 +24,7 @@ RULE = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: T 
 import math
 from dataclasses import dataclass
 
-from lthbench import Live, Network, Rule, Run, method
+from lthbench import Network, Rule, Run, TrainingState, method
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class {kind}(Rule):
     final: float
     every: int = 10  # steps between two calls of after_step
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         sparsity = self.final * min(1.0, 2 * (s.step + 1) / s.total)
         scores = {{n: s.params[n].abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}}  # your idea goes here
         s.set_mask(s.select(scores, sparsity))

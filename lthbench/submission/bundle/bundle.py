@@ -45,7 +45,7 @@ class Bundle:
         """sha256 of the manifest, which names the sha256 of everything else."""
         return hashlib.sha256(self.container.read(NAME, MANIFEST_BYTES)).hexdigest()
 
-    def final(self, ticket: Ticket) -> final_network.Final:
+    def final(self, ticket: Ticket) -> final_network.FinalNetwork:
         """The final of a run. BundleError where its tensors are not those of its model."""
         content = self.container.read(ticket.file.path, TICKET_BYTES)
         return final(ticket.model.model, ticket.origin.model_dump(exclude_none=True), content, ticket.file.path)
@@ -73,7 +73,7 @@ def write(path: Path, named: Manifest, files: Mapping[str, bytes]) -> None:
         write_whole(path / name, content)
 
 
-def final(model: Model, origin: dict[str, object], content: bytes, what: str) -> final_network.Final:
+def final(model: Model, origin: dict[str, object], content: bytes, what: str) -> final_network.FinalNetwork:
     """The final that a safetensors file holds, after a look at the names and shapes of its tensors."""
     given = tensors.header(content, what)
     wanted = _fixed_shapes(model, start=any(name.startswith("start/") for name in given) or origin["kind"] != "init")

@@ -19,7 +19,7 @@ from lthbench.submission.bundle.ticket import Ticket
 
 CARD = """---
 library_name: pytorch
-license: {licence}
+license: {license}
 tags: [pruning, lottery-ticket, lthbench]
 ---
 
@@ -98,7 +98,7 @@ def _hub(ticket: Ticket, out: Path, trained: bool) -> None:
         f" {label}: {about[name]}." for name, label in (("authors", "By"), ("paper", "Paper")) if about.get(name)
     )
     card = CARD.format(
-        **{"suite": "", "licence": "mit"} | dict(about) | {"licence": str(about.get("licence", "mit")).lower()},
+        **{"suite": "", "license": "mit"} | dict(about) | {"license": str(about.get("license", "mit")).lower()},
         removed=ticket.mask.removed, prunable=ticket.mask.prunable, credit=credit, model=model.name, shape=model.shape,
         classes=model.classes, patterns=model.prunable, dense=model.dense, width=model.width, stem=model.stem,
         what="final weights" if trained else "start weights",

@@ -63,7 +63,7 @@ Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}(\[[A-Za-z0-9_=.,
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
 
 
 class File(_Strict):
@@ -153,7 +153,9 @@ class Manifest(_Strict):
     method: Label
     authors: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
     paper: Annotated[Text, AfterValidator(_paper)] = ""
-    licence: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")  # of the method's source, an SPDX identifier
+    license: str = Field(
+        alias="licence", pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$"
+    )  # of the method's source, an SPDX identifier
     lthbench: str = Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,40}$")
     environment: Annotated[dict[Text, Text], Field(max_length=40)]
     source: File
@@ -181,7 +183,7 @@ class Manifest(_Strict):
     @property
     def bytes(self) -> bytes:
         """As it is written."""
-        return (self.model_dump_json(indent=1) + "\n").encode()
+        return (self.model_dump_json(indent=1, by_alias=True) + "\n").encode()
 
 
 def parse(content: bytes) -> Manifest:

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 from safetensors.torch import save
 
-from lthbench import __version__
+from lthbench._version import __version__
 from lthbench.board.scores import scores
 from lthbench.errors import InputError, unknown
 from lthbench.methods import registry
@@ -35,7 +35,7 @@ from lthbench.submission.bundle.ticket import entry
 from lthbench.suite import Suite, in_folder
 
 
-def submit(results: Path, method: str, authors: Sequence[str], paper: str, licence: str, out: Path) -> Manifest:
+def submit(results: Path, method: str, authors: Sequence[str], paper: str, license: str, out: Path) -> Manifest:
     """Write the bundle of a method (as typed for --method) from a run folder. InputError where it is not complete."""
     suite = in_folder(results)
     registry.load_all()
@@ -49,7 +49,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
         tickets.append(ticket)
     files[SOURCE] = Path(inspect.getfile(found.function)).read_bytes()
     files[RECORDS] = "".join(record.line() + "\n" for record in mine).encode()
-    named = _manifest(suite, found, mine, authors, paper, licence, tickets, files)
+    named = _manifest(suite, found, mine, authors, paper, license, tickets, files)
     bundle.write(out, named, files)
     with bundle.opened(out):  # as a stranger will
         pass
@@ -85,7 +85,7 @@ def _records(results: Path, suite: Suite, method: Method) -> list[Record]:
         raise InputError(f"{method.label} is not complete: {problem}; type: lthbench run {suite.name} --keep finals …")
     if {r.result.source for r in mine} != {method.source}:
         raise InputError(f"{method.label}: the records were made by other code than its file holds now; run it again")
-    return sorted(mine, key=lambda r: r.name)
+    return sorted(mine, key=lambda r: r.run_id)
 
 
 def _ticket(results: Path, record: Record, path: str) -> tuple[Ticket, bytes]:
@@ -110,7 +110,7 @@ def _manifest(
     mine: Sequence[Record],
     authors: Sequence[str],
     paper: str,
-    licence: str,
+    license: str,
     tickets: Sequence[Ticket],
     files: dict[str, bytes],
 ) -> Manifest:
@@ -121,9 +121,9 @@ def _manifest(
             method=method.label,
             authors=tuple(authors),
             paper=paper,
-            licence=licence,
+            license=license,
             lthbench=__version__,
-            environment=environment | mine[0].provenance.build,
+            environment=environment | mine[0].provenance.environment,
             source=_file(SOURCE, files[SOURCE]),
             records=_file(RECORDS, files[RECORDS]),
             scores=tuple(claimed_scores(mine)),

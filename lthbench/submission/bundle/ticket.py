@@ -1,7 +1,7 @@
 """A ticket, to be used outside: start weights and mask, with the values that its training ended with."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from lthbench.errors import InputError, MissingEntry
 from lthbench.models import Model
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
-from lthbench.runs.driver.final_network import KIND, Final, restored
+from lthbench.runs.driver.final_network import KIND, FinalNetwork, restored
 from lthbench.runs.records import record as records
 from lthbench.runs.store.store import Store
 from lthbench.submission.bundle import bundle as bundles
@@ -68,20 +68,20 @@ def _choices(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, A
             about = dict(zip(CELL, (bundle.manifest.method, *t.cell), strict=True))
             if _fits(about, which):
                 about |= {"suite": bundle.manifest.suite.name, "authors": ", ".join(bundle.manifest.authors),
-                          "paper": bundle.manifest.paper, "licence": bundle.manifest.licence}  # fmt: skip
+                          "paper": bundle.manifest.paper, "license": bundle.manifest.license}  # fmt: skip
                 final = bundle.final(t)
                 yield about, lambda final=final: final
 
 
 def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
     for record in records.in_folder(path):
-        about = dict(zip(CELL, record.name, strict=True))
+        about = dict(zip(CELL, astuple(record.run_id), strict=True))
         if record.result.status == "ok" and _fits(about, which):
             about |= {"suite": record.result.suite}
             yield about, lambda weights=str(record.result.weights): kept(path, weights)
 
 
-def kept(results: Path, weights: str) -> Final:
+def kept(results: Path, weights: str) -> FinalNetwork:
     """The final that a run folder keeps of a run, by the digest of its weights. InputError where it keeps none."""
     tensors, note = entry(results, weights)
     model = Architecture.model_validate(note["model"], strict=False).model
@@ -100,7 +100,7 @@ def entry(results: Path, weights: str) -> tuple[dict[str, Tensor], Any]:
     )
 
 
-def _ticket(final: Final, about: Mapping[str, Any]) -> Ticket:
+def _ticket(final: FinalNetwork, about: Mapping[str, Any]) -> Ticket:
     start, ended = (state.params | state.buffers for state in (final.start, final.state))
     return Ticket(final.model, Mask(final.state.mask), start, ended, about)
 

@@ -4,7 +4,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lthbench import __version__, keys, source
+from lthbench import keys, source
+from lthbench._version import __version__
 from lthbench.methods.internals.ledger import spent
 from lthbench.pruning.allocate import removed_count
 from lthbench.runs.records.record import Count, Record, Result
@@ -117,7 +118,7 @@ def _counts(r: Result) -> str | None:
         return f"{_where(r)}: more right answers than examples"
     if r.status != "ok":
         return None
-    if None in (r.test, r.train, r.removed, r.prunable, r.parameters_total, r.ticket, r.weights):
+    if None in (r.test, r.train, r.removed, r.prunable, r.parameters_total, r.mask_digest, r.weights):
         return f"{_where(r)}: a run with a result lacks one"
     prunable, removed = int(r.prunable or 0), int(r.removed or 0)
     if any(not 0 <= gone <= size for gone, size in r.layers.values()):
@@ -133,16 +134,16 @@ def _counts(r: Result) -> str | None:
 def _budget(suite: Suite, r: Result) -> str | None:
     """Whether the receipts add up: the phases to no more than the budget, and the training to what the pipeline says."""
     epochs = suite.budget_epochs(r.sparsity)
-    if r.epoch < 1 or r.charged.keys() != PHASES or min(*r.charged.values(), *r.apart.values(), 0) < 0:
+    if r.epoch < 1 or r.charged.keys() != PHASES or min(*r.charged.values(), *r.off_budget.values(), 0) < 0:
         return f"{_where(r)}: charges are counts of examples by {', '.join(sorted(PHASES))}"
     if r.budget != (None if epochs is None else round(epochs * r.epoch)):
         return f"{_where(r)}: the budget is {epochs} epochs of {r.epoch} examples, not {r.budget} examples"
     if r.budget is not None and spent(r.charged, r.epoch) > r.budget:
         return f"{_where(r)}: {spent(r.charged, r.epoch)} examples are charged, the budget is {r.budget}"
     said = sum(map(float, _TRAINED.findall(r.pipeline)))
-    charged = (r.charged["train"] + sum(r.apart.values())) / r.epoch
+    charged = (r.charged["train"] + sum(r.off_budget.values())) / r.epoch
     slack = 0.5 / r.epoch + 1e-5 * said  # the pipeline has six digits
-    if charged > said + slack + sum(r.apart.values()) / r.epoch or (_plain(r) and charged < said - slack):
+    if charged > said + slack + sum(r.off_budget.values()) / r.epoch or (_plain(r) and charged < said - slack):
         return f"{_where(r)}: {charged:g} epochs of training are charged, its pipeline says {said:g}"
     return None
 
@@ -150,7 +151,7 @@ def _budget(suite: Suite, r: Result) -> str | None:
 def _plain(r: Result) -> bool:
     """Whether every training in the pipeline starts elsewhere, so that none can be charged once for two."""
     sources = [e for e in r.pipeline.split(" → ") if not re.match(r"(train|mask) \d", e)]
-    return not r.apart and len(sources) == len(set(sources))
+    return not r.off_budget and len(sources) == len(set(sources))
 
 
 def _spent(results: list[Result]) -> str:

@@ -6,7 +6,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,6 +19,7 @@ from lthbench.pruning.lineage import Lineage, Trained
 from lthbench.runs.driver import final_network
 from lthbench.runs.records.record import Record, Result
 from lthbench.runs.store.store import Store
+from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.worker import Worker
 from lthbench.submission.battery.check import Finding
 from lthbench.submission.bundle.bundle import Bundle
@@ -59,12 +59,12 @@ class Measure:
 
     def __init__(self, folder: Path, home: DataHome):
         self.device = torch.device("cpu")
-        self.build = numerics.build(self.device)
-        self.store = Store(folder, numerics.build_key(self.device))
+        self.environment = numerics.environment(self.device)
+        self.store = Store(folder, numerics.environment_key(self.device))
         self._worker = Worker(self.store, home, self.device)
 
-    def evaluate(self, final: final_network.Final, setting: Setting, name: str) -> dict[str, Any]:
-        """What an evaluation notes: right answers, layers, digests, multiplications."""
+    def evaluate(self, final: final_network.FinalNetwork, setting: Setting, name: str) -> Evaluation:
+        """Evaluate a network."""
         root = Trained(final.model, name, 0)
         self.store.write_state(root.key, final.state, 0)
         test = setting.manifest.fingerprints["test"]
@@ -72,22 +72,21 @@ class Measure:
         with numerics.one_thread(self.device):
             self._worker.perform(operation)
         self.store.drop("states", root.key)
-        found: dict[str, Any] = self.store.read("values", operation.key)[1]
-        return found
+        return Evaluation.model_validate(self.store.read("values", operation.key)[1])
 
-    def same_build(self, record: Record) -> bool:
+    def same_environment(self, record: Record) -> bool:
         """Whether the record was made on this build, where every answer must be the same."""
-        return record.provenance.build == self.build
+        return record.provenance.environment == self.environment
 
     def how(self, records: tuple[Record, ...]) -> str:
-        if all(map(self.same_build, records)):
+        if all(map(self.same_environment, records)):
             return "on the records' own build: the same counts"
         return "on another build: the same counts within its tolerance"
 
 
-def allowed(precision: str, of: int, same_build: bool) -> int:
+def allowed(precision: str, of: int, same_environment: bool) -> int:
     """How many of `of` answers may differ: none on one build, at least one on another."""
-    return 0 if same_build else max(1, math.ceil(TOLERANCE[precision] * of))
+    return 0 if same_environment else max(1, math.ceil(TOLERANCE[precision] * of))
 
 
 def _problems(
@@ -111,10 +110,10 @@ def _problems(
         yield "start", problem
     found = measure.evaluate(final, setting, ticket.file.sha256)
     yield from (("sparsity", problem) for problem in _sparsity(r, found, final, setting))
-    if found["weights"] != r.weights:
+    if found.weights != r.weights:
         yield "shapes", "its weights are not those of the record"
-    same_build = measure.same_build(record)
-    yield from (("accuracy", problem) for problem in _accuracy(r, found, setting.suite.precision, same_build))
+    same_environment = measure.same_environment(record)
+    yield from (("accuracy", problem) for problem in _accuracy(r, found, setting.suite.precision, same_environment))
 
 
 def _check_model(model: Model, setting: Setting) -> None:
@@ -138,7 +137,7 @@ def _other_data(r: Result, manifest: Manifest) -> str | None:
     return None
 
 
-def _start(ticket: Ticket, final: final_network.Final, setting: Setting) -> str | None:
+def _start(ticket: Ticket, final: final_network.FinalNetwork, setting: Setting) -> str | None:
     """Start weights that are said to be seeded are the seed's, bit for bit."""
     if ticket.origin.kind != "init":
         return None
@@ -152,26 +151,25 @@ def _start(ticket: Ticket, final: final_network.Final, setting: Setting) -> str 
     return None if same else "its start weights are not the seeded initialisation"
 
 
-def _sparsity(r: Result, found: dict[str, Any], final: final_network.Final, setting: Setting) -> Iterator[str]:
-    layers = {name: tuple(pair) for name, pair in found["layers"].items()}
-    removed = setting.model.prunable_count - sum(size - gone for gone, size in layers.values())
+def _sparsity(r: Result, found: Evaluation, final: final_network.FinalNetwork, setting: Setting) -> Iterator[str]:
+    removed = setting.model.prunable_count - sum(size - gone for gone, size in found.layers.values())
     if (removed, setting.model.prunable_count) != (r.removed, r.prunable):
         yield f"{removed} of {setting.model.prunable_count} weights are removed, the record says {r.removed} of {r.prunable}"
-    elif layers != r.layers or found["ticket"] != r.ticket:
+    elif found.layers != r.layers or found.mask_digest != r.mask_digest:
         yield "its mask is not that of the record"
     if r.parameters_total != sum(shape.numel() for shape in final.model.shapes.values()):
         yield f"the record says {r.parameters_total} parameters, its model has others"
-    if r.multiplications is None or tuple(found["multiplications"]) != r.multiplications:
-        yield f"{found['multiplications']} multiplications, the record says {r.multiplications}"
+    if r.multiplications is None or found.multiplications != r.multiplications:
+        yield f"{found.multiplications} multiplications, the record says {r.multiplications}"
 
 
-def _accuracy(r: Result, found: dict[str, Any], precision: str, same_build: bool) -> Iterator[str]:
-    for part, (right, of) in found["right"].items():
-        said, slack = getattr(r, part), allowed(precision, of, same_build)
+def _accuracy(r: Result, found: Evaluation, precision: str, same_environment: bool) -> Iterator[str]:
+    for part, (right, of) in found.right.items():
+        said, slack = getattr(r, part), allowed(precision, of, same_environment)
         if said is None or said.of != of or abs(said.right - right) > slack:
             yield f"{right} of {of} {part} answers are right, the record says {said and said.right}"
         elif part == "test" and r.correct is not None:
-            others = (bits.flags(r.correct, of) != bits.flags(found["correct"], of)).sum()
+            others = (bits.flags(r.correct, of) != bits.flags(found.correct, of)).sum()
             if others > slack:
                 yield f"{others} of {of} test images are answered rightly where the record says wrongly, or the reverse"
 

@@ -16,7 +16,7 @@ from lthbench.methods.internals.operations import Operation
 from lthbench.methods.internals.setting import Setting, settings
 from lthbench.runs.driver import final_network
 from lthbench.runs.driver.broker import Broker
-from lthbench.runs.driver.run_lock import Baton
+from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.session import Session
 from lthbench.runs.plan.plan import PlannedRun, plan
 from lthbench.runs.store.store import Store
@@ -61,7 +61,7 @@ class Again:
         home = DataHome(folder / "data", BOTH)
         suite = in_folder(folder)
         manifests = settings(suite.model_copy(update={"workload": _used(suite, job["cells"])}), home)
-        worker = Worker(Store(folder / "store", numerics.build_key(device)), home, device)
+        worker = Worker(Store(folder / "store", numerics.environment_key(device)), home, device)
         for workload in _used(suite, job["cells"]):
             cell = next(c for c in suite.cells() if c.workload == workload)
             split = Setting(suite, cell, manifests[workload.dataset]).split
@@ -74,14 +74,14 @@ class Again:
         method = registry.find(f"{self.folder / 'method.py'}:{self.method}")
         wanted = {tuple(cell) for cell in self.cells}
         used = self.suite.model_copy(update={"workload": _used(self.suite, self.cells)})
-        broker, baton = Broker(self.worker.store, Alone(self.worker)), Baton()  # type: ignore[arg-type]
-        build = numerics.build(self.worker.device)
+        broker, run_lock = Broker(self.worker.store, Alone(self.worker)), RunLock()  # type: ignore[arg-type]
+        build = numerics.environment(self.worker.device)
         for planned in plan(used, [method], self.settings).runs:
             c = planned.cell
             if (c.workload.name, c.learning_rate, c.sparsity, c.seed) not in wanted:
                 continue
             setting = Setting(self.suite, c, self.settings[c.workload.dataset])
-            session = Session(planned, setting, broker, baton, {}, lambda: False, build)
+            session = Session(planned, setting, broker, run_lock, {}, lambda: False, build)
             self._leave(session, broker, planned)
 
     def _leave(self, session: Session, broker: Broker, planned: PlannedRun) -> None:
@@ -90,7 +90,7 @@ class Again:
         left: dict[str, Any] = {"cell": [c.workload.name, c.learning_rate, c.sparsity, c.seed]}
         left["record"] = session.record(outcome).line()
         if session.final is not None and outcome["status"] == "ok":
-            kept = final_network.final(broker, session.final, session.run.content)
+            kept = final_network.capture(broker, session.final, session.context.edit_tensors)
             left |= {"file": f"{len(list(folder.iterdir()))}.safetensors", **kept.note}
             save_file({n: t.contiguous() for n, t in kept.tensors.items()}, folder / left["file"])
         with (folder / "left.jsonl").open("a") as file:

@@ -28,7 +28,7 @@ from lthbench.submission.verification.report import finding
 from lthbench.submission.verification.sandbox import Left, Limits
 from lthbench.suite import Suite
 
-SAME = ("status", "train", "validation", "removed", "prunable", "parameters_total", "layers", "charged", "apart", "budget",
+SAME = ("status", "train", "validation", "removed", "prunable", "parameters_total", "layers", "charged", "off_budget", "budget",
         "epoch", "pipeline", "notes")  # fmt: skip
 ALPHA = 0.05
 Cell = tuple[str, float, float, int]
@@ -54,8 +54,8 @@ class Pair:
 
     handed: Record
     again: Record
-    start: final_network.Final | None
-    final: final_network.Final | None
+    start: final_network.FinalNetwork | None
+    final: final_network.FinalNetwork | None
 
     @property
     def cell(self) -> str:
@@ -108,7 +108,7 @@ def _pairs(bundle: Bundle, drawn: list[Cell], left: Left) -> tuple[list[Pair], l
     return [found[cell] for cell in drawn if cell in found], problems
 
 
-def _final(run: Mapping[str, Any], left: Left) -> final_network.Final:
+def _final(run: Mapping[str, Any], left: Left) -> final_network.FinalNetwork:
     """The network that a run left, read as carefully as one that was handed in."""
     model = Architecture.model_validate(run["model"], strict=False).model
     origin = Origin.model_validate(run["origin"]).model_dump(exclude_none=True)
@@ -120,9 +120,9 @@ def _compared(
 ) -> list[Finding]:
     """Bit for bit on the build that the records are from; by an equivalence test on another."""
     charges = finding(
-        "charges", (_differs(p, ("charged", "apart", "budget", "pipeline")) for p in pairs), "the same receipts"
+        "charges", (_differs(p, ("charged", "off_budget", "budget", "pipeline")) for p in pairs), "the same receipts"
     )
-    if all(p.handed.provenance.build == p.again.provenance.build for p in pairs):
+    if all(p.handed.provenance.environment == p.again.provenance.environment for p in pairs):
         return [
             finding("networks", map(_other_network, pairs), f"{len(pairs)} networks, bit for bit"),
             finding("starts", map(_other_start, pairs), "the same start weights, bit for bit"),
@@ -136,7 +136,7 @@ def _other_network(pair: Pair) -> str | None:
     if pair.final is None:
         return None
     weights, mask = digest(pair.final.state.params | pair.final.state.buffers), digest(pair.final.state.mask)
-    same = (weights, mask) == (pair.handed.result.weights, pair.handed.result.ticket)
+    same = (weights, mask) == (pair.handed.result.weights, pair.handed.result.mask_digest)
     return None if same else f"{pair.cell}: the source gives another network than the one handed in"
 
 
@@ -166,7 +166,7 @@ def _equivalent(pairs: list[Pair], suite: Suite, manifests: Mapping[str, Manifes
                 continue
             cell = by_cell[_cell(pair.handed.result)]
             setting = Setting(suite, cell, manifests[cell.workload.dataset])
-            right, of = measure.evaluate(pair.final, setting, f"again {number}")["right"]["test"]
+            right, of = measure.evaluate(pair.final, setting, f"again {number}").right["test"]
             gaps.append((100 * right / of - pair.handed.result.test.percent) / pair.handed.result.tolerance)
     return equivalence(gaps)
 

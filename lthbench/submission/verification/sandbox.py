@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-import lthbench
-from lthbench import suite
+from lthbench import source, suite
 from lthbench.data import DataHome, Manifest
 from lthbench.data.names import PREFIX, place
 from lthbench.data.packed import arrays
@@ -28,6 +27,7 @@ from lthbench.submission.bundle.container import Folder
 from lthbench.submission.bundle.manifest import BundleError
 from lthbench.submission.verification.jail import landlock, seccomp
 
+PACKAGE = Path(source.__file__).parent
 JAIL = Path(__file__).parent / "jail"
 HIDDEN = ("sklearn", "scikit_learn")  # packages that bring test labels with them
 SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu",
@@ -170,7 +170,7 @@ def _data(folder: Path, home: DataHome, name: str, manifest: Manifest) -> list[P
 
 def _packages() -> list[str]:
     """The files and folders of Python's modules and of lthbench, without the packages that bring test labels."""
-    own = {Path(lthbench.__file__).parent, registry.FOLDER, suite.FOLDER, Path(sys.prefix) / "pyvenv.cfg"}
+    own = {PACKAGE, registry.FOLDER, suite.FOLDER, Path(sys.prefix) / "pyvenv.cfg"}
     folders = _folders()
     found = {path for folder in folders for path in folder.iterdir() if not path.name.startswith(HIDDEN)}
     return sorted(str(path.resolve()) for path in own | {p for p in found - folders if p.name != "site-packages"})
@@ -184,7 +184,7 @@ def _folders() -> set[Path]:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Nothing of the caller's environment but where modules are."""
-    own = str(Path(lthbench.__file__).parent.parent.resolve())
+    own = str(PACKAGE.parent.resolve())
     return {
         "PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": own,
         "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "LTHBENCH_DATA": str(folder / "data"), "LANG": "C.UTF-8",

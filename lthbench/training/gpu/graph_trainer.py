@@ -18,8 +18,8 @@ from torch import Tensor
 from lthbench.pruning.state import State
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed
-from lthbench.training.gpu.settings import PROGRAM
-from lthbench.training.rules import Live
+from lthbench.training.gpu.settings import GPU_SETTINGS
+from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory
 
@@ -39,8 +39,10 @@ def trainer(
     """A lane, where one device takes all of it, has graphs and holds the data; else the plain trainer. Both give the same
     bits."""
     together = trajectory.recipe.shards > 1 and len(devices) > 1
-    lane = PROGRAM.graphs and feed.device.type == "cuda" and feed.resident and not together
-    return Lane(trajectory, state, at, feed, turn) if lane else Trainer(trajectory, state, at, feed, turn, devices)
+    lane = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
+    return (
+        GraphTrainer(trajectory, state, at, feed, turn) if lane else Trainer(trajectory, state, at, feed, turn, devices)
+    )
 
 
 class Tables:
@@ -73,7 +75,7 @@ class Replay(NamedTuple):
     grads: Mapping[str, Tensor]
 
 
-class Lane(Trainer):
+class GraphTrainer(Trainer):
     """A Trainer that replays its step. It goes on as the plain one where its step cannot be captured.
 
     Raises torch.OutOfMemoryError where the device has no room for the programs; nothing has changed then.
@@ -88,7 +90,7 @@ class Lane(Trainer):
         self.replays: dict[int, Replay] = {}  # by batch size
         self._fixed: list[Tensor] = []  # what they read and write
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
-        self.step.seen = Steady(self.live)
+        self.step.seen = GraphSafeView(self.current)
         self.plain = False
         if self.draws:
             self._give_up("its module draws random numbers")
@@ -112,7 +114,7 @@ class Lane(Trainer):
             super()._train(batches)
 
     def _load(self, batches: Sequence[Tensor]) -> None:
-        steps = range(self.live.step, self.live.step + len(batches))
+        steps = range(self.current.step, self.current.step + len(batches))
         with self._alone():
             draws = [self._drawn(len(index), step) for index, step in zip(batches, steps, strict=True)]
             self.tables.load(batches, draws, self.rates[steps.start : steps.stop])
@@ -123,18 +125,18 @@ class Lane(Trainer):
         with torch.cuda.stream(self.stream) if self.stream else self._computing():
             for size in sizes:
                 self.replays[size].run()
-        self.live.grads.update(self.replays[sizes[-1]].grads)
-        self.live.step += len(sizes) - 1
+        self.current.grads.update(self.replays[sizes[-1]].grads)
+        self.current.step += len(sizes) - 1
         if self._looks:
             self._wait()
             with self._computing():
                 self._look()
-        self.live.step += 1
+        self.current.step += 1
 
     def _undisturbed(self, most: int) -> int:
         """Steps up to and with the one that the rule looks in after."""
         every = self.rule.every
-        return min(most, every - self.live.step % every) if every else most
+        return min(most, every - self.current.step % every) if every else most
 
     def _program(self, size: int) -> None:
         """One step on what the tables say."""
@@ -184,19 +186,19 @@ class Lane(Trainer):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"):
             self._program(size)
-        return Replay(graph.replay, dict(self.live.grads))
+        return Replay(graph.replay, dict(self.current.grads))
 
     def _failed_allocations(self) -> int:
         return torch.cuda.memory_stats(self.feed.device)["num_ooms"] if self.stream else 0
 
     def _changing(self) -> list[Tensor]:
         """All that a step reads and writes, but for the data."""
-        live, step = self.live, self.step
-        parts = (live.params, live.mask, live.momentum, live.state, step.trained, step.factors)
-        return [*self.module.buffers(), *(t for part in parts for t in part.values()), live.lr, self.tables.row]
+        current, step = self.current, self.step
+        parts = (current.params, current.mask, current.momentum, current.state, step.trained, step.factors)
+        return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
 
     def _give_up(self, why: str) -> None:
-        self.plain, self.step.seen = True, self.live
+        self.plain, self.step.seen = True, self.current
         self.replays.clear()
         warn(self.trajectory.model.name, why)
 
@@ -210,16 +212,16 @@ class Lane(Trainer):
             self.stream.synchronize()
 
 
-class Steady:
+class GraphSafeView:
     """What a hook that is part of every step may see of a training: nothing that is another value at every step."""
 
-    def __init__(self, live: Live):
-        self._live = live
+    def __init__(self, current: TrainingState):
+        self._current = current
 
     def __getattr__(self, name: str) -> Any:
         if name in ("step", "generator", "grads"):
             raise AttributeError(f"a hook that is part of every step looks at `{name}`")
-        return getattr(self._live, name)
+        return getattr(self._current, name)
 
 
 def _stream(feed: Feed) -> torch.cuda.Stream | None:

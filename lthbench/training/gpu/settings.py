@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Program:
+class GpuSettings:
     """`graphs`: a lane replays its step as a CUDA graph; without, every training is done by the plain trainer.
 
     `most`: trainings at once on one GPU, at most; `share`: of its free memory, what they may take together. None of these
@@ -16,4 +16,4 @@ class Program:
     share: float = 0.8
 
 
-PROGRAM = Program()
+GPU_SETTINGS = GpuSettings()

@@ -6,7 +6,7 @@ from lthbench.training.rules.gradual import Gradual
 from lthbench.training.rules.movement import Movement
 from lthbench.training.rules.penalty import L1
 from lthbench.training.rules.rewiring import SET, GraNet, RigL
-from lthbench.training.rules.rule import Live, Rule, overrides
+from lthbench.training.rules.rule import Rule, TrainingState, overrides
 from lthbench.training.rules.slimming import Slimming
 
 __all__ = [
@@ -16,11 +16,11 @@ __all__ = [
     "EdgePopup",
     "GraNet",
     "Gradual",
-    "Live",
     "Movement",
     "NeuronPopup",
     "RigL",
     "Rule",
     "Slimming",
+    "TrainingState",
     "overrides",
 ]

@@ -11,7 +11,7 @@ from lthbench.models import Model
 from lthbench.pruning.allocate import removed_count, uniform_counts
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.training.rules.rule import Live, Rule
+from lthbench.training.rules.rule import Rule, TrainingState
 
 
 @dataclass(frozen=True)
@@ -26,46 +26,46 @@ class EdgePopup(Rule):
     sparsity: float
     scaled: bool = True
 
-    def shapes(self, s: Live) -> dict[str, Size]:
+    def shapes(self, s: TrainingState) -> dict[str, Size]:
         """The shape of the scores, by name."""
         return {name: s.params[name].shape for name in s.prunable}
 
-    def counts(self, s: Live) -> dict[str, int]:
+    def counts(self, s: TrainingState) -> dict[str, int]:
         """How many of the scores go, by name."""
         return uniform_counts({name: shape.numel() for name, shape in self.shapes(s).items()}, self.sparsity)
 
-    def spread(self, s: Live, gates: Tensors) -> Tensors:
+    def spread(self, s: TrainingState, gates: Tensors) -> Tensors:
         """Gates by name of a score, as factors of the prunable parameters."""
         return gates
 
-    def mask(self, s: Live, kept: Tensors) -> Tensors:
+    def mask(self, s: TrainingState, kept: Tensors) -> Tensors:
         """The mask of parameters that keeps what these scores stand for."""
         return kept
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         scale = (1 - self.sparsity) ** -0.5 if self.scaled else 1.0
         frozen = {f"frozen/{name}": s.params[name].detach() * scale for name in s.prunable}
         return frozen | {f"score/{name}": self._drawn(s, name, shape) for name, shape in self.shapes(s).items()}
 
-    def trained(self, s: Live) -> dict[str, Tensor]:
+    def trained(self, s: TrainingState) -> dict[str, Tensor]:
         return {name: t for name, t in s.state.items() if name.startswith("score/")}
 
-    def weights(self, s: Live) -> dict[str, Tensor]:
+    def weights(self, s: TrainingState) -> dict[str, Tensor]:
         sizes = {name: s.state[f"score/{name}"].abs() for name in self.shapes(s)}
         gates = {name: kept + (sizes[name] - sizes[name].detach()) for name, kept in self._kept(s).items()}
         return s.params | {n: s.state[f"frozen/{n}"] * factor for n, factor in self.spread(s, gates).items()}
 
-    def finish(self, s: Live) -> None:
+    def finish(self, s: TrainingState) -> None:
         for name, kept in self.mask(s, self._kept(s)).items():
             s.mask[name].copy_(kept)
             s.params[name].copy_(s.state[f"frozen/{name}"] * s.mask[name])
 
-    def _kept(self, s: Live) -> dict[str, Tensor]:
+    def _kept(self, s: TrainingState) -> dict[str, Tensor]:
         """The highest |scores| of every layer, exactly as many as there should be."""
         gone = self.counts(s)
         return {name: _top(s.state[f"score/{name}"].detach().abs(), gone[name]) for name in gone}
 
-    def _drawn(self, s: Live, name: str, shape: Size) -> Tensor:
+    def _drawn(self, s: TrainingState, name: str, shape: Size) -> Tensor:
         uniform = 2 * torch.rand(shape, generator=s.generator) - 1
         fan_in = next(s.params[n][0].numel() for n in s.prunable if n == name or n.startswith(f"{name}."))
         return uniform.to(s.params[s.prunable[0]].device) / math.sqrt(fan_in)
@@ -78,17 +78,17 @@ class NeuronPopup(EdgePopup):
     The same share of every layer's neurons goes, the fewest with which as many weights go as asked.
     """
 
-    def shapes(self, s: Live) -> dict[str, Size]:
+    def shapes(self, s: TrainingState) -> dict[str, Size]:
         return {name: Size([size]) for name, size in s.units.sizes.items()}
 
-    def counts(self, s: Live) -> dict[str, int]:
+    def counts(self, s: TrainingState) -> dict[str, int]:
         return _fewest(s.model, self.sparsity)
 
-    def spread(self, s: Live, gates: Tensors) -> Tensors:
+    def spread(self, s: TrainingState, gates: Tensors) -> Tensors:
         whole = {name: torch.ones_like(s.state[f"frozen/{name}"]) for name in s.prunable}
         return s.units.spread(gates, whole)
 
-    def mask(self, s: Live, kept: Tensors) -> Tensors:
+    def mask(self, s: TrainingState, kept: Tensors) -> Tensors:
         return s.units.mask({name: ~k.cpu() for name, k in kept.items()}, s.model.prunable_shapes)
 
 

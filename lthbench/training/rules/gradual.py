@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lthbench.errors import MethodError
-from lthbench.training.rules.rule import Live, Rule
+from lthbench.training.rules.rule import Rule, TrainingState
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Gradual(Rule):
     begin: float = 0.2
     end: float = 0.75
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         if self.every > s.total:
             name = type(self).__name__
             raise MethodError(f"{name}(every={self.every}): the training has {s.total} steps; prune more often")
         return {}
 
-    def due(self, s: Live) -> float:
+    def due(self, s: TrainingState) -> float:
         """The sparsity that the step at hand ends with."""
         last = s.step + 1 + self.every > s.total
         return self.final if last else self.sparsity((s.step + 1) / s.total)
@@ -38,6 +38,6 @@ class Gradual(Rule):
         x = min(1.0, max(0.0, (t - self.begin) / (self.end - self.begin)))
         return self.final * (1 - (1 - x) ** 3)
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         scores = {n: s.params[n].detach().abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}
         s.set_mask(s.select(scores, self.due(s)))

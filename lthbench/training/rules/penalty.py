@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lthbench.training.rules.rule import Live, Rule
+from lthbench.training.rules.rule import Rule, TrainingState
 
 
 @dataclass(frozen=True)
@@ -14,5 +14,5 @@ class L1(Rule):
 
     strength: float
 
-    def penalty(self, s: Live) -> Tensor:
+    def penalty(self, s: TrainingState) -> Tensor:
         return self.strength * torch.stack([s.params[n].abs().sum() for n in s.prunable]).sum()

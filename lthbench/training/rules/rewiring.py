@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lthbench.pruning.allocate import keep_all_but
 from lthbench.training.rules.gradual import Gradual
-from lthbench.training.rules.rule import Live, Rule
+from lthbench.training.rules.rule import Rule, TrainingState
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class SET(Rule):
     rate: float = 0.3
     every: int = 100
 
-    def fraction(self, s: Live) -> float:
+    def fraction(self, s: TrainingState) -> float:
         """The share of a layer's weights that is rewired now."""
         return self.rate
 
-    def growth(self, s: Live, name: str) -> Tensor:
+    def growth(self, s: TrainingState, name: str) -> Tensor:
         """The score by which removed weights of a layer come back."""
         return torch.rand(s.params[name].shape, generator=s.generator).to(s.params[name].device)
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         fraction = self.fraction(s)
         s.set_mask({n: _rewired(s, n, fraction, self.growth(s, n)) for n in s.prunable})
 
@@ -43,11 +43,11 @@ class RigL(SET):
 
     end: float = 0.75
 
-    def fraction(self, s: Live) -> float:
+    def fraction(self, s: TrainingState) -> float:
         t = (s.step + 1) / (self.end * s.total)
         return self.rate / 2 * (1 + math.cos(math.pi * min(1.0, t)))
 
-    def growth(self, s: Live, name: str) -> Tensor:
+    def growth(self, s: TrainingState, name: str) -> Tensor:
         return s.grads[name].abs()
 
 
@@ -62,12 +62,12 @@ class GraNet(Gradual):
     end: float = 0.5
     rate: float = 0.5
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         super().after_step(s)
         RigL(self.rate).after_step(s)
 
 
-def _rewired(s: Live, name: str, fraction: float, growth: Tensor) -> Tensor:
+def _rewired(s: TrainingState, name: str, fraction: float, growth: Tensor) -> Tensor:
     """The mask of one layer after dropping a fraction of its smallest weights and growing as many; the count stays."""
     mask, weight = s.mask[name], s.params[name].detach()
     pruned = int((~mask).sum())

@@ -11,7 +11,7 @@ from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 
 
-class Live:
+class TrainingState:
     """What a rule sees of a running training. All tensors are the training's own, by parameter name."""
 
     params: dict[str, Tensor]
@@ -67,30 +67,30 @@ class Rule:
     version: ClassVar[int] = 1
     every: int = 0
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         """Tensors of its own, kept with the network."""
         return {}
 
-    def trained(self, s: Live) -> dict[str, Tensor]:
+    def trained(self, s: TrainingState) -> dict[str, Tensor]:
         """What the optimizer moves."""
         return s.params
 
-    def weights(self, s: Live) -> dict[str, Tensor]:
+    def weights(self, s: TrainingState) -> dict[str, Tensor]:
         """What the forward pass uses. A rule that changes this applies the mask itself."""
         return s.params
 
-    def penalty(self, s: Live) -> Tensor | float:
+    def penalty(self, s: TrainingState) -> Tensor | float:
         """Added to the loss of every step."""
         return 0.0
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         """Called after every `every` steps."""
 
-    def done(self, s: Live) -> bool:
+    def done(self, s: TrainingState) -> bool:
         """Asked at the end of every epoch; True ends the training there."""
         return False
 
-    def finish(self, s: Live) -> None:
+    def finish(self, s: TrainingState) -> None:
         """Called on a copy at the end of every training, to leave plain weights and a mask."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lthbench.training.rules.rule import Live, Rule
+from lthbench.training.rules.rule import Rule, TrainingState
 
 
 @dataclass(frozen=True)
@@ -17,5 +17,5 @@ class Slimming(Rule):
 
     strength: float = 1e-4
 
-    def penalty(self, s: Live) -> Tensor:
+    def penalty(self, s: TrainingState) -> Tensor:
         return self.strength * torch.stack([g.abs().sum() for g in s.units.param("gamma", s.params).values()]).sum()

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from lthbench import MethodError, Network, magnitude, starting, stretched
+from lthbench import MethodError, Network, magnitude, starting_point, transferred_to_depth
 from lthbench.data import DataHome
+from lthbench.methods.internals.context import context_of
 from lthbench.methods.run import Run
 from lthbench.pruning.correlation import weight_correlation
 from lthbench.runs.records.record import Result
@@ -105,32 +106,32 @@ def test_norms_are_the_averages_over_the_batches() -> None:
 
 class TestStarts:
     def test_each_name(self, run: Run) -> None:
-        assert starting(run, "init").key == run.init().key
-        assert starting(run, "reinit").key == run.init(1).key
-        trained, early = starting(run, "trained"), starting(run, "1")
+        assert starting_point(run, "init").key == run.init().key
+        assert starting_point(run, "reinit").key == run.init(1).key
+        trained, early = starting_point(run, "trained"), starting_point(run, "1")
         assert (trained.step, early.epoch) == (0, 1)
         assert trained.key == run.train(run.init()).key
 
     def test_the_recipe_is_that_of_the_pre_training(self, run: Run) -> None:
         slow = run.recipe.replace(lr=0.01)
-        assert starting(run, "1", slow).key == run.train(run.init(), until=1, recipe=slow).key
-        assert starting(run, "1", slow).key != starting(run, "1").key
+        assert starting_point(run, "1", slow).key == run.train(run.init(), until=1, recipe=slow).key
+        assert starting_point(run, "1", slow).key != starting_point(run, "1").key
 
     @pytest.mark.parametrize("name", ["", "ticket", "-1", "1.5"])
     def test_other_names(self, run: Run, name: str) -> None:
         with pytest.raises(MethodError, match="write init, reinit, trained, or the epoch"):
-            starting(run, name)
+            starting_point(run, name)
 
     def test_the_pipeline_says_a_training_once(self, run: Run) -> None:
         run.train(run.init())
-        before = str(run.story)
-        net = starting(run, "trained")
-        assert str(run.story) == before
+        before = str(context_of(run).pipeline)
+        net = starting_point(run, "trained")
+        assert str(context_of(run).pipeline) == before
         run.train(net.masked(run.select(magnitude(net))))
-        assert str(run.story).endswith("mask 50 % → masked at 0 → train 2")
+        assert str(context_of(run).pipeline).endswith("mask 50 % → masked at 0 → train 2")
 
 
 def test_a_stretched_network_trains_on_from_its_step(run: Run) -> None:
     source = run.train(run.init(model="mlp-16-16"), until=1)
-    out = stretched(source, run.init(model="mlp-16-16-16-16"))
+    out = transferred_to_depth(source, run.init(model="mlp-16-16-16-16"))
     assert out.epoch == 1 and run.train(out).epoch == 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lthbench import MethodError, OverBudget
 from lthbench.methods.internals.ledger import Ledger
-from lthbench.training.recipe import Clock
+from lthbench.training.clock import Clock
 
 CLOCK = Clock(epochs=4, batch=10, size=25)  # batches of 10, 10 and 5: steps do not cost the same
 SPANS = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda span: span[0] < span[1])
@@ -142,7 +142,7 @@ def test_accounts_apart_are_neither_charged_nor_limited() -> None:
             ledger.measure("score", "b", 7)
         ledger.train("a", CLOCK, 0, 12)
         ledger.measure("score", "c", 5)
-    assert ledger.apart == {"search": 105, "inner": 7}
+    assert ledger.off_budget == {"search": 105, "inner": 7}
     assert (ledger.spent, ledger.left) == (0, 1)
     ledger.train("a", CLOCK, 0, 3)  # the charge does not gain from what was done apart
     assert ledger.charged["train"] == 25
@@ -153,7 +153,7 @@ def test_an_account_ends_with_its_block() -> None:
     with pytest.raises(RuntimeError), ledger.account("search"):
         raise RuntimeError
     ledger.train("a", CLOCK, 0, 3)
-    assert (ledger.apart, ledger.charged["train"]) == ({"search": 0}, 25)
+    assert (ledger.off_budget, ledger.charged["train"]) == ({"search": 0}, 25)
 
 
 def test_an_early_end_apart_is_given_back_there() -> None:
@@ -161,4 +161,4 @@ def test_an_early_end_apart_is_given_back_there() -> None:
     with ledger.account("search"):
         ledger.train("a", CLOCK, 0, 12)
         ledger.end("a", CLOCK, 3, 12)
-    assert (ledger.apart["search"], ledger.charged["train"]) == (25, 0)
+    assert (ledger.off_budget["search"], ledger.charged["train"]) == (25, 0)

@@ -20,6 +20,7 @@ from lthbench.errors import LthbenchError
 from lthbench.runs.driver.broker import Broker
 from lthbench.runs.plan.plan import Plan
 from lthbench.runs.records import record as records
+from lthbench.runs.store.locks import FOLDER
 from lthbench.runs.store.maintenance import verify
 from lthbench.runs.workers import heartbeat, process
 from tests.processes import alive_pid, forked
@@ -83,7 +84,7 @@ class Storm:
         return marks.stat().st_size if marks.exists() else 0
 
     def entries(self) -> list[Path]:
-        return [path for path in (self.out / "store").rglob("*") if path.is_file() and path.parent.name != "claims"]
+        return [path for path in (self.out / "store").rglob("*") if path.is_file() and path.parent.name != FOLDER]
 
     def workers(self) -> list[int]:
         found = []

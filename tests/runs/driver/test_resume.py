@@ -8,6 +8,7 @@ import pytest
 
 from lthbench import Network, Run, magnitude
 from lthbench.data import DataHome
+from lthbench.methods.internals.context import context_of
 from lthbench.runs.driver.broker import Broker
 from lthbench.runs.driver.driver import Driver
 from lthbench.runs.records.record import Record, in_folder
@@ -162,7 +163,10 @@ class TestSecondExecution:
         mark = tmp_path / "ran"
 
         def own(run: Run) -> Network:
-            if run.ledger.limit and "lthbench.runs.driver.session" in type(run._engine).__module__:
+            if (
+                context_of(run).ledger.limit
+                and "lthbench.runs.driver.session" in type(context_of(run).engine).__module__
+            ):
                 mark.touch()
             return chance(run)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lthbench import Live, Network, Rule, Run
+from lthbench import Network, Rule, Run, TrainingState
 from lthbench.data import DataHome
-from lthbench.runs.driver.run_log import failure, log_path
-from lthbench.runs.records.run_id import name_of, parts_of, path_of
+from lthbench.runs.driver.run_log import failure
+from lthbench.runs.plan.planned_run import PlannedRun
+from lthbench.runs.records.run_id import parts_of
 from tests.processes import die, forked, status_of
 from tests.runs.helpers import ONE, chance, drive, driver, finetune, method, snip, ticket, tiny
 
@@ -37,7 +38,7 @@ def test_says_what_was_asked_and_how_it_was_done(tmp_path: Path, home: DataHome)
     assert events(own) == ["started", *["asks", "computed"] * 3, "ok"]
     assert events(other)[:5] == ["started", "asks", "found", "asks", "computed"]  # the dense training is the ticket's
     assert re.search(r"computed    1 train 0 → 20 on [0-9a-f]{8}: 2 epochs in \d+\.\d\d s, \d+\.\d\d s with", own[2])
-    assert "ticket on mlp-16/digits, rate 0.1, sparsity 0.5, seed 0" in own[0]
+    assert "ticket on mlp-16/digits, learning rate 0.1, sparsity 0.5, seed 0" in own[0]
     assert re.search(r"of 500 test images right, 4 epochs charged", own[-1])
     assert any("measure Gradients: 0.0856" in line for line in log_of(tmp_path, "snip"))
 
@@ -130,7 +131,7 @@ def test_a_run_that_diverges_says_so_and_what_came_of_it(tmp_path: Path, home: D
 class Breaks(Rule):
     every: int = 1
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         raise ZeroDivisionError("in the rule")
 
 
@@ -142,7 +143,7 @@ def test_a_failure_in_a_worker_brings_its_traceback(tmp_path: Path, home: DataHo
     drive(ONE, [method(own)], tmp_path, home, executor=executor)
     text = "\n".join(log_of(tmp_path, "own"))
     assert re.search(
-        r"failed      test_log.py:\d+, in operation 1 \(train 0 → 20 on \w+\): ZeroDivisionError: in", text
+        r"failed      test_run_log.py:\d+, in operation 1 \(train 0 → 20 on \w+\): ZeroDivisionError: in", text
     )
     assert "in after_step" in text
 
@@ -181,9 +182,9 @@ def test_the_last_failure_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rate", "sparsity"), [(0.1, 0.5), (1e-05, 0.995), (3.0, 1e-07)])
 def test_a_path_says_which_run(rate: float, sparsity: float) -> None:
     suite = tiny(learning_rates=(rate,), sparsities=(sparsity,), seeds=1)
-    name = name_of(method(ticket), suite.cells()[0])
-    path = log_path(Path("out"), name)
+    run = PlannedRun(method(ticket), suite.cells()[0]).run_id
+    path = run.log(Path("out"))
     assert path.parts[:3] == ("out", "logs", "ticket")
-    assert path.stem == path_of(name).name
-    said = {"workload": "mlp-16_digits", "rate": rate, "sparsity": sparsity, "seed": 0}
+    assert path.stem == run.path.name
+    said = {"workload": "mlp-16_digits", "learning_rate": rate, "sparsity": sparsity, "seed": 0}
     assert parts_of(path.stem) == said

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lthbench import L1, Live, Network, Rule, Run, magnitude
+from lthbench import L1, Network, Rule, Run, TrainingState, magnitude
 from lthbench.data import DataHome
 from lthbench.runs.store.store import Store, Trace
 from tests.runs.helpers import (
@@ -117,7 +117,7 @@ class Short(Rule):
 
     epochs: int
 
-    def done(self, s: Live) -> bool:
+    def done(self, s: TrainingState) -> bool:
         return s.step >= self.epochs * s.steps_per_epoch
 
 

@@ -15,7 +15,7 @@ from lthbench.methods.internals.setting import settings as manifests
 from lthbench.methods.registry import Method
 from lthbench.runs.plan.plan import Plan, outline, plan
 from lthbench.runs.plan.planned_run import PlannedRun, Step
-from lthbench.runs.plan.totals import Tally
+from lthbench.runs.plan.totals import PlanTotals
 from lthbench.suite import Cell, Workload
 from tests.helpers import same_sums
 from tests.runs.helpers import METHODS, TINY, chance, drive, method, store_in, tiny
@@ -63,10 +63,10 @@ def test_one_seed_stands_for_all_in_any_suite(
 
 def test_a_million_seeds_are_planned_as_fast_as_one(home: DataHome) -> None:
     million = tiny(seeds=1_000_000)
-    tally = outline(million, METHODS, manifests(million, home))
-    assert tally.count == sum(sums.runs for sums in tally.methods.values()) == 13_000_000
-    assert len(tally.chains) == 13
-    assert tally.operations == 1_000_000 * plan(tiny(seeds=1), METHODS, manifests(TINY, home)).operations
+    totals = outline(million, METHODS, manifests(million, home))
+    assert totals.count == sum(sums.runs for sums in totals.methods.values()) == 13_000_000
+    assert len(totals.chains) == 13
+    assert totals.operations == 1_000_000 * plan(tiny(seeds=1), METHODS, manifests(TINY, home)).operations
 
 
 CELL = Cell(TINY.workload[0], 0.1, 0.5, 0)
@@ -100,7 +100,7 @@ def peak_by_hand(runs: list[PlannedRun], live: int) -> int:
     st.integers(1, 20),
 )
 def test_the_peak_is_that_of_going_through_the_runs(asked: list[Any], seeds: int, live: int) -> None:
-    short = Tally(seeds)
+    short = PlanTotals(seeds)
     for run in runs_of(asked, 1):
         short.add(run)
     whole = list(runs_of(asked, seeds))

@@ -73,7 +73,7 @@ def test_without_a_shared_folder(
     check = RayExecutor._check_nodes
 
     def unseen(self: RayExecutor) -> None:
-        (tmp_path / "store" / self.site.token).unlink()
+        (tmp_path / "store" / self.cluster_config.token).unlink()
         check(self)
         assert not self._here[module.SHARES]
 
@@ -94,7 +94,7 @@ def test_a_node_that_goes_and_one_that_comes(
             cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
 
     driver(TINY, METHODS, tmp_path, home, executor="ray", address=cluster.address).run(disturb)
-    assert {record.name: record.result.model_dump() for record in done} == undisturbed.results
+    assert {record.run_id: record.result.model_dump() for record in done} == undisturbed.results
 
 
 HASTY = """

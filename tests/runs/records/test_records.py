@@ -77,13 +77,13 @@ def test_round_trip() -> None:
 
 def test_real_records_round_trip(whole: Outcome) -> None:
     assert [parse(r.line(), "x") for r in whole.records] == whole.records
-    assert sorted(in_folder(whole.out), key=lambda r: r.name) == sorted(whole.records, key=lambda r: r.name)
+    assert sorted(in_folder(whole.out), key=lambda r: r.run_id) == sorted(whole.records, key=lambda r: r.run_id)
 
 
 def test_files_hold_one_method_each_in_the_order_of_the_grid(whole: Outcome) -> None:
     for path in (whole.out / "records").iterdir():
-        names = [r.name for r in read([path])]
-        assert {name[0] for name in names} == {path.stem}
+        names = [r.run_id for r in read([path])]
+        assert {name.method for name in names} == {path.stem}
         assert names == sorted(names)
 
 

@@ -13,20 +13,21 @@ import pytest
 from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.methods import registry
-from lthbench.runs.records.run_id import Name, name_of
+from lthbench.runs.plan.planned_run import PlannedRun
+from lthbench.runs.records.run_id import RunId
 from lthbench.runs.status import progress
 from lthbench.runs.status.announcement import Planned, announce, announced, sums
 from lthbench.runs.status.observer import Observer, Row, Snapshot, _timed
-from lthbench.runs.status.progress import Ended, Tail
+from lthbench.runs.status.progress import Ended, Progress
 from lthbench.runs.store.files import append_line, write_whole
-from lthbench.runs.store.locks import Claims
+from lthbench.runs.store.locks import FOLDER, FileLocks
 from lthbench.suite import Suite
 from tests.processes import forked, until
 from tests.runs.helpers import TINY, Outcome, chance, dense, drive, method, planned, tiny
 
 CHANCE = method(chance)
 SUITE = tiny(methods=("chance",))
-NAMES = [name_of(CHANCE, cell) for cell in SUITE.cells()]
+NAMES = [PlannedRun(CHANCE, cell).run_id for cell in SUITE.cells()]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,13 @@ def append(out: Path, run: Outcome, *which: int) -> None:
 
 
 @contextmanager
-def in_hand(out: Path, *names: Name) -> Iterator[None]:
+def in_hand(out: Path, *names: RunId) -> Iterator[None]:
     """Another process has these runs in hand."""
 
     def hold() -> None:
-        claims = Claims(out / "store" / "build" / "claims")
-        claims.take("a-training")
-        assert all(claims.take(f"run{i}", json.dumps(name)) for i, name in enumerate(names))
+        locks = FileLocks(out / "store" / "build" / FOLDER)
+        locks.take("a-training")
+        assert all(locks.take(f"run{i}", name.text) for i, name in enumerate(names))
         (out / "held").touch()
         time.sleep(60)
 
@@ -111,7 +112,7 @@ def test_a_failed_run_that_is_repeated(out: Path, run: Outcome) -> None:
     append(out, run, 1)
     observer = Observer(out)
     assert counts(observer.look()) == [4, 2, 0, 1, 0, 1]
-    with in_hand(out, run.records[0].name, run.records[1].name):
+    with in_hand(out, run.records[0].run_id, run.records[1].run_id):
         assert counts(observer.look()) == [4, 2, 1, 1, 0, 0]
     append(out, run, 0)
     assert counts(observer.look()) == [4, 2, 0, 2, 0, 0]
@@ -137,7 +138,7 @@ class TestTail:
         return seen
 
     def test_reads_each_line_once(self, out: Path, run: Outcome, parsed: list[str]) -> None:
-        own = Tail(out / "records/chance.jsonl")
+        own = Progress(out / "records/chance.jsonl")
         own.read()
         for k in range(3):
             append(out, run, k)
@@ -146,22 +147,22 @@ class TestTail:
         assert parsed == [f"{own.path}:{k}" for k in (1, 2, 3)]
 
     def test_half_a_line_waits_for_its_end(self, out: Path, run: Outcome, parsed: list[str]) -> None:
-        own, line = Tail(out / "records/chance.jsonl"), run.records[0].line().encode() + b"\n"
+        own, line = Progress(out / "records/chance.jsonl"), run.records[0].line().encode() + b"\n"
         own.path.parent.mkdir()
         own.path.write_bytes(line[:100])
         own.read()
         assert parsed == []
         own.path.write_bytes(line)
         own.read()
-        assert list(own.ended) == [run.records[0].name]
+        assert list(own.ended) == [run.records[0].run_id]
 
     def test_a_file_that_is_written_anew_is_read_anew(self, out: Path, run: Outcome, parsed: list[str]) -> None:
-        own = Tail(out / "records/chance.jsonl")
+        own = Progress(out / "records/chance.jsonl")
         append(out, run, 0, 1)
         own.read()
         write_whole(own.path, b"".join(run.records[k].line().encode() + b"\n" for k in (2, 3, 0)))
         own.read()
-        assert set(own.ended) == {run.records[k].name for k in (2, 3, 0)}
+        assert set(own.ended) == {run.records[k].run_id for k in (2, 3, 0)}
         own.path.unlink()
         own.read()
         assert own.ended == {}
@@ -170,7 +171,7 @@ class TestTail:
         append(out, run, 0)
         append_line(out / "records/chance.jsonl", '{"half')
         append(out, run, 1)
-        own = Tail(out / "records/chance.jsonl")
+        own = Progress(out / "records/chance.jsonl")
         own.read()
         own.read()
         assert len(own.ended) == 2
@@ -193,7 +194,7 @@ class TestLeft:
         earlier, own = Ended("ok", None, 4.0, 4.0, at - 1), Ended("ok", None, 4.0, 2.0, at + 50)
         left = self.timed(earlier, own)
         assert left.elapsed == pytest.approx(100)
-        assert left.rate == pytest.approx(2 / 100)
+        assert left.epochs_per_second == pytest.approx(2 / 100)
         assert left.left == pytest.approx(8 * 4 / (4 / 100))  # eight runs of 4 epochs, 4 in 100 s
 
     def test_is_unknown_before_the_first_run_has_ended(self) -> None:

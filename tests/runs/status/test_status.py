@@ -56,7 +56,7 @@ class TestStatus:
         why = r"shaky.py:12, after operation 1 \(train 0 → 20 on \w{8}\): RuntimeError: no idea at this sparsity"
         assert re.search(rf"^shaky, \d failed: {why}$", said, re.M)
         for seed in (0, 1):
-            assert f"    shaky on mlp-16/digits, rate 0.1, sparsity 0.9, seed {seed}\n" in said
+            assert f"    shaky on mlp-16/digits, learning rate 0.1, sparsity 0.9, seed {seed}\n" in said
         listed = json.loads(looked("status", ran / "runs/little", "--json").stdout)["failed"]
         assert [(run["method"], run["sparsity"], run["seed"]) for run in listed] == [
             ("shaky", 0.9, 0),
@@ -91,7 +91,7 @@ class TestLog:
         out = ran / "runs/little"
         assert looked("log", out).stdout.count("  started  ") == 10
         assert looked("log", out, "--method", "shaky").stdout.count("  started  ") == 4
-        words = ("--seed", 1, "--sparsity", 0.9, "--rate", 0.1, "--workload", "mlp-16/digits")
+        words = ("--seed", 1, "--sparsity", 0.9, "--learning-rate", 0.1, "--workload", "mlp-16/digits")
         one = looked("log", out, "--method", "shaky", *words).stdout
         assert one.startswith(f"{out / 'logs/shaky/mlp-16_digits-lr0.1-s0.9-seed1.log'}\n")
         assert "Traceback (most recent call last):" in one

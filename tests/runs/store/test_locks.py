@@ -10,8 +10,8 @@ import pytest
 from lthbench.data import DataHome
 from lthbench.errors import LthbenchError
 from lthbench.runs.records.record import in_folder
-from lthbench.runs.records.writer import Book
-from lthbench.runs.store.locks import Claims
+from lthbench.runs.records.writer import RecordWriter
+from lthbench.runs.store.locks import FileLocks
 from tests.processes import die, forked, status_of, until
 from tests.runs.helpers import METHODS, TINY, Outcome, drive, driver
 
@@ -22,48 +22,48 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, home: DataHome) -> Out
 
 
 def test_one_holder_at_a_time_in_a_process(tmp_path: Path) -> None:
-    claims = Claims(tmp_path / "claims")
-    assert claims.take("a")
-    assert not claims.take("a")
-    assert claims.take("b")
-    claims.release("a")
-    assert claims.take("a")
+    locks = FileLocks(tmp_path / "locks")
+    assert locks.take("a")
+    assert not locks.take("a")
+    assert locks.take("b")
+    locks.release("a")
+    assert locks.take("a")
 
 
 def test_one_holder_at_a_time_among_processes(tmp_path: Path) -> None:
-    claims = Claims(tmp_path)
-    assert claims.take("a")
-    assert status_of(forked(lambda: Claims(tmp_path).take("a") and die())) == 0
-    claims.release("a")
-    assert status_of(forked(lambda: Claims(tmp_path).take("a") and die())) == -9
+    locks = FileLocks(tmp_path)
+    assert locks.take("a")
+    assert status_of(forked(lambda: FileLocks(tmp_path).take("a") and die())) == 0
+    locks.release("a")
+    assert status_of(forked(lambda: FileLocks(tmp_path).take("a") and die())) == -9
 
 
 def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
     def hold() -> None:
-        Claims(tmp_path).take("a")
+        FileLocks(tmp_path).take("a")
         die()
 
     assert status_of(forked(hold)) == -9
     assert (tmp_path / "a").exists()
-    assert Claims(tmp_path).take("a")
+    assert FileLocks(tmp_path).take("a")
 
 
 def test_who_waits_goes_on_when_it_is_released_or_not_wanted_any_more(tmp_path: Path) -> None:
-    claims = Claims(tmp_path)
-    claims.take("a")
-    threading.Timer(0.1, lambda: claims.release("a")).start()
-    with claims.held("a") as mine:
+    locks = FileLocks(tmp_path)
+    locks.take("a")
+    threading.Timer(0.1, lambda: locks.release("a")).start()
+    with locks.held("a") as mine:
         assert mine
-        with claims.held("a", lambda: True) as again:
+        with locks.held("a", lambda: True) as again:
             assert not again
-    assert claims.take("a")
+    assert locks.take("a")
 
 
 def test_closing_ends_all_waiting(tmp_path: Path) -> None:
-    claims = Claims(tmp_path)
-    claims.take("a")
-    threading.Timer(0.1, claims.close).start()
-    with pytest.raises(LthbenchError, match="stopped"), claims.held("a"):
+    locks = FileLocks(tmp_path)
+    locks.take("a")
+    threading.Timer(0.1, locks.close).start()
+    with pytest.raises(LthbenchError, match="stopped"), locks.held("a"):
         pass
 
 
@@ -94,15 +94,15 @@ def test_a_driver_that_is_killed_beside_another_leaves_each_run_one_record(tmp_p
 
     def killed() -> None:
         d = driver(TINY, methods, tmp_path / "out", home)
-        read = Book.standing
+        read = RecordWriter.standing
 
-        def late(self: Book, stands: Any) -> Any:
+        def late(self: RecordWriter, stands: Any) -> Any:
             found = list(read(self, stands))  # nothing is there yet
             ended.with_suffix(".waits").touch()
             assert until(ended.exists)
             return iter(found)
 
-        Book.standing = late  # type: ignore[method-assign]
+        RecordWriter.standing = late  # type: ignore[method-assign]
         done: list[Any] = []
         d.run(lambda record: done.append(record) or (len(done) == 5 and die()))
 
@@ -111,7 +111,7 @@ def test_a_driver_that_is_killed_beside_another_leaves_each_run_one_record(tmp_p
     first = drive(TINY, methods, tmp_path / "out", home)
     ended.touch()
     assert status_of(pid) == -9
-    assert sorted(record.name for record in in_folder(tmp_path / "out")) == sorted(first.results)
+    assert sorted(record.run_id for record in in_folder(tmp_path / "out")) == sorted(first.results)
 
 
 def test_a_driver_takes_over_from_one_that_died(tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:
@@ -123,13 +123,13 @@ def test_a_driver_takes_over_from_one_that_died(tmp_path: Path, home: DataHome, 
 
 def test_a_driver_that_ends_takes_no_folder_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one removes the folder, which is empty, just when the other has seen to it that it is there."""
-    folder, times = tmp_path / "claims", iter([True, False])
+    folder, times = tmp_path / "locks", iter([True, False])
     mkdir = Path.mkdir
 
     def made(path: Path, *args: Any, **options: Any) -> None:
         mkdir(path, *args, **options)
         if path == folder and next(times):
-            Claims(folder).close()
+            FileLocks(folder).close()
 
     monkeypatch.setattr(Path, "mkdir", made)
-    assert Claims(folder).take("a")
+    assert FileLocks(folder).take("a")

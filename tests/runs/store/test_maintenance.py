@@ -1,4 +1,4 @@
-"""`lthbench store`: sizes, check, prune, merge."""
+"""`lthbench store`: sizes, check, clean, merge."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.data import DataHome
-from lthbench.runs.store.maintenance import merge, move, prune, sizes, verify
+from lthbench.runs.store.maintenance import clean, merge, move, sizes, verify
 from tests.runs.helpers import METHODS, ONE, Outcome, drive, store_in
 
 
@@ -52,14 +52,14 @@ def test_a_flipped_bit_is_found_and_set_aside(done: Outcome) -> None:
 
 
 @pytest.mark.parametrize("keep, left", [
-    ("tickets", {"tensors", "traces", "values"}), ("finals", {"finals", "tensors", "traces", "values"}), ("nothing", set()),
+    ("masks", {"tensors", "traces", "values"}), ("finals", {"finals", "tensors", "traces", "values"}), ("nothing", set()),
 ])  # fmt: skip
 def test_pruning_by_policy(done: Outcome, home: DataHome, keep: str, left: set[str]) -> None:
     root = store_in(done.out).root
     (root / "values" / ".half").write_bytes(b"1234")
     os.utime(root / "values" / ".half", (0, 0))
     before = sum(s.bytes for s in sizes(done.out))
-    freed = prune(done.out, keep)  # type: ignore[arg-type]
+    freed = clean(done.out, keep)  # type: ignore[arg-type]
     assert {s.kind for s in sizes(done.out)} == left
     assert sum(s.bytes for s in sizes(done.out)) == before - freed
     assert not (root / "values" / ".half").exists()

@@ -269,7 +269,7 @@ class TestKeep:
         [result] = done.of("ticket")
         store = store_in(tmp_path)
         assert {path.name for path in store.root.iterdir()} == {"tensors", "values", "traces"}
-        [mask] = [m for m in self.masks(store) if digest(m) == result.ticket]
+        [mask] = [m for m in self.masks(store) if digest(m) == result.mask_digest]
         assert {n: (int((~m).sum()), m.numel()) for n, m in mask.items()} == result.layers
 
     def test_masks_that_a_rule_made(self, tmp_path: Path, home: DataHome) -> None:
@@ -277,7 +277,7 @@ class TestKeep:
             return run.train(run.init(), rule=Gradual(run.sparsity, every=2))
 
         [result] = drive(ONE, [method(own)], tmp_path, home).of("own")
-        assert [digest(m) for m in self.masks(store_in(tmp_path))] == [result.ticket]
+        assert [digest(m) for m in self.masks(store_in(tmp_path))] == [result.mask_digest]
 
     def test_finals(self, tmp_path: Path, home: DataHome) -> None:
         [result] = drive(ONE, [method(ticket)], tmp_path, home, keep="finals").of("ticket")

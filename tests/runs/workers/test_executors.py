@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from lthbench import Live, Network, Rule, Run, Tensors
+from lthbench import Network, Rule, Run, Tensors, TrainingState
 from lthbench.data import DataHome
 from lthbench.errors import MethodError
+from lthbench.methods.internals.context import context_of
 from lthbench.methods.internals.operations import Evaluate, Split
+from lthbench.methods.network import origin_of
 from lthbench.runs.workers.pool import Pool
 from lthbench.runs.workers.process_state import unchanged
 from lthbench.runs.workers.queue import Queue, Waiting
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import feed
 from tests.processes import alive_pid, forked, status_of, until
 from tests.runs.helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, driver, found, method, ticket
@@ -50,11 +52,11 @@ class TestSameResult:
     @pytest.mark.parametrize("one", METHODS, ids=lambda m: m.name)
     def test_alone(self, tmp_path: Path, home: DataHome, whole: Outcome, one: object) -> None:
         alone = drive(TINY, [one], tmp_path, home).results  # type: ignore[list-item]
-        assert alone == {name: result for name, result in whole.results.items() if name[0] == one.name}  # type: ignore[attr-defined]
+        assert alone == {name: result for name, result in whole.results.items() if name.method == one.name}  # type: ignore[attr-defined]
 
     def test_spawned_processes(self, tmp_path: Path, home: DataHome, whole: Outcome) -> None:
         spawned = drive(TINY, [METHODS[-1]], tmp_path, home, executor="local", start="spawn").results
-        assert spawned == {name: result for name, result in whole.results.items() if name[0] == "gradual"}
+        assert spawned == {name: result for name, result in whole.results.items() if name.method == "gradual"}
 
     @pytest.mark.parametrize("executor", ["serial", "local"])
     def test_images_streamed_from_disk(
@@ -139,7 +141,7 @@ class Killer(Rule):
     times: int
     every: int = 7
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         marks = len(list(Path(self.folder).iterdir()))
         if marks < self.times:
             (Path(self.folder) / str(marks)).write_text(str(os.getpid()))
@@ -263,7 +265,7 @@ class Slow(Rule):
     mark: str
     every: int = 1
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         Path(self.mark).touch()
         signal.pause()
 
@@ -291,7 +293,7 @@ class TestTestSplit:
     @pytest.mark.parametrize("executor", ["serial", "local"])
     def test_no_process_with_method_code_may_read_it(self, tmp_path: Path, home: DataHome, executor: str) -> None:
         def own(run: Run) -> Network:
-            run.measure(run.init(), Peek(run.setting.split))
+            run.measure(run.init(), Peek(context_of(run).setting.split))
             return dense(run)
 
         [result] = drive(ONE, [method(own)], tmp_path, home, executor=executor).of("own")
@@ -313,8 +315,8 @@ class TestTestSplit:
         from tests.runs.helpers import open_run
 
         with open_run(tmp_path, home) as run:
-            operation = Evaluate(run.init().lineage, run.setting.split, "fp32", "")
-            worker = Place(tmp_path / "store", home.folder, "cpu").worker(frozenset({"train"}))
+            operation = Evaluate(origin_of(run.init()).lineage, context_of(run).setting.split, "fp32", "")
+            worker = WorkerConfig(tmp_path / "store", home.folder, "cpu").worker(frozenset({"train"}))
             with pytest.raises(PermissionError):
                 worker.perform(operation)
 
@@ -355,7 +357,7 @@ class Meddler(Rule):
     what: str
     every: int = 5
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         CHANGES[self.what]()
 
 

@@ -15,12 +15,12 @@ from lthbench import Network, Run
 from lthbench.data import DataHome
 from lthbench.methods.internals.operations import Measure, Operation
 from lthbench.runs.workers import executors, worker
-from lthbench.runs.workers.capacity import Room
-from lthbench.runs.workers.process_state import Turns
+from lthbench.runs.workers.capacity import Capacity
+from lthbench.runs.workers.process_state import FairLock
 from lthbench.runs.workers.worker import Reply, Worker
-from lthbench.runs.workers.worker_config import Place
+from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
-from lthbench.training.gpu.settings import PROGRAM
+from lthbench.training.gpu.settings import GPU_SETTINGS
 from lthbench.training.trainer import Trainer
 from tests.runs.helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, method, snip, ticket
 from tests.runs.workers.test_executors import MIXED, Meddler, killed
@@ -95,7 +95,7 @@ def test_too_little_memory_means_fewer_at_once_with_one_warning(
     tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     crowd, said = Crowd(most), tmp_path / "said"
-    monkeypatch.setattr(worker.lanes, "trainer", crowd.trainer())
+    monkeypatch.setattr(worker.graph_trainer, "trainer", crowd.trainer())
     monkeypatch.setattr(worker.log, "warning", lambda text, *more: said.open("a").write(text % more + "\n"))
     methods = [method(dense, track="dense"), method(ticket), method(chance)]
     found = drive(TINY, methods, tmp_path / "out", home, executor="local", lanes=6).results
@@ -138,7 +138,7 @@ def test_a_probe_without_memory_waits_until_it_is_alone(
         return first or crowd.now > 0
 
     starved(monkeypatch, lacks)
-    monkeypatch.setattr(worker.lanes, "trainer", crowd.trainer())
+    monkeypatch.setattr(worker.graph_trainer, "trainer", crowd.trainer())
     methods = [method(snip), method(dense, track="dense"), method(chance)]
     found = drive(TINY, methods, tmp_path, home, executor="local", lanes=4).results
     assert found == {name: result for name, result in whole.results.items() if name in found} and found
@@ -152,30 +152,30 @@ def test_a_probe_that_fits_no_memory_fails_its_run(
     assert result.reason == "cpu has too little memory to measure mlp-16: asked for 3 TB"
 
 
-class TestRoom:
+class TestCapacity:
     @given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 4))
-    def test_lanes_are_counted(self, works: list[int], capacity: int) -> None:
-        room, crowd = Room(capacity), Counter[str]()
+    def test_lanes_are_counted(self, works: list[int], lanes: int) -> None:
+        capacity, crowd = Capacity(lanes), Counter[str]()
 
         def training(kind: int) -> None:
-            with room.taken(kind) as settle:
+            with capacity.taken(kind) as settle:
                 crowd["now"] += 1
                 crowd["peak"] = max(crowd["peak"], crowd["now"])
                 settle(0)
                 crowd["now"] -= 1
 
         self.together([lambda k=k: training(k) for k in works])  # type: ignore[misc]
-        assert crowd["peak"] <= capacity and crowd["now"] == 0
+        assert crowd["peak"] <= lanes and crowd["now"] == 0
 
     def test_the_first_of_a_kind_is_alone_until_its_size_is_known(self) -> None:
-        room, inside = Room(1600, measured=True), []
+        capacity, inside = Capacity(1600, measured=True), []
         first, others = threading.Event(), threading.Barrier(4)
 
         def training(number: int) -> None:
-            with room.taken("resnet20") as settle:
+            with capacity.taken("resnet20") as settle:
                 inside.append(number)
                 if len(inside) == 1:
-                    assert not room.knows("resnet20")
+                    assert not capacity.knows("resnet20")
                     first.wait(10)
                 settle(400)
                 others.wait(10)  # four of 400 are in at once
@@ -190,12 +190,12 @@ class TestRoom:
         assert sorted(inside) == [0, 1, 2, 3] and not others.broken
 
     def test_no_more_than_the_most_however_small(self) -> None:
-        room, held = Room(1600, measured=True), []
-        for _ in range(PROGRAM.most):
-            context = room.taken("mlp")
+        capacity, held = Capacity(1600, measured=True), []
+        for _ in range(GPU_SETTINGS.most):
+            context = capacity.taken("mlp")
             context.__enter__()(1)
             held.append(context)
-        waiting = threading.Thread(target=lambda: room.taken("mlp").__enter__(), daemon=True)
+        waiting = threading.Thread(target=lambda: capacity.taken("mlp").__enter__(), daemon=True)
         waiting.start()
         waiting.join(0.05)
         assert waiting.is_alive()
@@ -204,20 +204,20 @@ class TestRoom:
         assert not waiting.is_alive()
 
     def test_one_that_is_larger_than_the_room_may_be_in_alone(self) -> None:
-        room = Room(100, measured=True)
+        capacity = Capacity(100, measured=True)
         for _ in range(2):
-            with room.taken("vit") as settle:
+            with capacity.taken("vit") as settle:
                 settle(1000)
 
     def test_one_that_wants_to_be_alone_is_not_overtaken(self) -> None:
-        room, order = Room(2), []
+        capacity, order = Capacity(2), []
 
         def training(name: str, alone: bool) -> None:
-            with room.taken(name, alone):
+            with capacity.taken(name, alone):
                 order.append(name)
 
         threads = [threading.Thread(target=training, args=(name, name == "alone")) for name in ("alone", "late")]
-        with room.taken("early"):
+        with capacity.taken("early"):
             for thread in threads:
                 thread.start()
                 thread.join(0.1)
@@ -227,11 +227,11 @@ class TestRoom:
         assert order == ["alone", "late"]
 
     def test_shrinking_leaves_those_that_are_in(self) -> None:
-        room = Room(4)
-        assert not room.shrink()
-        with room.taken(1), room.taken(1):
-            assert room.shrink()
-        assert room.capacity == 2
+        capacity = Capacity(4)
+        assert not capacity.shrink()
+        with capacity.taken(1), capacity.taken(1):
+            assert capacity.shrink()
+        assert capacity.capacity == 2
 
     def together(self, works: list[object]) -> None:
         threads = [threading.Thread(target=work) for work in works]  # type: ignore[arg-type]
@@ -243,7 +243,7 @@ class TestRoom:
 
 
 def test_turns_come_in_the_order_of_asking() -> None:
-    turns, order = Turns(), []
+    turns, order = FairLock(), []
 
     def ask(number: int) -> None:
         with turns:
@@ -266,20 +266,20 @@ def test_processes_are_shared_out_to_the_gpus_of_one_kind(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: names[i])
 
     class Started:
-        def __init__(self, context: object, place: Place, splits: object) -> None:
-            self.place = place
+        def __init__(self, context: object, config: WorkerConfig, splits: object) -> None:
+            self.config = config
 
     monkeypatch.setattr(executors, "Process", Started)
-    pool = executors.processes(Place(Path(), Path(), "cuda"), 3, frozenset(), "fork")
+    pool = executors.processes(WorkerConfig(Path(), Path(), "cuda"), 3, frozenset(), "fork")
     started = [pool._started() for _ in range(3)]
-    assert [process.place.device for process in started] == ["cuda:0", "cuda:1", "cuda:3"]  # type: ignore[attr-defined]
+    assert [process.config.device for process in started] == ["cuda:0", "cuda:1", "cuda:3"]  # type: ignore[attr-defined]
     pool._workers.remove(started[1])  # it died
-    assert pool._started().place.device == "cuda:1"  # type: ignore[attr-defined]
+    assert pool._started().config.device == "cuda:1"  # type: ignore[attr-defined]
     assert numerics.alike(torch.device("cuda:1")) == [torch.device("cuda:1")]
     assert numerics.alike(torch.device("cpu")) == [torch.device("cpu")]
 
 
 def test_a_gpu_worker_takes_several_operations_and_a_cpu_worker_one() -> None:
-    place = Place(Path(), Path(), "cuda")
-    assert (place.slots, Place(Path(), Path(), "cpu").slots) == (PROGRAM.most, 1)
-    assert Place(Path(), Path(), "cuda", lanes=3).slots == 3
+    config = WorkerConfig(Path(), Path(), "cuda")
+    assert (config.slots, WorkerConfig(Path(), Path(), "cpu").slots) == (GPU_SETTINGS.most, 1)
+    assert WorkerConfig(Path(), Path(), "cuda", lanes=3).slots == 3

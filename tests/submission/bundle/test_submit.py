@@ -21,7 +21,7 @@ def mine(author: Path, tmp_path: Path) -> Path:
 
 
 def handed_in(folder: Path, out: str, method: str = "mine", **changes: object) -> Path:
-    given = {"authors": ["A. Author"], "paper": "", "licence": "MIT"} | changes
+    given = {"authors": ["A. Author"], "paper": "", "license": "MIT"} | changes
     submit(folder / "runs/smoke", f"{folder / 'mine.py'}:{method}", out=folder / out, **given)  # type: ignore[arg-type]
     return folder / out
 
@@ -85,7 +85,7 @@ def test_what_is_not_complete_is_refused(mine: Path, change: object, said: str) 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"authors": ["<b>"]}, "authors"), ({"licence": "my own words"}, "licence"), ({"paper": "a|b"}, "paper")],
+    [({"authors": ["<b>"]}, "authors"), ({"license": "my own words"}, "license"), ({"paper": "a|b"}, "paper")],
 )
 def test_what_the_author_says_is_looked_at(mine: Path, changes: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=f"manifest.json: {said}"):

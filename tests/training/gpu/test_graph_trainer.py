@@ -11,10 +11,10 @@ from torch import Tensor
 
 from lthbench.models import FAMILIES
 from lthbench.pruning.state import State
-from lthbench.runs.workers.process_state import Turns
+from lthbench.runs.workers.process_state import FairLock
 from lthbench.training.gpu import graph_trainer
-from lthbench.training.gpu.graph_trainer import Lane, Replay
-from lthbench.training.rules import L1, Gradual, Live, Rule
+from lthbench.training.gpu.graph_trainer import GraphTrainer, Replay
+from lthbench.training.rules import L1, Gradual, Rule, TrainingState
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
 from tests.helpers import FAMILY, Convolutional, begin, bits, conv, feed, masked, mlp, trained, trajectory
@@ -55,9 +55,9 @@ def families(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def replays_read_what_they_were_made_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph would; a CPU's replay, which has no addresses, would not notice another tensor."""
-    make = Lane._made
+    make = GraphTrainer._made
 
-    def made(self: Lane, size: int) -> Replay:
+    def made(self: GraphTrainer, size: int) -> Replay:
         replay, then = make(self, size), self._changing()
 
         def run() -> None:
@@ -66,7 +66,7 @@ def replays_read_what_they_were_made_on(monkeypatch: pytest.MonkeyPatch) -> None
 
         return Replay(run, replay.grads)
 
-    monkeypatch.setattr(Lane, "_made", made)
+    monkeypatch.setattr(GraphTrainer, "_made", made)
 
 
 def wide() -> Any:
@@ -87,7 +87,7 @@ def via(
 
 
 def equal(t: Trajectory, *stops: int, state: State | None = None, device: str = "cpu") -> None:
-    lane, plain = (via(kind, t, *stops, state=state, device=device) for kind in (Lane, Trainer))
+    lane, plain = (via(kind, t, *stops, state=state, device=device) for kind in (GraphTrainer, Trainer))
     assert lane == plain
 
 
@@ -117,10 +117,10 @@ def test_rules_see_the_same_in_a_lane(name: str, rule: Rule | None, device: str)
 def test_a_lane_goes_on_where_another_one_stopped(rule: Rule | None, device: str) -> None:
     t = trajectory(wide(), rule=rule, augment="random-resized-crop-flip")
     states: dict[int, State] = {}
-    Lane(t, begin(t), 0, feed(device=device)).run(EVERY, states.__setitem__)
+    GraphTrainer(t, begin(t), 0, feed(device=device)).run(EVERY, states.__setitem__)
     whole = bits(states[9])
     for stop in range(1, 9):
-        assert via(Lane, t, 9, state=states[stop], at=stop, device=device)[9] == whole
+        assert via(GraphTrainer, t, 9, state=states[stop], at=stop, device=device)[9] == whole
 
 
 @dataclass(frozen=True)
@@ -129,15 +129,15 @@ class Careless(Rule):
 
     every: int = 2
 
-    def start(self, s: Live) -> dict[str, Tensor]:
+    def start(self, s: TrainingState) -> dict[str, Tensor]:
         return {"pull": torch.zeros_like(s.params["out.weight"]), "seen": torch.zeros(0, device=s.lr.device)}
 
-    def penalty(self, s: Live) -> Tensor:
+    def penalty(self, s: TrainingState) -> Tensor:
         return (s.state["pull"] * s.params["out.weight"]).sum() + 0.01 * s.state["seen"].sum() * s.params[
             "out.bias"
         ].sum()
 
-    def after_step(self, s: Live) -> None:
+    def after_step(self, s: TrainingState) -> None:
         s.state["pull"] = s.params["out.weight"].detach().sign() * 0.01
         s.state["seen"] = torch.cat([s.state["seen"], s.lr[None]])
         s.mask["out.weight"] = s.params["out.weight"].abs() > 0.01
@@ -156,7 +156,7 @@ def test_tensors_that_a_rule_replaces_are_used(device: str) -> None:
 class Dated(Rule):
     """A penalty that grows with the step: no program of one step can say it."""
 
-    def penalty(self, s: Live) -> Tensor:
+    def penalty(self, s: TrainingState) -> Tensor:
         return 0.001 * s.step * s.params["out.weight"].square().sum()
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_captured_is_trained_by_the_plain_loop_with_one_warning(
     plain = via(Trainer, built(t), device=device)
     for _ in range(2):
         found: dict[int, State] = {}
-        lane = Lane(built(t), begin(built(t)), 0, feed(device=device))
+        lane = GraphTrainer(built(t), begin(built(t)), 0, feed(device=device))
         lane.run([9], found.__setitem__)
         assert lane.plain
         assert bits(found[9]) == plain[9]
@@ -187,7 +187,7 @@ def test_a_step_that_fails_fails_in_a_lane_too(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("no such layer")
 
     t = trajectory(conv("conv"))
-    lane = Lane(t, begin(t), 0, feed())
+    lane = GraphTrainer(t, begin(t), 0, feed())
     monkeypatch.setattr(Convolutional, "forward", broken)
     with pytest.raises(RuntimeError, match="no such layer"):
         lane.run([9], lambda *_: None)
@@ -196,16 +196,16 @@ def test_a_step_that_fails_fails_in_a_lane_too(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("fails_at", [0, 1, 2, 3])
 def test_a_lane_without_room_raises_and_has_changed_nothing(fails_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     t = trajectory(wide(), rule=Wandering())
-    lane, programs = Lane(t, begin(t), 0, feed()), []
-    before, program = bits(lane.snapshot()), Lane._program
+    lane, programs = GraphTrainer(t, begin(t), 0, feed()), []
+    before, program = bits(lane.snapshot()), GraphTrainer._program
 
-    def out_of_memory(self: Lane, size: int) -> None:
+    def out_of_memory(self: GraphTrainer, size: int) -> None:
         if len(programs) == fails_at:
             raise torch.OutOfMemoryError("out of memory")
         programs.append(size)
         program(self, size)
 
-    monkeypatch.setattr(Lane, "_program", out_of_memory)
+    monkeypatch.setattr(GraphTrainer, "_program", out_of_memory)
     with pytest.raises(torch.OutOfMemoryError):
         lane.prepare()
     assert bits(lane.snapshot()) == before
@@ -213,7 +213,7 @@ def test_a_lane_without_room_raises_and_has_changed_nothing(fails_at: int, monke
 
 def test_preparing_changes_nothing() -> None:
     t = trajectory(wide(), rule=Wandering())
-    prepared, found = Lane(t, begin(t), 0, feed()), {}
+    prepared, found = GraphTrainer(t, begin(t), 0, feed()), {}
     before = bits(prepared.snapshot())
     prepared.prepare()
     assert bits(prepared.snapshot()) == before
@@ -233,19 +233,19 @@ class TestOnAGpu:
     def test_the_graphs_are_there(self) -> None:
         t = trajectory(wide())
         lane = graph_trainer.trainer(t, begin(t), 0, feed(device="cuda"))
-        assert isinstance(lane, Lane)
+        assert isinstance(lane, GraphTrainer)
         lane.prepare()
         assert sorted(lane.replays) == [6, 8] and all(replay.grads for replay in lane.replays.values())
 
     def test_neighbours_do_not_matter(self) -> None:
-        data, turns = feed(device="cuda"), Turns()
+        data, turns = feed(device="cuda"), FairLock()
         ts = [trajectory(wide(), seed=1, augment="crop-flip", precision="bf16", epochs=20)]
         ts += [trajectory(wide(), seed=s, rule=Wandering(), precision="bf16", epochs=20) for s in range(2, 9)]
 
         def ended(t: Trajectory) -> Any:
             found: dict[int, State] = {}
             with turns:
-                lane = Lane(t, begin(t), 0, data, lambda: turns)
+                lane = GraphTrainer(t, begin(t), 0, data, lambda: turns)
             lane.prepare()
             lane.run([t.clock.total], found.__setitem__)
             return bits(found[t.clock.total])
@@ -257,7 +257,7 @@ class TestOnAGpu:
 
     def test_a_forward_pass_that_looks_at_a_value_is_not_captured(self, caplog: pytest.LogCaptureFixture) -> None:
         t, found = trajectory(conv("looking")), {}
-        lane = Lane(t, begin(t), 0, feed(device="cuda"))
+        lane = GraphTrainer(t, begin(t), 0, feed(device="cuda"))
         lane.run([9], found.__setitem__)
         assert lane.plain and len(caplog.messages) == 1
         assert bits(found[9]) == via(Trainer, t, device="cuda")[9]

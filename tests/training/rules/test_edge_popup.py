@@ -69,15 +69,15 @@ def test_a_step_follows_the_straight_through_gradient(kind: type[EdgePopup]) -> 
     t = trajectory(mlp("mlp-6"), rule=kind(0.5), epochs=1, weight_decay=0.0, momentum=0.0)
     data = feed(t.clock.size)
     trainer = Trainer(t, begin(t), 0, data)
-    before = {name: s.detach().clone() for name, s in trainer.rule.trained(trainer.live).items()}
-    frozen = {n[7:]: w for n, w in trainer.live.state.items() if n.startswith("frozen/")}
+    before = {name: s.detach().clone() for name, s in trainer.rule.trained(trainer.current).items()}
+    frozen = {n[7:]: w for n, w in trainer.current.state.items() if n.startswith("frozen/")}
     module, index = module_of(t.model, begin(t)), torch.arange(8)
-    used: dict[str, Tensor] = {n: w.detach().requires_grad_() for n, w in trainer.rule.weights(trainer.live).items()}
+    used: dict[str, Tensor] = {n: w.detach().requires_grad_() for n, w in trainer.rule.weights(trainer.current).items()}
     images, labels = data.batch(index)
     loss = cross_entropy(functional_call(module, used, (images,)), labels)
     grads = dict(zip(frozen, torch.autograd.grad(loss, [used[n] for n in frozen]), strict=True))
     trainer.step(images, labels, trainer.rates[0])
-    after, rate = trainer.rule.trained(trainer.live), float(trainer.rates[0])
+    after, rate = trainer.rule.trained(trainer.current), float(trainer.rates[0])
     for name, score in before.items():
         edge = name.removeprefix("score/")
         wanted = (
@@ -99,7 +99,7 @@ def test_two_halves_are_one_whole(rule: Rule) -> None:
 
 def test_scores_start_within_the_bound_of_their_layer() -> None:
     t = trajectory(mlp("mlp-6"), rule=EdgePopup(0.5))
-    live = Trainer(t, initial_state(t.start.root), 0, feed()).live
+    current = Trainer(t, initial_state(t.start.root), 0, feed()).current
     for name, fan_in in (("hidden.0.weight", 16), ("out.weight", 6)):
-        scores = live.state[f"score/{name}"]
+        scores = current.state[f"score/{name}"]
         assert 0.8 * fan_in**-0.5 < scores.abs().max() <= fan_in**-0.5

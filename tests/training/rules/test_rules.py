@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from lthbench.pruning.allocate import keep_global, removed_count
 from lthbench.pruning.state import State, module_of
-from lthbench.training.rules import ADMM, SET, Gradual, GraNet, Live, Movement, RigL, Rule
+from lthbench.training.rules import ADMM, SET, Gradual, GraNet, Movement, RigL, Rule, TrainingState
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
 from tests.helpers import begin, bits, feed, masked, mlp, states, trained, trajectory
@@ -33,11 +33,11 @@ def counts(state: State) -> dict[str, int]:
     return {n: int(m.sum()) for n, m in state.mask.items()}
 
 
-def live_after(t: Trajectory, state: State, steps: int = 2) -> Live:
+def live_after(t: Trajectory, state: State, steps: int = 2) -> TrainingState:
     """A training stopped in the middle, gradients and all."""
     trainer = Trainer(t, state, 0, feed())
     trainer.run([steps], lambda *_: None)
-    return trainer.live
+    return trainer.current
 
 
 @pytest.mark.parametrize("rule", [SET(0.4, every=1), RigL(0.4, every=1)])

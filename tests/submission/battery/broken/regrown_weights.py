@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from lthbench import Live, Network, Rule, Run, magnitude, method
+from lthbench import Network, Rule, Run, TrainingState, magnitude, method
 
 
 @dataclass(frozen=True)
 class Regrown(Rule):
-    def finish(self, s: Live) -> None:
+    def finish(self, s: TrainingState) -> None:
         for name in s.prunable:
             s.params[name].add_(0.01)
 

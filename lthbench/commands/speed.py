@@ -21,7 +21,7 @@ from lthbench.commands.shared import DATA, JSON, print_rows
 @click.option("--device", default="", metavar="DEVICE", help="cpu, cuda, … (default: cuda where there is one).")
 @DATA
 @JSON
-def bench(
+def speed(
     workload: str,
     lanes: tuple[int, ...],
     precision: str | None,
@@ -34,8 +34,8 @@ def bench(
     """Time trainings of MODEL/DATASET against the device's floor and a plain PyTorch loop; `plan` then says hours.
 
     \b
-    lthbench bench                             random 32x32 images, no data needed
-    lthbench bench resnet20/cifar10-jpeg
+    lthbench speed                             random 32x32 images, no data needed
+    lthbench speed resnet20/cifar10-jpeg
     """
     import torch
 

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console, Group
@@ -10,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lthbench.runs.driver.run_log import failure, log_path
-from lthbench.runs.records.run_id import Name, in_words
+from lthbench.runs.driver.run_log import failure
+from lthbench.runs.records.run_id import RunId
 from lthbench.runs.status.announcement import announced
 from lthbench.runs.status.observer import Observer, Snapshot
 
@@ -29,7 +30,7 @@ def pace(snapshot: Snapshot) -> str:
     """One line: epochs, and the time it takes; or that nothing runs."""
     said = f"{snapshot.computed:.6g} epochs computed, {snapshot.charged:.6g} charged"
     if snapshot.at_work and snapshot.elapsed is not None:
-        said += f"; about {snapshot.rate:.3g} computed a second; for {_clock(snapshot.elapsed)}"
+        said += f"; about {snapshot.epochs_per_second:.3g} computed a second; for {_clock(snapshot.elapsed)}"
         return said + (f", about {_clock(snapshot.left)} left" if snapshot.left is not None else "")
     if snapshot.done:
         return said + "; all is done"
@@ -76,33 +77,32 @@ def _shown(snapshot: Snapshot) -> Group:
     return Group(table, Text(pace(snapshot)))
 
 
-def failed(observer: Observer) -> dict[Name, str]:
+def failed(observer: Observer) -> dict[RunId, str]:
     """Where and why each failed run failed, from its log: else, from its record, why."""
     there = observer.failed.items()
-    return {name: failure(log_path(observer.folder, name)) or str(ended.reason) for name, ended in there}
+    return {run: failure(run.log(observer.folder)) or str(ended.reason) for run, ended in there}
 
 
 def failures(observer: Observer) -> list[str]:
     """Lines for people: each kind of failure once, with runs that it befell, and what to type next."""
-    kinds: dict[tuple[str, str], list[Name]] = {}
-    for name, why in failed(observer).items():
-        kinds.setdefault((name[0], why), []).append(name)
+    kinds: dict[tuple[str, str], list[RunId]] = {}
+    for run, why in failed(observer).items():
+        kinds.setdefault((run.method, why), []).append(run)
     lines: list[str] = []
-    for (method, why), names in kinds.items():
-        lines += ["", f"{method}, {len(names)} failed: {why}", *(f"    {in_words(name)}" for name in names[:SHOWN])]
-        lines += [f"    and {len(names) - SHOWN} more"] * (len(names) > SHOWN)
+    for (method, why), runs in kinds.items():
+        lines += ["", f"{method}, {len(runs)} failed: {why}", *(f"    {run}" for run in runs[:SHOWN])]
+        lines += [f"    and {len(runs) - SHOWN} more"] * (len(runs) > SHOWN)
     return [*lines, "", f"lthbench log {observer.folder} --failed", _again(observer)] if lines else []
 
 
 def as_json(observer: Observer, snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot for scripts."""
-    names = ("method", "workload", "learning_rate", "sparsity", "seed")
     return {
         "methods": [dict(zip(("method", *COLUMNS), row, strict=True)) for row in rows(snapshot)],
         "epochs_charged": round(snapshot.charged, 6),
         "epochs_computed": round(snapshot.computed, 6),
-        **{what: getattr(snapshot, what) for what in ("at_work", "done", "elapsed", "rate", "left")},
-        "failed": [dict(zip(names, name, strict=True)) | {"why": why} for name, why in failed(observer).items()],
+        **{what: getattr(snapshot, what) for what in ("at_work", "done", "elapsed", "epochs_per_second", "left")},
+        "failed": [asdict(run) | {"why": why} for run, why in failed(observer).items()],
     }
 
 

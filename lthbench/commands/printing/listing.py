@@ -8,12 +8,12 @@ from typing import Any
 from lthbench import suite
 from lthbench.bench.estimate import Estimate, estimate
 from lthbench.bench.measurement import Measurement, kept
-from lthbench.commands import console
+from lthbench.commands.printing import console
 from lthbench.data import default_folder, overview
 from lthbench.methods import registry
 from lthbench.models import FAMILIES
 from lthbench.runs.driver.job import Job
-from lthbench.runs.plan.totals import Sums
+from lthbench.runs.plan.totals import MethodTotals
 from lthbench.training import numerics
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
@@ -66,7 +66,7 @@ LISTS: dict[str, Callable[[], Table]] = {"methods": methods, "suites": suites, "
 def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
     """A row a method, the columns' names, and the sums."""
     plan = job.outline
-    rows = [_plan_row(m.label, plan.methods.get(m.label, Sums())) for m in job.methods]
+    rows = [_plan_row(m.label, plan.methods.get(m.label, MethodTotals())) for m in job.methods]
     summary = {
         "runs": plan.count,
         "operations_asked": plan.asked,
@@ -99,7 +99,7 @@ def hours_rows(estimates: Mapping[suite.Workload, Estimate]) -> Table:
 
 def estimates(job: Job) -> dict[suite.Workload, Estimate]:
     """What benches found on this kind of device says of each workload."""
-    found, epochs = kept(job.home.folder, numerics.build(job.device)["kind"]), job.outline.epochs
+    found, epochs = kept(job.home.folder, numerics.environment(job.device)["kind"]), job.outline.epochs
     return {workload: _estimate(job, workload, epochs.get(workload, 0.0), found) for workload in job.suite.workload}
 
 
@@ -109,7 +109,7 @@ def _estimate(job: Job, workload: suite.Workload, epochs: float, found: list[Mea
     return estimate(job.suite, workload, model, size, epochs, found)
 
 
-def _plan_row(label: str, sums: Sums) -> tuple[Any, ...]:
+def _plan_row(label: str, sums: MethodTotals) -> tuple[Any, ...]:
     note = f"{sums.refused} over budget" if sums.refused else ""
     if sums.open:
         note = "looks at values: at most " + ("what it asks for" if math.isinf(sums.most) else "the budget")

@@ -19,6 +19,7 @@ from rich.progress import (
 from tabulate import tabulate
 
 from lthbench.runs.driver.broker import Counts
+from lthbench.runs.driver.driver import Driver
 from lthbench.runs.records.record import Record
 
 INTERVAL = 30.0  # seconds between two plain lines
@@ -90,3 +91,25 @@ def failures(records: Iterable[Record]) -> list[str]:
         if record.result.status != "ok":
             found.setdefault((record.result.method, str(record.result.reason)), []).append(record)
     return [f"{method}: {len(rows)} runs {rows[0].result.status}: {why}" for (method, why), rows in found.items()]
+
+
+def summary(driver: Driver) -> dict[str, Any]:
+    """Count what a driver did: runs, operations, epochs."""
+    statuses = [record.result.status for record in driver.records]
+    charged = sum(sum(record.result.charged.values()) / record.result.epoch for record in driver.records)
+    return {
+        "out": str(driver.out),
+        "runs": len(statuses),
+        "failed": statuses.count("failed"),
+        "diverged": statuses.count("diverged"),
+        "operations_computed": driver.counts.operations,
+        "epochs_charged": round(charged, 6),
+        "epochs_computed": round(driver.counts.epochs, 6),
+    }
+
+
+def done(driver: Driver) -> str:
+    """Say in one line what a driver did, and what to type next."""
+    counts = summary(driver)
+    epochs = f"{counts['epochs_charged']:g} epochs charged, {counts['epochs_computed']:g} computed now"
+    return f"{counts['runs']} runs in {driver.out}: {epochs}.  Next: lthbench board {driver.out}"

@@ -1,0 +1,19 @@
+"""Names that were renamed: the old one still works, and says once what to write instead."""
+
+import warnings
+from collections.abc import Mapping
+
+PACKAGE = {"Live": "TrainingState", "starting": "starting_point", "stretched": "transferred_to_depth"}
+RUN = {"apart": "off_budget"}
+
+_said: set[str] = set()
+
+
+def attribute(owner: str, name: str, renamed: Mapping[str, str]) -> str:
+    """Return the new name of an attribute, after one warning. AttributeError where it was never one."""
+    if name not in renamed:
+        raise AttributeError(f"{owner} has no attribute {name!r}")
+    if name not in _said:
+        _said.add(name)
+        warnings.warn(f"{owner}: {name} is {renamed[name]} now; write {renamed[name]}", FutureWarning, stacklevel=3)
+    return renamed[name]

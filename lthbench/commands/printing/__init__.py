@@ -1,0 +1,1 @@
+"""What commands print: progress, tables, the view of a run folder."""

@@ -1,0 +1,109 @@
+"""What stands behind a run: the cell, the accounts, and the engine that has operations done."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Generator
+
+from lthbench.errors import MethodError
+from lthbench.methods.facade import behind
+from lthbench.methods.internals.ledger import Ledger
+from lthbench.methods.internals.operations import Measure, Validate
+from lthbench.methods.internals.pipeline import Pipeline
+from lthbench.methods.internals.setting import Setting
+from lthbench.methods.network import Network, origin_of
+from lthbench.models import Model
+from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.state import State
+from lthbench.pruning.tensors import Tensors, is_planned
+from lthbench.training.clock import Clock
+from lthbench.training.recipe import Recipe
+from lthbench.training.rules import Rule
+from lthbench.training.trajectory import Trajectory
+
+
+class Engine(Protocol):
+    """Has done what a run asks for: the driver for real, the planner on tensors without values."""
+
+    def train(self, context: "RunContext", trajectory: Trajectory, stop: int) -> int: ...
+    def measure(self, context: "RunContext", operation: Measure) -> Tensors: ...
+    def validate(self, context: "RunContext", operation: Validate) -> float: ...
+    def load(self, context: "RunContext", net: Network) -> State: ...
+
+
+@dataclass(eq=False)
+class RunContext:
+    """One method on one cell, as the driver sees it. The ledger and everything that enters the record are kept here."""
+
+    setting: Setting
+    engine: Engine
+    ledger: Ledger = field(init=False)
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    kept: dict[str, Network] = field(default_factory=dict)
+    lines: dict[str, tuple[Network, Network]] = field(default_factory=dict)  # pairs whose error barrier is asked for
+    notes: dict[str, float | list[float]] = field(default_factory=dict)
+    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest: what workers may ask for
+    starts: dict[str, Lineage] = field(default_factory=dict)  # of trainings, by the key of their trajectory
+    generators: dict[str, Generator] = field(default_factory=dict)
+    diverged: bool = False  # whether a network that was loaded holds NaN or infinity
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.setting.budget, self.setting.n_train)
+
+    def load(self, net: Network) -> State:
+        """Load the tensors of a network."""
+        state = self.engine.load(self, net)
+        self.diverged |= not is_planned(state.params) and not state.finite
+        return state
+
+    def clock(self, model: Model) -> Clock:
+        """Return the clock of the suite's recipe."""
+        return self.setting.recipe.clock(self.setting.n_train)
+
+    def admit(self, net: Any) -> None:
+        """Check a network that a method hands in, and take over the tensors of its edits."""
+        if not isinstance(net, Network):
+            raise MethodError(f"asked for a Network, got {type(net).__name__}")
+        origin = origin_of(net)
+        if origin.owner is not self:
+            raise MethodError("this network belongs to another run; make it with this run's init and train")
+        origin.check_unchanged()
+        self.edit_tensors |= origin.edit_tensors
+
+    def returned(self, net: object) -> Network:
+        """Check what the method returned: a network of this run. Its sparsity is counted when it is evaluated."""
+        if not isinstance(net, Network):
+            raise MethodError(f"a method returns a Network, not {type(net).__name__}; write return run.train(…)")
+        self.admit(net)
+        self.pipeline.end(net)
+        return net
+
+    def trajectory(
+        self, net: Network, start: int, recipe: Recipe, clock: Clock, rule: Rule | None, order: int
+    ) -> Trajectory:
+        """Return the trajectory that a training continues, or a new one from this network."""
+        origin, setting = origin_of(net), self.setting
+        running = origin.trajectory
+        if running and not origin.lineage.edits and running.continues(recipe, rule, order):
+            return running
+        return Trajectory(
+            start=origin.lineage,
+            first=start,
+            momentum=bool(running) and origin.lineage.keeps_momentum,
+            recipe=recipe,
+            clock=clock,
+            dataset=setting.split.dataset,
+            validation=setting.split.validation,
+            data=setting.split.fingerprint,
+            precision=setting.suite.precision,
+            seed=setting.cell.seed,
+            order=order,
+            rule=rule,
+            allocation=setting.suite.allocation,
+        )
+
+
+def context_of(run: Any) -> RunContext:
+    """Return what stands behind a Run. Not for methods."""
+    context: RunContext = behind(run)
+    return context

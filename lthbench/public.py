@@ -1,0 +1,119 @@
+"""The public names: what the author of a method and the reader of a leaderboard import from `lthbench`."""
+
+from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
+from lthbench.methods.adapters import importance_scores, prune_scores, prune_unit_scores
+from lthbench.methods.at_init import at_init
+from lthbench.methods.compact import compact
+from lthbench.methods.criteria import alive, magnitude, random_scores
+from lthbench.methods.network import Network
+from lthbench.methods.registry import method
+from lthbench.methods.run import Run
+from lthbench.methods.starting_points import starting_point
+from lthbench.methods.stretch import transferred_to_depth
+from lthbench.methods.theory.construction import approximated, doubled
+from lthbench.methods.theory.subset_sum import closest_single, closest_subset
+from lthbench.models import Model
+from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, uniform_mask
+from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
+from lthbench.pruning.mask import Mask
+from lthbench.pruning.tensors import Tensors
+from lthbench.pruning.units import Units
+from lthbench.runs.driver.run_suite import run_suite
+from lthbench.runs.records.tables import Results, load_results
+from lthbench.submission.bundle.ticket import Ticket, load_ticket
+from lthbench.training.clock import Steps
+from lthbench.training.probes import (
+    Activations,
+    Batches,
+    Gradients,
+    GreedyForward,
+    HessianGradient,
+    Iterated,
+    Probe,
+    Sensitivity,
+    SynFlowScores,
+)
+from lthbench.training.recipe import Recipe
+from lthbench.training.rules import (
+    ADMM,
+    L1,
+    SET,
+    EdgePopup,
+    Gradual,
+    GraNet,
+    Movement,
+    NeuronPopup,
+    RigL,
+    Rule,
+    Slimming,
+    TrainingState,
+)
+
+__all__ = [
+    "ADMM",
+    "DCT2",
+    "L1",
+    "SET",
+    "Activations",
+    "Basis",
+    "Batches",
+    "Canonical",
+    "EdgePopup",
+    "GraNet",
+    "Gradients",
+    "Gradual",
+    "GreedyForward",
+    "Haar",
+    "Hadamard",
+    "HessianGradient",
+    "InputError",
+    "Iterated",
+    "LeftSingular",
+    "LthbenchError",
+    "Mask",
+    "MethodError",
+    "Model",
+    "Movement",
+    "Network",
+    "NeuronPopup",
+    "OverBudget",
+    "Probe",
+    "RandomOrthogonal",
+    "Recipe",
+    "Results",
+    "RigL",
+    "Rule",
+    "Run",
+    "Scores",
+    "Sensitivity",
+    "Slimming",
+    "Steps",
+    "SynFlowScores",
+    "Tensors",
+    "Ticket",
+    "TrainingState",
+    "Units",
+    "alive",
+    "approximated",
+    "at_init",
+    "balanced_mask",
+    "closest_single",
+    "closest_subset",
+    "compact",
+    "doubled",
+    "erk_mask",
+    "global_mask",
+    "importance_scores",
+    "load_results",
+    "load_ticket",
+    "magnitude",
+    "method",
+    "named_basis",
+    "prune_scores",
+    "prune_unit_scores",
+    "random_scores",
+    "run_suite",
+    "starting_point",
+    "transferred_to_depth",
+    "uniform_mask",
+]

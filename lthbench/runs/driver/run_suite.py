@@ -1,0 +1,58 @@
+"""Run a suite from Python. The command `lthbench run` calls this function."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from lthbench.methods.registry import Method
+from lthbench.runs.driver.driver import Driver, default_workers
+from lthbench.runs.driver.job import Job
+from lthbench.runs.records.record import Record
+from lthbench.runs.records.tables import Results, load_results
+from lthbench.runs.store.policy import Keep
+from lthbench.suite import Suite
+
+OnRecord = Callable[[Record], None]
+
+
+def run_suite(
+    suite: str | Path | Suite,
+    methods: Sequence[str | Method | Callable[..., Any]] = (),
+    *,
+    out: str | Path | None = None,
+    only: bool = False,
+    only_failed: bool = False,
+    executor: str = "local",
+    workers: int | None = None,
+    device: str = "",
+    data: Path | None = None,
+    gpus: int = 1,
+    keep: Keep = "masks",
+    watched: Callable[[Driver], AbstractContextManager[OnRecord]] = lambda driver: nullcontext(lambda record: None),
+    **options: Any,
+) -> Results:
+    """Run a suite and return its results, as `load_results(out)` reads them. What is finished is never computed again.
+
+    `suite`: a name, a TOML file or a Suite. `methods`: others beside the suite's own, as typed for --method, or functions
+    under @method; `only` those. `out`: the run folder (default: runs/<suite>). `only_failed`: repeat the runs of the folder
+    that failed. `workers`: processes (default: one a core, or one a GPU). `watched`: what opens before the first run and
+    is called with every record. `options`: those of Driver (address, gpu_share, lanes). Works in a script without a main
+    guard, in a notebook and from standard input. Raises InputError for anything unknown; failed runs raise nothing.
+    """
+    job = Job.make(suite if isinstance(suite, Suite) else Suite.read(suite), methods, data, only, device)
+    folder = Path(out) if out else Path("runs") / job.suite.name
+    driver = job.driver(
+        folder,
+        job.failed(folder) if only_failed else None,
+        ("lthbench", *sys.argv[1:]),
+        executor=executor,
+        workers=workers or default_workers(job.device, gpus),
+        gpus=gpus,
+        keep=keep,
+        **options,
+    )
+    with watched(driver) as on_record:
+        driver.run(on_record)
+    return load_results(folder)

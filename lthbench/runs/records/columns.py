@@ -1,0 +1,111 @@
+"""The columns of the runs table, listed once: for the DataFrame, the CSV file, the page and the documents."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lthbench.runs.records.record import Count, Record
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, what it means, and its value for a record. `on_page`: whether the suite's page shows it."""
+
+    name: str
+    about: str
+    of: Callable[[Record], Any]
+    on_page: bool = True
+
+
+def share(part: float | None, whole: float | None) -> float:
+    """Return part ÷ whole; NaN where either is missing, or the whole is 0."""
+    return part / whole if part is not None and whole else float("nan")
+
+
+def _field(name: str, about: str, on_page: bool = True) -> Column:
+    """A field of the result."""
+    return Column(name, about, lambda record: getattr(record.result, name), on_page)
+
+
+def _accuracy(name: str, part: str, images: str) -> Column:
+    def percent(record: Record) -> float:
+        count: Count | None = getattr(record.result, part) if record.result.status == "ok" else None
+        return count.percent if count else float("nan")
+
+    return Column(name, f"right answers on the {images}, in percent; NaN where there is no result", percent)
+
+
+def _charged(phase: str, about: str) -> Column:
+    def epochs(record: Record) -> float:
+        return record.result.charged.get(phase, 0) / record.result.epoch
+
+    return Column(f"charged_{phase}", about, epochs)
+
+
+def _total(examples: dict[str, int], record: Record) -> float:
+    return sum(examples.values()) / record.result.epoch
+
+
+def _environment(name: str, key: str, about: str) -> Column:
+    return Column(name, about, lambda record: record.provenance.environment.get(key, ""))
+
+
+def _provenance(name: str, about: str) -> Column:
+    return Column(name, about, lambda record: getattr(record.provenance, name))
+
+
+RUN_COLUMNS = (
+    _field("suite", "name of the suite", on_page=False),
+    _field("suite_version", "its version", on_page=False),
+    _field("workload", "MODEL/DATASET"),
+    _field("learning_rate", "peak learning rate"),
+    _field("sparsity", "share of the prunable weights that the cell asks to remove"),
+    _field("method", "name of the method, with the parameters that were given"),
+    _field("seed", "seed of the run"),
+    _field("track", "one-shot, iterative or dense", on_page=False),
+    _field("control_of", "the method that this one is a control of", on_page=False),
+    _field("status", "ok, failed or diverged"),
+    _field("reason", "why the run failed or diverged"),
+    _accuracy("accuracy", "test", "test images"),
+    _accuracy("validation_accuracy", "validation", "held-out training images"),
+    _accuracy("train_accuracy", "train", "training images"),
+    _field("classes", "classes of the data set", on_page=False),
+    Column("n_test", "test images", lambda record: record.result.test.of if record.result.test else 0),
+    _field("tolerance", "percentage points that count as similar on the workload", on_page=False),
+    _field("removed", "prunable weights that are gone"),
+    _field("prunable", "prunable weights of the workload's model"),
+    _field("parameters_total", "parameters of the network that the method returned"),
+    Column("multiplications", "multiplications of one image that are left", lambda record: _multiplications(record)[0]),
+    Column("speed_up", "dense ÷ remaining multiplications", lambda record: share(*_multiplications(record)[::-1])),
+    Column("collapsed_layers", "layers of which nothing is left", lambda record: len(record.result.collapsed_layers)),
+    Column("epochs", "epochs charged", lambda record: _total(record.result.charged, record)),
+    _charged("train", "epochs charged for training"),
+    _charged("score", "epochs charged for measuring"),
+    _charged("validate", "epochs charged for validating"),
+    Column(
+        "off_budget", "epochs on accounts outside the budget", lambda record: _total(record.result.off_budget, record)
+    ),
+    Column("budget", "epochs that may be spent", lambda record: share(record.result.budget, record.result.epoch)),
+    _field("pipeline", "what the method did, in order"),
+    _field("version", "version of lthbench"),
+    Column("parameters", "parameters of the method, as JSON", lambda record: _json(record.result.parameters)),
+    _field("source", "digest of the method's source"),
+    _field("mask_digest", "digest of the mask"),
+    _field("weights", "digest of the weights"),
+    _provenance("epochs_computed", "epochs that this machine had to compute"),
+    _provenance("epochs_reused", "epochs that were found in the store"),
+    _provenance("seconds", "seconds from the start of the run to its end"),
+    _provenance("started", "when the run started, UTC"),
+    _provenance("host", "the driver's machine"),
+    _environment("device", "kind", "the device that computed"),
+    _environment("torch", "torch", "version of torch"),
+)
+
+
+def _multiplications(record: Record) -> tuple[int | None, int | None]:
+    return record.result.multiplications or (None, None)
+
+
+def _json(parameters: dict[str, Any]) -> str:
+    return json.dumps(parameters) if parameters else ""

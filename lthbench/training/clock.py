@@ -1,0 +1,45 @@
+"""Where in a training a network stands: positions in epochs or steps, and the clock that converts between them."""
+
+from dataclasses import dataclass
+
+from lthbench.errors import MethodError
+
+
+class Steps(int):
+    """A number of optimizer steps, where a plain int means epochs."""
+
+
+Position = int | Steps
+
+
+def check_position(what: str, position: Position) -> None:
+    """MethodError for a position that is no whole number of epochs or steps, or lies before the start."""
+    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
+        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), from 0 on")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Converts between epochs, steps and examples: `size` examples an epoch, the last batch of an epoch may be smaller."""
+
+    epochs: int
+    batch: int
+    size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.size // self.batch)
+
+    @property
+    def total(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.epochs * self.steps_per_epoch
+
+    def step(self, position: Position) -> int:
+        """The step at a position given in epochs or in Steps."""
+        return int(position) if isinstance(position, Steps) else int(position) * self.steps_per_epoch
+
+    def examples(self, step: int) -> int:
+        """Training examples seen in the first `step` steps."""
+        epochs, rest = divmod(step, self.steps_per_epoch)
+        return epochs * self.size + min(rest * self.batch, self.size)
