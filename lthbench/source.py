@@ -12,9 +12,14 @@ from lthbench import keys
 _parsing = threading.Lock()
 
 
+def read(path: Path) -> str:
+    """Return the text of a Python file, without the byte-order mark that some editors put in front."""
+    return path.read_text(encoding="utf-8-sig")
+
+
 def digest(path: Path) -> str:
     """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
-    return digest_of(path.read_text())
+    return digest_of(read(path))
 
 
 def parsed(text: str, mode: str = "exec") -> ast.AST:

@@ -67,6 +67,11 @@ class Trainer:
                 f"{trajectory.model.name} draws random numbers: it cannot be trained in shards; shards = 1"
             )
 
+    @property
+    def seen(self) -> int:
+        """Examples that the network has seen."""
+        return self.step.seen
+
     def run(self, stops: Iterable[int], on_stop: Callable[[int, State], None]) -> int:
         """Train to the last of the stops, handing out the state at each. Returns the step where it ended, which is
         short of the last stop where the rule said that it is done."""
@@ -221,5 +226,5 @@ def _draws(module: torch.nn.Module, feed: Feed) -> bool:
 
     before = states()
     with torch.no_grad(), torch.random.fork_rng(devices=_devices(feed.device)):
-        copy.deepcopy(module)(feed.batch(torch.arange(min(2, len(feed))))[0])
+        copy.deepcopy(module)(torch.zeros_like(feed.batch(torch.arange(min(2, len(feed))))[0]))  # no example
         return states() != before
