@@ -14,7 +14,7 @@ from lthbench.errors import InputError
 from lthbench.methods import registry
 from lthbench.methods.internals.setting import settings
 from lthbench.runs.driver.job import Job
-from lthbench.runs.plan import plan
+from lthbench.runs.plan.plan import plan
 from lthbench.runs.plan.totals import union
 from lthbench.suite import Suite
 from tests.helpers import same_sums
