@@ -165,6 +165,16 @@ def test_a_small_difference_is_advised_to_become_a_tie(meta: Metas) -> None:
     assert fallen["seeds_needed"] == np.inf, "who differ in collapses cannot tie"
 
 
+def test_what_ties_and_wins_counts_for_the_level_of_the_next_tie(meta: Metas) -> None:
+    d = np.array([0.6, -0.5, 0.55, -0.45])
+    small_wins = [cell([90.2, 90.21, 90.22, 90.2], [90.0] * 4, sparsity) for sparsity in (0.5, 0.6, 0.7)]
+    rows = duel(pd.concat([*small_wins, cell(list(90 + d), [90.0] * 4, 0.8)]), meta, TICKET, FINETUNE)
+    assert rows["outcome"].tolist() == [TICKET] * 3 + ["undecided"]
+    assert (rows["q_tie"][:3] <= 0.05).all(), "BH rejects these three of the ties' family, too"
+    needed = [seeds_needed(0.5 - d.mean(), d.std(ddof=1), 0, 4, 0.05 * (ties + 1) / 4) for ties in (0, 3)]
+    assert rows["seeds_needed"].iloc[3] == needed[1] < needed[0]
+
+
 def test_a_large_difference_is_advised_to_become_a_win(meta: Metas) -> None:
     d = np.array([30.0, -5, 28, -3])
     row = duel(cell(list(60 + d), [60.0] * 4, 0.8), meta, TICKET, FINETUNE).iloc[0]
