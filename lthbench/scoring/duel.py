@@ -94,7 +94,7 @@ def marginals(
     """The duel overall and by workload, learning rate and sparsity: one row a level, with `MARGIN_COLUMNS`.
 
     `group` is "overall" or such as "sparsity 0.9"; `used` of its `cells` carry the number: those where no side collapsed in every run,
-    with two or more clean pairs. `collapsed_*` count over all its cells, and the side that collapsed more often claims nothing.
+    with two or more clean pairs. `collapsed_*` count over all its cells.
     """
     thresholds = thresholds or Thresholds()
     cells, pairs, right = _matched(records, meta, a, b, dense, thresholds)

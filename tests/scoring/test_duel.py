@@ -92,6 +92,14 @@ def test_the_side_that_collapsed_more_often_wins_no_margin(records: pd.DataFrame
     assert (row["p"], row["outcome"]) == (1, "undecided")
 
 
+def test_a_margin_counts_the_collapses_of_cells_that_it_does_not_average(records: pd.DataFrame, meta: Metas) -> None:
+    ahead = [cell([90.0 + s, 90.1 + s, 90.2 + s], [88.0, 88.1, 88.3], s) for s in (0.5, 0.7, 0.9)]
+    assert overall(pd.concat(ahead), meta, TICKET, FINETUNE)["outcome"] == TICKET
+    row = overall(pd.concat([*ahead, cell([10.0] * 3, [40.0, 41.0, 40.5], 0.99)]), meta, TICKET, FINETUNE)
+    assert row[["cells", "used", "collapsed_a", "collapsed_b"]].tolist() == [4, 3, 3, 0]
+    assert row["difference"] > 2 and (row["p"], row["outcome"]) == (1, "undecided")
+
+
 def test_shuffled_rows_change_no_bit(records: pd.DataFrame, meta: Metas) -> None:
     shuffled = records.sample(frac=1, random_state=3)
     for report in (duel, marginals):
