@@ -21,8 +21,8 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.structured import select_units
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.training.bounds import check_fields
 from lthbench.training.clock import Clock, Position, Steps, check_position
+from lthbench.training.metering.bounds import check_fields
 from lthbench.training.probes import Probe, passes_of
 from lthbench.training.recipe import Recipe
 from lthbench.training.rules import Rule, overrides

@@ -19,6 +19,7 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import AUGMENTATIONS, Draws
 from lthbench.training.feed import Feed, step_generator
+from lthbench.training.memory_format import memory_format
 from lthbench.training.numerics import precision
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.schedule import rates
@@ -52,9 +53,7 @@ class Trainer:
         self.rates = rates(trajectory.recipe, trajectory.clock.total).to(feed.device)
         self.augment = AUGMENTATIONS[self.recipe.augment]
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
-        self.module = module.to(
-            memory_format=torch.channels_last
-        )  # of convolutions: 1.3 times as fast for ResNet-20 on a CPU
+        self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
         self.step = Step(trajectory, self.module, self.current, devices)
         for name, t in self.step.trained.items():

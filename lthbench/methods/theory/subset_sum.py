@@ -6,7 +6,7 @@ Lueker 1998: of n = O(log 1/ε) uniform numbers, some subset comes within ε of 
 import torch
 from torch import Tensor
 
-from lthbench.training.meter import unmetered
+from lthbench.training.metering.meter import unmetered
 
 MEMORY = 1 << 23  # sums held at once
 

@@ -32,7 +32,7 @@ from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Provenance, Record, Result
 from lthbench.runs.store.store import Trace
 from lthbench.runs.workers.evaluation import Evaluation
-from lthbench.training.bounds import check_own_work
+from lthbench.training.metering.bounds import check_own_work
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from lthbench.runs.driver.broker import Work
-from lthbench.training.meter import Meter, metered
+from lthbench.training.metering.meter import Meter, metered
 
 OWN = "method"  # the account of the method's own code
 

@@ -28,11 +28,11 @@ from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.process_state import FairLock, unchanged
-from lthbench.training.bounds import check_found, check_work
 from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.identity import sources
-from lthbench.training.meter import Meter, metered
+from lthbench.training.metering.bounds import check_found, check_work
+from lthbench.training.metering.meter import Meter, metered
 from lthbench.training.numerics import precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer

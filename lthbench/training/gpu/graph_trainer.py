@@ -19,7 +19,7 @@ from lthbench.pruning.state import State
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed
 from lthbench.training.gpu.settings import GPU_SETTINGS
-from lthbench.training.meter import unmetered
+from lthbench.training.metering.meter import unmetered
 from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from lthbench.training.meter import metered, unmetered
+from lthbench.training.metering.meter import metered, unmetered
 
 NET = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Sequential(nn.Linear(8, 3), nn.Softmax(1)))
 WEIGHTS = {name: p.detach() for name, p in NET.named_parameters()}
