@@ -18,6 +18,7 @@ from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Record, Result
 from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.peeking import private, watched
+from lthbench.submission.battery.substitution import acts_otherwise
 from lthbench.suite import Suite
 
 OWN_SHARE = 0.5  # of the CPU time of a run's trainings, that the method's own code may take
@@ -67,6 +68,8 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
         _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
         _learns(first),
     ]
+    said = acts_otherwise(job, once[0], lambda other: _records(other, start))
+    findings.append(_finding("substitution", [said], "the same actions under other names and permuted classes"))
     if job.methods[0].at_zero:
         findings.append(_at_zero(small, job.methods[0], method, data, start))
     return findings

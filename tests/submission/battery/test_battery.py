@@ -35,6 +35,8 @@ REASONS = {
     "cheaper_than_it_says": ("declared cost", r"trained 4 epochs, cost='2T' says 8"),
     "the_same_for_every_seed": ("seeds differ", "the same weights as seed 0"),
     "not_the_dense_at_zero": ("at sparsity 0", "not the weights of dense"),
+    "names_a_layer": ("substitution", r"under other names of workload, .*KeyError: 'out\.weight'"),
+    "knows_its_workload": ("substitution", r"it does init → train 4 → mask .*, not init → train 3 → train 1 → mask"),
     "no_formula": ("header", r"'2T \+ \?' is no formula"),
 }
 
