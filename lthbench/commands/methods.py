@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from lthbench.commands.completion import METHOD
 from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows
 
 
@@ -42,7 +43,7 @@ def new(name: str, kind: str, folder: Path) -> None:
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", type=METHOD)
 @DATA
 @JSON
 def check(method: str, data: Path | None, as_json: bool) -> None:

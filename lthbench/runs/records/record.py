@@ -28,9 +28,10 @@ class Count(_Strict):
 
 
 class Kept(_Strict):
-    """A network that a method kept beside its result. `loss` as in Result."""
+    """A network that a method kept beside its result. `loss` and `correct` as in Result."""
 
     test: Count
+    correct: str | None = None
     train: Count | None = None
     loss: dict[str, float] = {}
     removed: int

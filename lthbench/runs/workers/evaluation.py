@@ -53,6 +53,7 @@ class Evaluation(BaseModel):
         removed, prunable = (sum(numbers) for numbers in zip(*self.layers.values(), strict=True))
         return Kept(
             test=self.counts["test"],
+            correct=self.correct,
             train=self.counts["train"],
             loss=self.finite_loss,
             removed=removed,
