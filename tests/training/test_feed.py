@@ -77,13 +77,13 @@ def test_a_pass_in_order_is_that_of_resident_images(packed: Examples) -> None:
 
 def test_what_fits_is_resident_and_the_rest_is_streamed(packed: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 4 * len(PART) * 16  # float32 of one channel of 4 x 4
-    for room, resident in ((size, True), (size - 1, False)):
-        monkeypatch.setattr(feeds, "room", lambda device, room=room: room)
+    for memory, resident in ((size, True), (size - 1, False)):
+        monkeypatch.setattr(feeds, "image_memory", lambda device, memory=memory: memory)
         assert feeds.feed(packed, PART, MANIFEST, CPU).resident == resident
 
 
 def test_there_is_room_for_a_small_data_set_here() -> None:
-    assert feeds.room(CPU) > 1_000_000
+    assert feeds.image_memory(CPU) > 1_000_000
 
 
 def test_streamed_images_are_not_handed_out_whole(packed: Examples) -> None:

@@ -1,4 +1,4 @@
-"""What the examples look like inside a network."""
+"""The activations of the examples inside a network."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,8 @@ from lthbench.training.probes.probe import Batches
 
 @dataclass(frozen=True)
 class Activations:
-    """What a layer (a module, by name) gives for every example, in evaluation mode: `h` [m, …], with the labels `y` [m]."""
+    """The outputs `h` [m, …] of a layer (a module, by name) for every example, in evaluation mode, and the labels `y`
+    [m]."""
 
     layer: str
     passes: ClassVar[int] = 1

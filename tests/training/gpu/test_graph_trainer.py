@@ -165,7 +165,7 @@ class Dated(Rule):
     ("t", "why"),
     [
         ({"model": "conv-dropout"}, "its module draws random numbers"),
-        ({"rule": Dated()}, "a hook that is part of every step looks at `step`"),
+        ({"rule": Dated()}, "a hook that is part of every step must not read `step`"),
     ],
     ids=["dropout", "a penalty by step"],
 )
