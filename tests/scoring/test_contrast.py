@@ -140,7 +140,7 @@ def test_rows_in_any_order_and_diverged_runs_make_one_table() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: pd.concat([r, r.head(1)]), "one row a run"),
+        (lambda r: pd.concat([r, r.head(1)]), "each run needs exactly one row"),
         (lambda r: r.assign(validation_acc=1.0), "unknown: .'validation_acc'"),
         (lambda r: r.drop(columns="seed"), "missing: .'seed'"),
         (lambda r: r.assign(workload="z"), "no Meta for workload .'z'"),

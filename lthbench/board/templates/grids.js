@@ -1,4 +1,4 @@
-// Squares say their words below their grid, by pointer, touch or keyboard; arrow keys move between them.
+// Shows the words of a square below its grid, by pointer, touch or keyboard. Arrow keys move between squares.
 "use strict";
 for (const grids of document.querySelectorAll(".grids")) {
   const readout = document.getElementById(grids.dataset.readout);
