@@ -1,6 +1,7 @@
-"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. What a method author imports is here.
+"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. It has the public names for method
+authors.
 
-Names are loaded when they are first asked for (PEP 562), so that the command line starts without torch.
+Names are loaded on first use (PEP 562), so that the command line starts without torch.
 """
 
 from importlib import import_module
@@ -81,7 +82,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name. A name that was renamed says once what to write instead."""
+    """Load a public name. A renamed name still works, and warns once with the new name."""
     if name == "__version__":
         return import_module("lthbench._version").__version__
     if name in __all__:

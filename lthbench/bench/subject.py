@@ -86,7 +86,7 @@ class Subject:
     def _parts(self) -> tuple[str, str]:
         model, slash, dataset = self.name.partition("/")
         if not (model and slash and dataset):
-            raise InputError(f"{self.name!r} is no workload; write MODEL/DATASET, such as resnet20/cifar10-jpeg")
+            raise InputError(f"{self.name!r} is not a workload; write MODEL/DATASET, for example resnet20/cifar10-jpeg")
         return model, dataset
 
 
@@ -97,7 +97,7 @@ class _Nobody:
         return stop
 
     def _never(self, *_: Any) -> Any:
-        raise NotImplementedError("a bench only trains")
+        raise NotImplementedError("a speed measurement only trains")
 
     measure = validate = load = _never
 

@@ -36,7 +36,7 @@ def prune_scores(
     amount = count - sum(int((~mask).sum()) for mask in kept.values())
     if amount < 0:
         raise MethodError(
-            f"prune_scores: {count - amount} weights are pruned already, more than sparsity {sparsity} asks"
+            f"prune_scores: {count - amount} weights are pruned already, more than sparsity {sparsity} asks for"
         )
     with _drawing(g):
         mask = method(amount, **options).compute_mask(remaining, torch.ones_like(remaining))  # type: ignore[call-arg]
@@ -95,7 +95,7 @@ def importance_scores(net: Network, importance: Callable[[Any], Tensor], gradien
         function = tp.prune_linear_out_channels if isinstance(layer, nn.Linear) else tp.prune_conv_out_channels
         found = importance(graph.get_pruning_group(layer, function, list(range(group.size))))
         if found is None:
-            raise MethodError(f"{type(importance).__name__} says nothing of {group.name}; does it need gradients=…?")
+            raise MethodError(f"{type(importance).__name__} gives no score for {group.name}; does it need gradients=…?")
         scores[group.name] = found.detach()
     return scores
 

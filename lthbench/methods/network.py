@@ -49,7 +49,7 @@ class NetworkOrigin:
             for name, t in tensors.items():
                 if not isinstance(t, Planned) and t._version:
                     raise MethodError(
-                        f"net.{part}[{name!r}] was changed in place, which changes no network; "
+                        f"net.{part}[{name!r}] was changed in place, which does not change the network; "
                         f"write net.with_weights({{{name!r}: …}}), or clone() a tensor before you compute in it"
                     )
 
@@ -193,7 +193,7 @@ class Network:
         missing = self.model.prunable_shapes.keys() - shapes.keys()
         if missing:
             raise MethodError(
-                f"the mask says nothing of {', '.join(sorted(missing))}; a mask names every prunable parameter"
+                f"the mask lacks {', '.join(sorted(missing))}; a mask names every prunable parameter"
             )
         _same_shapes("mask", shapes, self.model.prunable_shapes)
 

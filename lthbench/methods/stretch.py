@@ -34,7 +34,7 @@ def transferred_to_depth(source: Network, target: Network, pairs: Pairs | Sequen
         if origin not in tensors or tensors[origin].shape != there[name].shape:
             raise MethodError(
                 f"transferred_to_depth: {name} of {target.model.name} cannot come from {origin} of {source.model.name}: "
-                "their blocks are not of one shape"
+                "their blocks differ in shape"
             )
     kept = source.mask.tensors
     mask = Mask({name: _of(kept, names[name], source.model) for name in target.model.prunable_shapes})
@@ -65,7 +65,7 @@ def parsed(text: str) -> dict[int, tuple[int, ...]]:
         return {int(origin): tuple(map(int, copies.split(","))) for origin, copies in items}
     except ValueError:
         raise MethodError(
-            f"{text!r} is no block mapping; write source:target[,target] pairs, as in 0:0;1:1,2"
+            f"{text!r} is not a block mapping; write source:target[,target] pairs, as in 0:0;1:1,2"
         ) from None
 
 
@@ -74,7 +74,7 @@ def _names(source: Model, target: Model, pairs: Pairs | Sequence[Pairs] | None) 
     here, there = _depths(_tensor_names(source)), _depths(_tensor_names(target))
     if here.keys() != there.keys():
         raise MethodError(
-            f"transferred_to_depth: {source.name} and {target.name} have other stages; they are not of one family"
+            f"transferred_to_depth: {source.name} and {target.name} have different stages; they are not of one family"
         )
     if pairs is None:
         by_stage = {stage: spread(here[stage], there[stage]) for stage in here}

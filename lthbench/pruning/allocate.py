@@ -173,7 +173,7 @@ def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
 def _check(scores: Scores, flat: Tensor, removed: int) -> None:
     for name, t in scores.items():
         if t.isnan().any():
-            raise MethodError(f"the scores of {name} hold NaN; a score says how much a weight should stay")
+            raise MethodError(f"the scores of {name} contain NaN; a score says how much a weight should stay")
     pruned = int((flat == -math.inf).sum())
     if pruned > removed:
         raise MethodError(

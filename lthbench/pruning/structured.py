@@ -34,11 +34,11 @@ def select_units(scores: Scores, sparsity: float, allocation: str, units: Units,
         return Mask.planned(shapes, None, lineage) if asked else Mask.full(shapes)
     for name, score in scores.items():
         if score.isnan().any():
-            raise MethodError(f"the scores of {name} hold NaN; a score says how much a unit should stay")
+            raise MethodError(f"the scores of {name} contain NaN; a score says how much a unit should stay")
     most = units.removed({name: len(score) for name, score in scores.items()}, shapes)
     if asked > most:
         raise MethodError(
-            f"asked to remove {asked} weights, but all units together hold {most} ({', '.join(scores)}); "
+            f"asked to remove {asked} weights, but all units together have {most} ({', '.join(scores)}); "
             "ask for a lower sparsity"
         )
     return Mask(

@@ -88,7 +88,7 @@ def _altair() -> Any:
         import altair
         import vl_convert  # noqa: F401
     except ImportError:
-        raise InputError("a report draws charts: pip install 'lthbench[board]'") from None
+        raise InputError("a report needs charts: pip install 'lthbench[board]'") from None
     return altair
 
 

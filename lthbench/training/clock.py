@@ -15,7 +15,7 @@ Position = int | Steps
 def check_position(what: str, position: Position) -> None:
     """Raise MethodError for a position that is negative, or is not a whole number of epochs or steps."""
     if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), from 0 on")
+        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), and at least 0")
 
 
 @dataclass(frozen=True)

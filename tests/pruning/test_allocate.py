@@ -211,7 +211,7 @@ def test_one_weight_too_many_pruned_raises(sparsity: float) -> None:
 def test_nan_raises_and_names_the_layer(allocation: str, sparsity: float) -> None:
     scores = random_scores(good=(9,), bad=(9,))
     scores["bad"][4] = math.nan
-    with pytest.raises(MethodError, match="bad hold NaN"):
+    with pytest.raises(MethodError, match="bad contain NaN"):
         select(scores, sparsity, allocation)
 
 

@@ -42,7 +42,7 @@ def doubled(model: Model, candidates: int) -> Model:
     About half of them have a positive weight. Raises MethodError for a model that is not an MLP.
     """
     if model.name.partition("-")[0] != "mlp":
-        raise MethodError(f"the construction is of mlp-W1-W2-… networks, not of {model.name}")
+        raise MethodError(f"the construction needs a network mlp-W1-W2-…, not {model.name}")
     inputs = [shape[1] for shape in model.prunable_shapes.values()]
     widths = [width for size in inputs for width in (size, 2 * candidates * size)][1:]
     return replace(model, name="-".join(["mlp", *map(str, widths)]), width=1.0)
@@ -57,7 +57,7 @@ def approximated(target: Network, random: Network, candidates: int, choose: Choo
     biases = [name for net in (target, random) for name, t in net.params.items() if "bias" in name and t.any()]
     if biases:
         raise MethodError(
-            f"the construction knows no biases, but {', '.join(biases)} is not 0; train the weights alone"
+            f"the construction has no biases, but {', '.join(biases)} is not 0; train the weights alone"
         )
     names, random_weights = iter(random.prunable), random.prunable
     masks, errors = {}, []

@@ -26,7 +26,7 @@ REASONS = {
     "peeking_at_the_file": ("no peeking", r"peeking_at_the_file\.py:10 opens .*digits\.csv"),
     "peeking_at_the_split": ("no peeking", r"peeking_at_the_split\.py:4 imports lthbench\.data"),
     "peeking_at_the_result": ("no peeking", r"peeking_at_the_result\.py:10 uses run\._engine"),
-    "nan_scores": ("runs everywhere", r"the scores of hidden\.0\.weight hold NaN"),
+    "nan_scores": ("runs everywhere", r"the scores of hidden\.0\.weight contain NaN"),
     "nan_weights": ("runs everywhere", "diverged: weights are not finite"),
     "global_randomness": ("runs everywhere", r"drew from a global random generator.* run\.generator"),
     "in_place_edit": ("runs everywhere", r"net\.prunable\['out\.weight'\] was changed in place"),
@@ -34,7 +34,7 @@ REASONS = {
     "cheaper_than_it_says": ("declared cost", r"trained 4 epochs, cost='2T' says 8"),
     "the_same_for_every_seed": ("seeds differ", "the same weights as seed 0"),
     "not_the_dense_at_zero": ("at sparsity 0", "not the weights of dense"),
-    "no_formula": ("header", r"'2T \+ \?' is no formula"),
+    "no_formula": ("header", r"'2T \+ \?' is not a formula"),
 }
 
 
