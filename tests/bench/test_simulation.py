@@ -1,4 +1,4 @@
-"""The simulated schedule: what is true of every list schedule, and what follows from a few made by hand."""
+"""The simulated schedule: properties of every list schedule, and a few cases made by hand."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,8 @@ def graph(*chains: list[tuple[int, float]], seconds: list[float], evaluates: Any
 
 @st.composite
 def loads(draw: Any, evaluates: bool = True, asking: float | None = None) -> TaskGraph:
-    """Up to eight runs a seed that share operations, each of which somebody asks for; whole seconds, so that sums are exact."""
+    """Draw up to eight runs of one seed that share operations. Each operation is requested; whole seconds make sums
+    exact."""
     count = draw(st.integers(1, 10))
     operations = st.integers(0, count - 1)
     chains = draw(st.lists(st.lists(st.tuples(operations, st.integers(0, 3)), max_size=5), max_size=7))
@@ -71,7 +72,7 @@ def test_all_runs_at_once_keep_the_bound_of_list_schedules(own: TaskGraph, devic
 
 @given(loads(asking=0.0))
 def test_with_a_device_for_each_operation_the_longest_run_decides(own: TaskGraph) -> None:
-    enough = 8 * own.seeds * len(own.seconds)  # and an evaluator
+    enough = 8 * own.seeds * len(own.seconds)  # enough slots, and an evaluator
     assert Simulation(own, Fleet(enough), EVER).run().seconds == own.critical_path
 
 

@@ -1,4 +1,4 @@
-"""Squares, levels and the winning property: what a board shows, without a browser."""
+"""Grids, levels and the winning property: the content of a board, without a browser."""
 
 from dataclasses import replace
 from pathlib import Path

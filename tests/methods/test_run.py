@@ -1,4 +1,4 @@
-"""What a method may do with its Run and its networks, with real trainings behind it."""
+"""The Run and its networks as a method uses them, with real trainings."""
 
 import math
 from itertools import pairwise
@@ -37,7 +37,7 @@ FREE = tiny(sparsities=(0.5,), seeds=1, budget="none")
 
 @pytest.fixture
 def run(tmp_path: Path, home: DataHome) -> Run:  # type: ignore[misc]
-    """A run without a budget, so that what is tested is not how often one may train."""
+    """Return a run without a budget, so that tests may train as often as they need."""
     with open_run(tmp_path, home, FREE) as run:
         yield run
 

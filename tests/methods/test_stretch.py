@@ -1,4 +1,4 @@
-"""Stretching and squeezing networks: there and back, with masks and batch-norm statistics, and what is refused."""
+"""Transferring networks to another depth and back, with masks and batch-norm statistics, and refused cases."""
 
 import re
 
@@ -43,7 +43,8 @@ def network(name: str, seed: int = 0) -> Network:
 
 
 def ticket(name: str) -> Network:
-    """Pruned at random, with statistics that differ from layer to layer, some steps into its training."""
+    """Return a network that is pruned at random, some steps into its training, with statistics that differ between
+    layers."""
     net = network(name)
     g = torch.Generator().manual_seed(1)
     stats = {n: torch.rand(b.shape, generator=g) for n, b in net.buffers.items() if b.is_floating_point()}

@@ -30,7 +30,7 @@ LIMIT = 18.18
 
 
 def alone(a: list[float], b: list[float], n_test: int = 10000) -> pd.DataFrame:
-    """The contrast of two lists of accuracies, with a variance of its own."""
+    """Return the contrast of two lists of accuracies, with its own variance."""
     pairs = Pairs(*(np.array([side], dtype=float) for side in (a, b)), np.array([LIMIT]), np.array([float(n_test)]))
     return borrowed(contrast(pairs).assign(workload="w"), Thresholds())
 

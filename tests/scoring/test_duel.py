@@ -1,4 +1,4 @@
-"""Section 5: the duel's cells and margins."""
+"""Section 5: the duel's cells and marginals."""
 
 from collections.abc import Callable
 

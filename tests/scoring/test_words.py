@@ -1,4 +1,4 @@
-"""Section 8: what a row says on a board."""
+"""Section 8: the words of a row on a board."""
 
 from collections.abc import Callable
 

@@ -1,12 +1,13 @@
 """Worlds in which the truth is known (specification, section 9, `cifar`): suites of accuracies with realistic noise.
 
-Two workloads, three learning rates, six sparsities. The noise of a run has the standard deviation that its error implies,
-sd = sd at dense error · (error / dense error)^1.7, scattered between cells (lognormal, 0.25); its shape is t5 at low and left-skewed
-(skewness -1) at high sparsity; runs of one seed are correlated, 0.15 over cells and 0.35 over the methods of one cell. Accuracies are
-rounded to the images counted.
+Two workloads, three learning rates, six sparsities. The noise of a run has the standard deviation that its error
+implies, sd = sd at dense error · (error / dense error)^1.7, scattered between cells (lognormal, 0.25). Its shape is t5
+at low sparsity and left-skewed (skewness -1) at high sparsity. Runs of one seed are correlated, 0.15 over cells and
+0.35 over the methods of one cell. Accuracies are rounded to whole numbers of images.
 
-The specification leaves open how large errors are, and noise grows with them. Duels here lose accuracy with sparsity and at small
-rates as `null_duel` says: one curve with which its power, ties and undecided cells come out at 3, 5 and 10 seeds.
+The specification does not give the size of the errors, and noise grows with them. Duels here lose accuracy with
+sparsity and at small learning rates as in `null_duel`: with this one curve the power, ties and undecided cells agree at
+3, 5 and 10 seeds.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ GRID = (len(WORKLOADS), len(RATES), len(SPARSITIES))
 
 
 def realistic(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """True accuracies by method (workload, rate, sparsity): tickets fade with sparsity, and beat re-initialisation at small rates only."""
+    """Draw true accuracies by method (workload, learning rate, sparsity).
+
+    Tickets fade with sparsity, and beat re-initialisation only at small learning rates.
+    """
     best = 100 - DENSE_ERROR[:, None, None]
     dense = best + np.array([-1.7, -0.3, 0.0])[:, None] + np.zeros(GRID)
     ticket = dense - np.array([0.0, 0.1, 0.25, 0.6, 1.3, 3.0]) + rng.normal(0, 0.15, GRID)
@@ -35,7 +39,10 @@ def realistic(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def boundary(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """All holds clearly but condition 5, on whose edge every ticket lies: exactly the tolerance below the best dense network."""
+    """Draw worlds in which every condition but 5 holds clearly, and every ticket is on the boundary of condition 5.
+
+    It is exactly the tolerance below the best dense network.
+    """
     best = 100 - DENSE_ERROR[:, None, None] + np.zeros(GRID)
     dense = best + np.array([-2.0, -2.0, 0.0])[:, None]
     ticket = best - DELTA[:, None, None]
@@ -43,14 +50,14 @@ def boundary(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def null_duel(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Two methods of the same true accuracy in every cell."""
+    """Draw two methods of the same true accuracy in every cell."""
     dense = 100 - DENSE_ERROR[:, None, None] - np.array([2.0, 0.5, 0.0])[:, None] + np.zeros(GRID)
     same = dense - np.array([0.5, 1.0, 1.5, 3.0, 5.0, 10.0])
     return {"dense": dense, "lottery-ticket": same, "prune-finetune": same}
 
 
 def mixed_duel(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Half of the cells equal, the others 0.2, 0.5 or 1 pp apart, either way."""
+    """Draw duels in which half of the cells are equal, and the others differ by 0.2, 0.5 or 1 pp in either direction."""
     same = null_duel(rng)
     sizes = np.array([0.2, 0.5, 1.0])[rng.integers(0, 3, GRID)] * rng.choice([-1, 1], GRID)
     gap = np.where(rng.random(GRID) < 0.5, 0.0, sizes)
@@ -58,22 +65,25 @@ def mixed_duel(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def jackpots(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Every ticket equals the best dense network exactly, that of one rate, and is 3 pp above its controls."""
+    """Draw worlds in which every ticket equals the best dense network, at one learning rate, and is 3 pp above its
+    controls."""
     edge = boundary(rng)
     best = edge["dense"].max(axis=1, keepdims=True) + np.zeros(GRID)
     return edge | {"lottery-ticket": best, "random-reinit": best - 3, "small-dense": best - 3}
 
 
 def prizes(truth: dict[str, np.ndarray], clear: float = 0.5) -> np.ndarray:
-    """Flags (workload, rate, sparsity): where the true means make a jackpot, comparing with re-initialisation at the same rate alone."""
+    """Flag (workload, learning rate, sparsity) where the true means make a jackpot, with re-initialisation at the same
+    learning rate."""
     ticket, best = truth["lottery-ticket"], truth["dense"].max(axis=1, keepdims=True)
     controls = np.maximum(truth["random-reinit"], truth["small-dense"])
-    # An edge that is met exactly is a jackpot by the paper's words, but nothing can show it; it counts as false here.
+    # By the paper's words, meeting the boundary exactly is a jackpot, but nothing can show it; it counts as false here.
     return (ticket - controls > clear) & (ticket - best > -DELTA[:, None, None])
 
 
 def suites(truths: list[dict[str, np.ndarray]], seeds: int, rng: np.random.Generator) -> Iterator[pd.DataFrame]:
-    """The records of one suite a truth, all drawn at once; dense is run once a rate, at sparsity 0."""
+    """Yield the records of one suite for each truth, all drawn at once. Dense runs once at each learning rate, at
+    sparsity 0."""
     methods = list(truths[0])
     means = np.stack([np.stack([truth[m] for m in methods]) for truth in truths])[..., None]
     accuracy = np.round(means + _noise(means, seeds, rng), 2).clip(0, 100)
@@ -85,7 +95,7 @@ def suites(truths: list[dict[str, np.ndarray]], seeds: int, rng: np.random.Gener
 
 
 def _noise(means: np.ndarray, seeds: int, rng: np.random.Generator) -> np.ndarray:
-    """(suites, methods, workloads, rates, sparsities, seeds) in pp."""
+    """Draw noise in pp: (suites, methods, workloads, learning rates, sparsities, seeds)."""
     n, methods = means.shape[:2]
     sd = DENSE_SD[:, None, None, None] * ((100 - means) / DENSE_ERROR[:, None, None, None]) ** 1.7
     sd = sd * np.exp(0.25 * rng.normal(size=(n, 1, *GRID, 1)))

@@ -1,4 +1,4 @@
-"""Feeds: images that are streamed from disk give what resident ones give, bit for bit."""
+"""Feeds: streamed images give the same as resident ones, bit for bit."""
 
 import gc
 
@@ -20,13 +20,13 @@ from tests.helpers import CLASSES, SHAPE, begin, bits, examples, trajectory
 
 CPU = torch.device("cpu")
 SIZE = 40
-PART = torch.arange(3, SIZE, 2)  # as if others were held out
+PART = torch.arange(3, SIZE, 2)  # as if the others were held out
 MANIFEST = Manifest("random", CLASSES, SHAPE, (127.3,), (74.1,), {"train": SIZE}, {"train": ""})
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Examples:
-    """Examples whose images are mapped from a file."""
+    """Return examples whose images are mapped from a file."""
     folder = tmp_path_factory.mktemp("feed") / "random"
     pack(folder, "random", {"train": examples(SIZE)}, CLASSES)
     return unpack(folder, "train")
