@@ -1,7 +1,7 @@
-"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. It has the public names for method
-authors.
+"""lthbench: a benchmark for neural-network pruning under equal epoch budgets.
 
-Names are loaded on first use (PEP 562), so that the command line starts without torch.
+The public names, for authors of methods and readers of results, are imported from here. They are loaded on first use
+(PEP 562), so that the command line starts without torch.
 """
 
 from importlib import import_module

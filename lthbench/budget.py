@@ -28,7 +28,9 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
         return _value(_tree(formula), names)
     except (SyntaxError, ValueError, KeyError, ArithmeticError) as error:
         known = ", ".join(names)
-        raise InputError(f"{formula!r} is not a formula in {known} ({error}); write for instance 2T or (n+1)T") from None
+        raise InputError(
+            f"{formula!r} is not a formula in {known} ({error}); write for instance 2T or (n+1)T"
+        ) from None
 
 
 def rounds(sparsity: float, rate: float = 0.2) -> list[float]:

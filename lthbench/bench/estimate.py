@@ -65,7 +65,7 @@ def _same(found: Measurement, model: Model) -> bool:
 
 
 def _basis(found: Measurement, scale: float, suite: Suite) -> str:
-    basis = f"bench of {found.workload}, {found.best.lanes} side by side"
+    basis = f"speed of {found.workload}, {found.best.lanes} side by side"
     if found.batch != suite.recipe.batch:
         basis += f", at batch {found.batch}"
     if found.augment != suite.recipe.augment:

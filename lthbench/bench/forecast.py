@@ -67,8 +67,10 @@ class Forecast:
 
     @property
     def usable(self) -> int:
-        """Return the largest number of devices with a utilisation of at least BUSY, by doubling and halving. It is at
-        least 1."""
+        """Return the largest number of devices with a utilisation of at least BUSY, by doubling and halving.
+
+        It is at least 1.
+        """
         return max(1, most(lambda n: self.schedule(n).utilisation >= BUSY, self.graph.runs))
 
     @property

@@ -32,8 +32,10 @@ def measure(
     least: float = TRAINING,
     say: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
-    """Time a workload. `lanes` lists the numbers of trainings side by side, and `least` is the seconds for each of
-    them."""
+    """Time a workload.
+
+    `lanes` lists the numbers of trainings side by side, and `least` is the seconds for each of them.
+    """
     with TemporaryDirectory(prefix="lthbench-bench-") as scratch, numerics.one_thread(device):
         subject = Subject(name, stem, batch, precision, augment, device, data, Path(scratch))
         model, epoch = subject.model, subject.setting.n_train

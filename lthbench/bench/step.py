@@ -1,5 +1,4 @@
-"""One training at a time in this process: its step beside that of the plain loop, and the time of each part of a step.
-"""
+"""One training at a time in this process: its step beside that of the plain loop, and the time of each part of a step."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,11 +27,10 @@ PARTS = ("data", "forward", "backward", "update")  # the parts of a step, in ord
 
 
 def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[str, list[float]]]:
-    """Time both loops. Returns the number of steps that takes the plain loop `least` seconds, and the seconds of each
-    round.
+    """Time both loops.
 
-    There are `count` rounds of that number of steps: of the plain loop, of ours, and of steps up to the end of each
-    part.
+    Returns the number of steps that takes the plain loop `least` seconds, and the seconds of each round. There are
+    `count` rounds of that number of steps: of the plain loop, of ours, and of steps up to the end of each part.
     """
     trajectory, setting = subject.trajectory(), subject.setting
     feed = Worker(Store(subject.scratch, "bench"), subject.home, subject.device).feed(setting.split, "train")

@@ -35,8 +35,10 @@ class TaskGraph:
 
     @classmethod
     def of(cls, totals: PlanTotals, epoch: Mapping[Workload, float], costs: "Costs", seeds: int) -> "TaskGraph":
-        """Return the task graph of a plan on `seeds` seeds. `epoch` is the seconds of a slot for one epoch, by
-        workload."""
+        """Return the task graph of a plan on `seeds` seeds.
+
+        `epoch` is the seconds of a slot for one epoch, by workload.
+        """
         trainings = [epoch[t.workload] * t.epochs + costs.operation for t in totals.trainings.values()]
         values = [epoch[workload] * step.work + costs.operation for step, workload in totals.values.values()]
         index = {name: i for i, name in enumerate([*totals.trainings, *totals.values])}

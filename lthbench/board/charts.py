@@ -90,8 +90,10 @@ def ranks(ranking: pd.DataFrame) -> Any:
 
 
 def correlations(rows: pd.DataFrame) -> Any:
-    """Draw the weight correlation R_p between trained weights and a reference, against p. The dashed diagonal is
-    chance."""
+    """Draw the weight correlation R_p between trained weights and a reference, against p.
+
+    The dashed diagonal is chance.
+    """
     tip = [alt.Tooltip(f"{name}:N") for name in ("method", "reference", "learning_rate", "sparsity")]
     tip += [alt.Tooltip("p:Q"), alt.Tooltip("value:Q", format=".3f", title="R_p"), alt.Tooltip("n:Q", title="runs")]
     x = alt.X("p:Q", title="p, share of the largest weights")

@@ -80,7 +80,11 @@ def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
     side = {duel.a: "a", duel.b: "b"}.get(row["outcome"], row["outcome"])
     kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
-    found = f" These seeds would show a difference of {row['detectable']:.2g} pp." if math.isfinite(row["detectable"]) else ""
+    found = (
+        f" These seeds would show a difference of {row['detectable']:.2g} pp."
+        if math.isfinite(row["detectable"])
+        else ""
+    )
     crossed = f" On new images {interval} pp." if (interval := words.on_new_images(row)) else ""
     said = f"{means}{cell_words(analysis, row, duel)}.{crossed}{found}"
     return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), said)

@@ -65,8 +65,10 @@ class Events:
             self._draw(curve)
 
     def take(self, record: Record) -> Path:
-        """Write a run, and return its curve, which is marked for drawing. A later record of a run replaces an earlier
-        one."""
+        """Write a run, and return its curve, which is marked for drawing.
+
+        A later record of a run replaces an earlier one.
+        """
         r = record.result
         values, step = _values(r), self._step(r.sparsity)
         _write(self.folder / "runs" / record.run_id.path, [record], [(n, v, step) for n, v in values.items()], r)

@@ -29,8 +29,7 @@ def stretched(run: "Run", init: "Network", mask: "Mask") -> "Network":
 
 
 def shuffled(run: "Run", init: "Network", mask: "Mask") -> "Network":
-    """Train {name} with its mask shuffled within each layer: does it matter which weights are kept, or only how many?
-    """
+    """Train {name} with its mask shuffled within each layer: does it matter which weights are kept, or only how many?"""
     return run.train(init.masked(mask.shuffled(run.generator("shuffle"))))
 
 

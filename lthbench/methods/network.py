@@ -133,29 +133,34 @@ class Network:
         return Units.of(self.model)
 
     def masked(self, mask: Mask) -> "Network":
-        """Return the network without the weights that `mask` removes. Masks intersect; remaining weights keep their
-        momentum."""
+        """Return the network without the weights that `mask` removes.
+
+        Masks intersect; remaining weights keep their momentum.
+        """
         self._check(mask)
         both = mask if self.mask.is_full else self.mask & mask
         return self if both == self.mask else self._edited(Edit("masked", both.digest), both.tensors, both)
 
     def with_mask(self, mask: Mask) -> "Network":
-        """Return the network with this mask in place of its own. Weights that come back are zero; the momentum is
-        cleared."""
+        """Return the network with this mask in place of its own.
+
+        Weights that come back are zero; the momentum is cleared.
+        """
         self._check(mask)
         return self._edited(Edit("with_mask", mask.digest), mask.tensors, mask)
 
     def with_weights(self, tensors: Tensors) -> "Network":
-        """Return the network with other values for the named parameters and buffers. The mask stays; the momentum is
-        cleared."""
+        """Return the network with other values for the named parameters and buffers.
+
+        The mask stays; the momentum is cleared.
+        """
         known = {name: t.shape for name, t in {**self.params, **self.buffers}.items()}
         _same_shapes("with_weights", {name: t.shape for name, t in tensors.items()}, known)
         own = copies(tensors)
         return self._edited(Edit("with_weights", digest(own)), own, self._mask)
 
     def at(self, position: Position) -> "Network":
-        """Return the same tensors at another position of the schedule (an epoch, or Steps(n)). The momentum is cleared.
-        """
+        """Return the same tensors at another position of the schedule (an epoch, or Steps(n)). The momentum is cleared."""
         origin = origin_of(self)
         origin.check_unchanged()
         check_position("at", position)
@@ -192,9 +197,7 @@ class Network:
         shapes = {name: t.shape for name, t in mask.tensors.items()}
         missing = self.model.prunable_shapes.keys() - shapes.keys()
         if missing:
-            raise MethodError(
-                f"the mask lacks {', '.join(sorted(missing))}; a mask names every prunable parameter"
-            )
+            raise MethodError(f"the mask lacks {', '.join(sorted(missing))}; a mask names every prunable parameter")
         _same_shapes("mask", shapes, self.model.prunable_shapes)
 
     def _load(self) -> State:

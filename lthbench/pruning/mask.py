@@ -18,7 +18,9 @@ class Mask:
     def __init__(self, tensors: Mapping[str, Tensor], removed: int | None = None):
         wrong = [name for name, t in tensors.items() if t.dtype != torch.bool]
         if wrong:
-            raise MethodError(f"a mask holds boolean tensors, but {', '.join(wrong)} is not; write for example scores > 0")
+            raise MethodError(
+                f"a mask holds boolean tensors, but {', '.join(wrong)} is not; write for example scores > 0"
+            )
         self._tensors = copies(tensors)
         self._removed = removed
 

@@ -16,12 +16,11 @@ from lthbench.pruning.tensors import Tensors
 
 @dataclass(frozen=True)
 class Units:
-    """Groups of units. Each group has the channels or neurons of one layer, and its name: `hidden.0`,
-    `stages.0.1.conv1`.
+    """Groups of units.
 
-    A unit consists of the weights that compute it (its filter, and the depthwise filter that follows) and the weights
-    by which the next layers read it. Removing it masks both, so that the network computes the same as one without the
-    unit.
+    Each group has the channels or neurons of one layer, and its name: `hidden.0`, `stages.0.1.conv1`. A unit consists
+    of the weights that compute it (its filter, and the depthwise filter that follows) and the weights by which the next
+    layers read it. Removing it masks both, so that the network computes the same as one without the unit.
     """
 
     groups: tuple[Channels, ...]

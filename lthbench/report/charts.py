@@ -66,8 +66,10 @@ def lines(
 def matrix(
     rows: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], column: str | None = None
 ) -> str:
-    """Draw a square for each pair with its value written in it. `titles` are those of x, y and the value. Returns SVG
-    text."""
+    """Draw a square for each pair with its value written in it.
+
+    `titles` are those of x, y and the value. Returns SVG text.
+    """
     alt = _altair()
     base = alt.Chart(rows).encode(
         alt.X(f"{x}:N", title=titles[0], sort=None, axis=alt.Axis(labelAngle=0, orient="top")),

@@ -55,15 +55,15 @@ def duel(
     dense: str = "dense",
     thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
-    """Compare two methods: one row for each cell in which both have runs, with `CELL_COLUMNS`. Differences are a - b in
-    pp.
+    """Compare two methods: one row for each cell in which both have runs, with `CELL_COLUMNS`.
 
-    `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0. `small` marks a win within the
-    tolerance. `note` is `both collapsed`, `separated` (one side collapsed in every run) or empty. `seeds_needed` is set
-    for undecided cells: inf means more than `max_seeds`; NaN means no advice, because there are too few seeds or the
-    side ahead collapsed more often. `detectable` is the smallest difference (pp) that these seeds would show at the
-    next level of the family. `low_images`, `high_images` and `se_images` are for new test images as well as new seeds;
-    they are NaN unless every kept run has a text of `lthbench.bits` in the column `correct`.
+    Differences are a - b in pp. `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0.
+    `small` marks a win within the tolerance. `note` is `both collapsed`, `separated` (one side collapsed in every run)
+    or empty. `seeds_needed` is set for undecided cells: inf means more than `max_seeds`; NaN means no advice, because
+    there are too few seeds or the side ahead collapsed more often. `detectable` is the smallest difference (pp) that
+    these seeds would show at the next level of the family. `low_images`, `high_images` and `se_images` are for new test
+    images as well as new seeds; they are NaN unless every kept run has a text of `lthbench.bits` in the column
+    `correct`.
 
     Raises ValueError for bad records or a method without runs.
     """

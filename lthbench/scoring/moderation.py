@@ -84,7 +84,9 @@ def borrowed(contrasts: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
 
 
 def with_interval(estimates: pd.DataFrame) -> pd.DataFrame:
-    """Return the estimates with low and high: difference ± t.975(df) · se. They are 95 % intervals for display, at any
-    alpha."""
+    """Return the estimates with low and high: difference ± t.975(df) · se.
+
+    They are 95 % intervals for display, at any alpha.
+    """
     half = stats.t.ppf(0.975, estimates["df"].to_numpy(dtype=float)) * estimates["se"]
     return estimates.assign(low=estimates["difference"] - half, high=estimates["difference"] + half)

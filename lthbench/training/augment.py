@@ -116,11 +116,10 @@ def _centres(count: int, height: int, width: int, g: Generator) -> Draws:
 
 
 def _cut_out(images: Tensor, draws: Draws) -> Tensor:
-    """Cut a square hole of half the side (16 at 32 pixels) and fill it with the mean colour. It may extend past the
-    border.
+    """Cut a square hole of half the side (16 at 32 pixels) and fill it with the mean colour.
 
-    The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552, whose holes on CIFAR-10 are 16
-    pixels wide (8 on CIFAR-100, 20 on SVHN).
+    It may extend past the border. The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552,
+    whose holes on CIFAR-10 are 16 pixels wide (8 on CIFAR-100, 20 on SVHN).
     """
     half = max(1, images.shape[2] // 4)
     row, column = draws["row"][:, None], draws["column"][:, None]

@@ -50,8 +50,10 @@ def precision(name: str, device: torch.device) -> Any:
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Return device, processor, instruction set and library versions. Within one environment, results are equal bit for
-    bit."""
+    """Return device, processor, instruction set and library versions.
+
+    Within one environment, results are equal bit for bit.
+    """
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
         "device": device.type,

@@ -23,8 +23,10 @@ class Shards:
         self._seen: list[dict[str, Tensor]] = []  # buffers after each part
 
     def split(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Split a batch: yield images, labels and share of the batch of each part, on its device. Sizes differ by at
-        most one."""
+        """Split a batch: yield images, labels and share of the batch of each part, on its device.
+
+        Sizes differ by at most one.
+        """
         parts = zip(
             images.tensor_split(len(self._devices)), labels.tensor_split(len(self._devices)), self._devices, strict=True
         )

@@ -7,7 +7,7 @@ for (const grids of document.querySelectorAll(".grids")) {
     if (!square) return;
     const row = square.parentElement.querySelector("th").textContent;
     const column = square.closest("table").tHead.rows[0].cells[square.cellIndex].textContent;
-    readout.textContent = `rate ${row}, ${column}: ${square.dataset.words}`;
+    readout.textContent = `learning rate ${row}, sparsity ${column}: ${square.dataset.words}`;
     readout.classList.add("said");
   };
   grids.addEventListener("pointerover", say);

@@ -24,8 +24,7 @@ Choose = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Approximation:
-    """A mask of the random network, and `errors`: |Σ v_k u_k − w| of every target weight, for either sign of its input.
-    """
+    """A mask of the random network, and `errors`: |Σ v_k u_k − w| of every target weight, for either sign of its input."""
 
     mask: Mask
     errors: Tensor
@@ -56,9 +55,7 @@ def approximated(target: Network, random: Network, candidates: int, choose: Choo
     """
     biases = [name for net in (target, random) for name, t in net.params.items() if "bias" in name and t.any()]
     if biases:
-        raise MethodError(
-            f"the construction has no biases, but {', '.join(biases)} is not 0; train the weights alone"
-        )
+        raise MethodError(f"the construction has no biases, but {', '.join(biases)} is not 0; train the weights alone")
     names, random_weights = iter(random.prunable), random.prunable
     masks, errors = {}, []
     for layer, weight in enumerate(target.prunable.values()):

@@ -51,8 +51,10 @@ def growth(curves: pd.DataFrame, dense: pd.DataFrame, share: float, seed: int = 
 
 
 def _first(curves: Array, levels: Array, steps: Array) -> Array:
-    """Return the first of the steps at which each curve [examples, steps] reaches its level [examples]. NaN if it never
-    does."""
+    """Return the first of the steps at which each curve [examples, steps] reaches its level [examples].
+
+    NaN if it never does.
+    """
     reached = curves >= levels[:, None] - 1e-9
     return np.where(reached.any(1), steps[reached.argmax(1)], np.nan)
 

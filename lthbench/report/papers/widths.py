@@ -12,8 +12,10 @@ Form = Callable[[np.ndarray, float, float], np.ndarray]
 
 @dataclass(frozen=True)
 class Fit:
-    """A fit of width ≈ form(ε; a, b), by least squares in log width. `r2` and `aic` also refer to log width, so forms
-    compare."""
+    """A fit of width ≈ form(ε; a, b), by least squares in log width.
+
+    `r2` and `aic` also refer to log width, so forms compare.
+    """
 
     a: float
     b: float

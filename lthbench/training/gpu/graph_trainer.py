@@ -43,9 +43,11 @@ def trainer(
     alone.
     """
     together = trajectory.recipe.shards > 1 and len(devices) > 1
-    lane = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
+    graphs = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
     return (
-        GraphTrainer(trajectory, state, at, feed, turn) if lane else Trainer(trajectory, state, at, feed, turn, devices)
+        GraphTrainer(trajectory, state, at, feed, turn)
+        if graphs
+        else Trainer(trajectory, state, at, feed, turn, devices)
     )
 
 
@@ -152,8 +154,10 @@ class GraphTrainer(Trainer):
         self.tables.row.add_(1)
 
     def _ready(self, sizes: set[int]) -> bool:
-        """Make the graphs that are missing for batches of these sizes. Returns False, after a warning, if that is
-        impossible."""
+        """Make the graphs that are missing for batches of these sizes.
+
+        Returns False, after a warning, if that is impossible.
+        """
         fixed = self._changing()
         if len(fixed) != len(self._fixed) or any(a is not b for a, b in zip(fixed, self._fixed, strict=True)):
             self.replays.clear()  # a rule has replaced its tensors by tensors of another shape

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GpuSettings:
-    """How trainings share a GPU. No setting changes a bit of a result.
+    """Settings for trainings that share a GPU. No setting changes a bit of a result.
 
     `graphs`: replay steps as CUDA graphs; without it, the plain trainer does every training. `most`: the maximum number
     of trainings at once on one GPU. `share`: the share of its free memory that they may take together.

@@ -13,10 +13,10 @@ from lthbench.training.probes.probe import Batches, set_mode, zero_pruned
 
 @dataclass(frozen=True)
 class Gradients:
-    """The gradient of the mean cross-entropy over the examples, by parameter name. It is dense: pruned weights have one
-    too.
+    """The gradient of the mean cross-entropy over the examples, by parameter name.
 
-    `temperature` divides the logits. With `train_mode`, batch-norm uses the batch. Dropout is off in either mode.
+    It is dense: pruned weights have one too. `temperature` divides the logits. With `train_mode`, batch-norm uses the
+    batch. Dropout is off in either mode.
     """
 
     passes: int = 1

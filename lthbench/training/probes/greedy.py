@@ -14,13 +14,12 @@ from lthbench.training.probes.probe import Batches
 
 @dataclass(frozen=True)
 class GreedyForward:
-    """How often each neuron is chosen, `count` [N], until `neurons` different ones are; `loss` [steps] is that after
-    each step.
+    """The number of times that each neuron is chosen, `count` [N], until `neurons` different ones are.
 
-    The layer `out` sees the network as the mean of its neurons, N w_j h_j. The selection starts from no neuron. Each
-    step adds the neuron that most lowers the cross-entropy of the mean over those chosen; a neuron may be added again.
-    Wolfe et al., arXiv:2108.00259. All N candidates of a step are tried in one pass. After `patience` steps for each of
-    the `neurons`, only new neurons are added.
+    `loss` [steps] is the loss after each step. The layer `out` sees the network as the mean of its neurons, N w_j h_j.
+    The selection starts from no neuron. Each step adds the neuron that most lowers the cross-entropy of the mean over
+    those chosen; a neuron may be added again. Wolfe et al., arXiv:2108.00259. All N candidates of a step are tried in
+    one pass. After `patience` steps for each of the `neurons`, only new neurons are added.
     """
 
     out: str

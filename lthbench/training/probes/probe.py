@@ -31,11 +31,11 @@ class Batches:
 
 
 class Probe(Protocol):
-    """A frozen dataclass with a `version` that enters keys. It gets a private copy of the module, which is thrown away
-    afterwards.
+    """A frozen dataclass with a `version` that enters keys.
 
-    `passes` is the number of passes over the examples, and sets the charge. `mask` is boolean, by parameter name; the
-    weights that it removes are zero in the module.
+    It gets a private copy of the module, which is thrown away afterwards. `passes` is the number of passes over the
+    examples, and sets the charge. `mask` is boolean, by parameter name; the weights that it removes are zero in the
+    module.
     """
 
     @property

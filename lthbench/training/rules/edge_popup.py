@@ -16,13 +16,12 @@ from lthbench.training.rules.rule import Rule, TrainingState
 
 @dataclass(frozen=True)
 class EdgePopup(Rule):
-    """A score for every weight. The forward pass uses the weights with the highest |score|, the same share in every
-    layer.
+    """A score for every weight.
 
-    Scores start uniform in ±1/sqrt(fan_in) and follow the recipe; the gradient goes straight through the choice.
-    Nothing else is trained: biases stay 0, batch-norm stays without scale and shift. With `scaled`, the weights are
-    multiplied by 1/sqrt(density), which keeps the variance of the remaining network. Ramanujan et al., CVPR 2020,
-    arXiv:1911.13299.
+    The forward pass uses the weights with the highest |score|, the same share in every layer. Scores start uniform in
+    ±1/sqrt(fan_in) and follow the recipe; the gradient goes straight through the choice. Nothing else is trained:
+    biases stay 0, batch-norm stays without scale and shift. With `scaled`, the weights are multiplied by
+    1/sqrt(density), which keeps the variance of the remaining network. Ramanujan et al., CVPR 2020, arXiv:1911.13299.
     """
 
     sparsity: float
@@ -96,8 +95,10 @@ class NeuronPopup(EdgePopup):
 
 @lru_cache
 def _fewest(model: Model, sparsity: float) -> dict[str, int]:
-    """Count the neurons to remove in each layer: the smallest common share that removes enough weights. One always
-    stays."""
+    """Count the neurons to remove in each layer: the smallest common share that removes enough weights.
+
+    One always stays.
+    """
     units, shapes = Units.of(model), model.prunable_shapes
     asked = removed_count(model.prunable_count, sparsity)
     for share in sorted({gone / size for size in units.sizes.values() for gone in range(size)}):

@@ -14,11 +14,10 @@ from lthbench.training.rules.rule import Rule, TrainingState
 
 @dataclass(frozen=True)
 class SET(Rule):
-    """Sparse evolutionary training. Every `every` steps each layer drops its smallest weights and grows others at
-    random.
+    """Sparse evolutionary training.
 
-    `rate` is the fraction of the weights that is dropped. As many grow, from zero. Mocanu et al., Nature Communications
-    2018, arXiv:1707.04780.
+    Every `every` steps each layer drops its smallest weights and grows others at random. `rate` is the fraction of the
+    weights that is dropped. As many grow, from zero. Mocanu et al., Nature Communications 2018, arXiv:1707.04780.
     """
 
     rate: float = 0.3
