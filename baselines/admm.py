@@ -1,4 +1,4 @@
-"""ADMM: train with the weights drawn to their own sparse projection, prune by magnitude, and train once more.
+"""ADMM: train with the weights pulled to their own sparse projection, prune by magnitude, and train once more.
 
 Zhang et al., ECCV 2018, arXiv:1804.03294, with rho = 1e-3; the training after it is that of Liu et al., ICML 2021,
 arXiv:2102.11068. Cost: 2T epochs.

@@ -1,6 +1,6 @@
-"""The dense network on so many of the training examples, for as many passes as cost T epochs of all of them.
+"""The dense network on some of the training examples, for as many passes as cost T epochs of all examples.
 
-What a subnetwork that was found on those examples is held against. Cost: at most T epochs.
+The reference for a subnetwork that was found on those examples. Cost: at most T epochs.
 Expect on wolfe2021-digits: 90.1 on 128 examples, 97.4 on 1,024, n = 5.
 """
 

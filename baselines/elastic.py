@@ -1,8 +1,8 @@
 """An elastic ticket: the ticket of another depth, its blocks repeated or dropped until it fits.
 
-The `source` (the cell's own model where none is named) gets its ticket by iterative magnitude pruning, rewound to `rewind`
-steps; that is charged off the budget. Where the transferred ticket is less sparse than asked, its smallest weights go as well; `drift` is
-its sparsity before that, less what was asked. The barrier is that between two orders of the data. Chen et al., NeurIPS 2021,
+The `source` (the cell's own model if none is named) gets its ticket by iterative magnitude pruning, rewound to `rewind`
+steps; that is charged off budget. If the transferred ticket is less sparse than asked, its smallest weights are removed too; `drift` is
+its sparsity before that, minus the sparsity asked for. The barrier is that between two orders of the data. Chen et al., NeurIPS 2021,
 arXiv:2103.16547. Cost: at most T epochs, and the source's ticket, and the second order.
 Expect on elastic-digits at 73.8 %, narrow ResNet-20: 98.0 ± 0.6 from ResNet-14, 97.6 ± 0.5 from ResNet-32, 98.0 ± 0.5 its own,
 n = 5.

@@ -1,9 +1,9 @@
-"""FORCE: SNIP in rounds that each score at the network the last one left, so that a pruned weight may come back.
+"""FORCE: SNIP in rounds, each on the network that the last one left, so that a pruned weight may come back.
 
-de Jorge et al., ICLR 2021, arXiv:2006.09081. Thirty rounds over the same 3 examples a class, which an epoch of digits pays
-for; the paper takes up to 300, each with examples of its own. With ten rounds, nearly all of the weights of a ResNet-8 go
-to one layer at 95 %, and it does not train.
-Cost: T epochs, and a pass over 3 examples a class for each round to score.
+de Jorge et al., ICLR 2021, arXiv:2006.09081. Thirty rounds over the same 3 examples per class, which an epoch of digits
+covers; the paper uses up to 300, each with new examples. With ten rounds at 95 %, nearly all weights of a ResNet-8
+remain in one layer, and it does not train.
+Cost: T epochs, and a pass over 3 examples per class for each round to score.
 Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: force 95.7 ± 0.1 and 94.4 ± 1.0, iterative-snip
 94.3 ± 0.8 and 96.7 ± 0.9.
 """
@@ -19,6 +19,6 @@ def force(run: Run, init: Network, rounds: int = 30, per_class: int = 3) -> Mask
 
 @at_init("iterative-snip", cite="de Jorge et al., ICLR 2021, arXiv:2006.09081")
 def iterative_snip(run: Run, init: Network, rounds: int = 30, per_class: int = 3) -> Mask:
-    """SNIP in rounds that each score at the network the last one left: FORCE, but what is pruned stays so."""
+    """Score by SNIP in rounds, each on the network that the last one left. Unlike in FORCE, pruned weights stay pruned."""
     probe = Iterated(Sensitivity(), rounds, run.sparsity, run.allocation)
     return run.select(run.measure(init, probe, per_class=per_class))

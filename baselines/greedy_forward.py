@@ -1,7 +1,7 @@
 """Pre-train a two-layer perceptron for some steps on some examples, choose neurons by greedy forward selection, fine-tune.
 
-`pretrain` steps at the constant peak rate on `examples` examples, which all of it sees; the cell's sparsity says how many
-neurons stay. Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs, and one pass over the examples to choose.
+`pretrain` steps at the constant peak learning rate on `examples` examples, which the whole method uses. The cell's sparsity
+sets the number of neurons that stay. Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs, and one pass over the examples to choose.
 Expect on wolfe2021-digits, 90 of 100 neurons removed, 1,024 examples, 8 steps: 95.5 ± 0.5, n = 5.
 """
 

@@ -1,8 +1,8 @@
 """Iterative magnitude pruning that keeps the trained weights, its rounds fitted into the budget.
 
-The rounds of `imp`, but each goes on from the weights of the last one, with the short schedule from its start.
+The rounds of `imp`, but each continues from the weights of the last one, with the short schedule from its start.
 Learning-rate rewinding of Renda et al., ICLR 2020, arXiv:2003.02389. Cost: at most the budget B.
-Expect on digits, MLP 300-100: 97.2 ± 0.4 at rate 0.1 and 95 % removed, 96.4 ± 0.5 at 0.01, n = 5.
+Expect on digits, MLP 300-100: 97.2 ± 0.4 at learning rate 0.1 and 95 % removed, 96.4 ± 0.5 at 0.01, n = 5.
 """
 
 from lthbench import Network, Run, magnitude, method

@@ -16,7 +16,7 @@ CITE = "Alabdulmohsin et al., 2021, arXiv:2107.06825"
 
 
 def coordinates(run: Run, basis: str, dense: Network) -> tuple[Basis, Units | None]:
-    """The basis to prune in, and its units where whole ones go."""
+    """Return the basis to prune in, and its units if whole units are removed."""
     if basis == "svd":
         singular = LeftSingular.of(dense.prunable)
         return singular, singular.rows()
@@ -26,7 +26,7 @@ def coordinates(run: Run, basis: str, dense: Network) -> tuple[Basis, Units | No
 
 
 def pruned(run: Run, basis: str, dense: Network, start: Network) -> Network:
-    """`start` in the basis, without the smallest coefficients of `dense`."""
+    """Return `start` in the basis, without the smallest coefficients of `dense`."""
     chosen, units = coordinates(run, basis, dense)
     turned = dense.in_basis(chosen)
     squares = {name: c.square() for name, c in turned.prunable.items()}

@@ -1,4 +1,4 @@
-"""The ticket of the smallest trained weights: does the criterion tell anything, or would its opposite do as well?
+"""The ticket of the smallest trained weights: is the criterion informative, or does its opposite do as well?
 
 Frankle et al., ICLR 2021, arXiv:2009.08576, who invert the scores of pruning at initialisation. Cost: 2T epochs.
 Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: 25.9 ± 1.5 and 22.1 ± 10.5.

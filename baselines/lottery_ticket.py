@@ -1,7 +1,7 @@
 """The lottery ticket, one shot: the mask of the trained network, on its initial weights, trained from the start.
 
 Frankle and Carbin, ICLR 2019, arXiv:1803.03635. Cost: 2T epochs.
-Expect on digits, MLP 300-100: 96.3 ± 0.5 at rate 0.1 and 95 % removed, 62.5 ± 8.7 at 0.01, n = 10.
+Expect on digits, MLP 300-100: 96.3 ± 0.5 at learning rate 0.1 and 95 % removed, 62.5 ± 8.7 at 0.01, n = 10.
 """
 
 from lthbench import Network, Run, magnitude, method

@@ -1,7 +1,7 @@
-"""Movement pruning: train once more, and on the way remove the weights that move towards zero.
+"""Movement pruning: train once more, and meanwhile remove the weights that move towards zero.
 
-Sanh et al., NeurIPS 2020, arXiv:2005.07683, with the trained network in place of a language model. Its scores are trained
-by Adam there, and by the recipe here. Cost: 2T epochs.
+Sanh et al., NeurIPS 2020, arXiv:2005.07683, with the trained network in place of a language model. The paper
+trains its scores by Adam; here they follow the recipe. Cost: 2T epochs.
 Expect on baselines-digits at 95 %, MLP 300-100 and ResNet-8, n = 3: 91.1 ± 5.6 and 91.3 ± 5.1.
 """
 

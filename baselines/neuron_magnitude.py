@@ -1,7 +1,7 @@
 """The neurons with the largest weights, in place of those of greedy forward selection.
 
-`pretrain` steps on `examples` examples, as in greedy-forward. A neuron's score is the L2 norm of the weights that make it and
-that read it; He et al., ICASSP 2014, take the mean L1 norm of either. Beside Wolfe et al., arXiv:2108.00259.
+`pretrain` steps on `examples` examples, as in greedy-forward. A neuron's score is the L2 norm of the weights that compute it
+and that read it; He et al., ICASSP 2014, use the mean L1 norm of either. Compare Wolfe et al., arXiv:2108.00259.
 Cost: at most 2T epochs.
 Expect on wolfe2021-digits, 90 of 100 neurons removed, 1,024 examples, 8 steps: 96.8 ± 0.3, n = 5.
 """

@@ -1,7 +1,7 @@
 """Neurons at random, in place of those of greedy forward selection.
 
-`pretrain` steps on `examples` examples, as in greedy-forward. Mittal et al., WACV 2018, arXiv:1801.10447, draw channels so;
-beside Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs.
+`pretrain` steps on `examples` examples, as in greedy-forward. Mittal et al., WACV 2018, arXiv:1801.10447, draw channels in
+this way; compare Wolfe et al., arXiv:2108.00259. Cost: at most 2T epochs.
 Expect on wolfe2021-digits, 90 of 100 neurons removed, 1,024 examples, 8 steps: 96.3 ± 1.0, n = 5.
 """
 

@@ -1,7 +1,7 @@
-"""Random features: neurons that stay as they are drawn, under a last layer that is trained.
+"""Random features: neurons that stay as drawn, under a last layer that is trained.
 
-What a subnetwork of neurons only matches, by Malach et al., ICML 2020, arXiv:2002.00585. Neurons go at random; by a uniform
-allocation as many as in edge-popup over neurons. Rahimi and Recht, NeurIPS 2007. Cost: T epochs.
+By Malach et al., ICML 2020, arXiv:2002.00585, a subnetwork of neurons only matches them. Neurons are removed at random; with
+a uniform allocation, as many as in edge-popup over neurons. Rahimi and Recht, NeurIPS 2007. Cost: T epochs.
 Expect on malach2020-digits-equal, half removed, MLP 32 and 128, n = 5: 80.0 ± 1.7 and 95.0 ± 1.3.
 """
 
@@ -15,7 +15,7 @@ from lthbench import Network, Rule, Run, TrainingState, method
 
 @dataclass(frozen=True)
 class LastLayer(Rule):
-    """Trains the last layer alone."""
+    """Training of the last layer alone."""
 
     def trained(self, s: TrainingState) -> dict[str, Tensor]:
         last = [*s.params][-1].rpartition(".")[0]

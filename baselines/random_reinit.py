@@ -1,7 +1,7 @@
 """The ticket's mask on another initialisation: does the ticket need its own weights?
 
 Frankle and Carbin, ICLR 2019, arXiv:1803.03635. Cost: 2T epochs.
-Expect on digits, MLP 300-100: 94.9 ± 1.0 at rate 0.1 and 95 % removed, 25.8 ± 9.7 at 0.01, n = 10.
+Expect on digits, MLP 300-100: 94.9 ± 1.0 at learning rate 0.1 and 95 % removed, 25.8 ± 9.7 at 0.01, n = 10.
 """
 
 from lthbench import Network, Run, magnitude, method

@@ -1,7 +1,7 @@
 """The ticket with its mask shuffled within each layer: does it matter which weights, or only how many in each layer?
 
 Frankle et al., ICLR 2021, arXiv:2009.08576. Cost: 2T epochs.
-Expect on digits, MLP 300-100: 93.5 ± 0.8 at rate 0.1 and 95 % removed, 23.3 ± 5.9 at 0.01, n = 5.
+Expect on digits, MLP 300-100: 93.5 ± 0.8 at learning rate 0.1 and 95 % removed, 23.3 ± 5.9 at 0.01, n = 5.
 """
 
 from lthbench import Network, Run, magnitude, method

@@ -1,7 +1,7 @@
-"""A small dense network: the same depth, the widest with at most as many prunable weights as the ticket has left.
+"""A small dense network: the same depth, and the largest width with at most the ticket's remaining prunable weights.
 
 "SDT" of Ma et al., NeurIPS 2021, arXiv:2107.00166. Cost: T epochs.
-Expect on digits, MLP 300-100: 97.2 ± 0.8 at rate 0.1 and 95 % removed, 95.8 ± 0.9 at 0.01, n = 10.
+Expect on digits, MLP 300-100: 97.2 ± 0.8 at learning rate 0.1 and 95 % removed, 95.8 ± 0.9 at 0.01, n = 10.
 """
 
 from lthbench import Network, Run, method

@@ -1,4 +1,4 @@
-"""Taylor: prune the trained network by how much the loss would change to first order, and train once more.
+"""Taylor: prune the trained network by the first-order change of the loss, and train once more.
 
 Molchanov et al., CVPR 2019, arXiv:1906.10771, for single weights: the mean over batches of (gradient x weight)².
 Cost: 2T epochs, and a pass over the training examples to score.

@@ -1,4 +1,4 @@
-"""Weight rewinding: the mask of the trained network on its weights of epoch k, trained on from there.
+"""Weight rewinding: the mask of the trained network on its weights of epoch k, trained from there to the end.
 
 Frankle et al., ICML 2020, arXiv:1912.05671, one shot. k = 3 is a twentieth of 60 epochs, and 1,170 steps of CIFAR-10 in
 batches of 128. Cost: 2T - k epochs.

@@ -1,6 +1,7 @@
-"""lthbench: a benchmark for neural-network pruning under equal epoch budgets. What a method author imports is here.
+"""lthbench: a benchmark for neural-network pruning under equal epoch budgets.
 
-Names are loaded when they are first asked for (PEP 562), so that the command line starts without torch.
+The public names, for authors of methods and readers of results, are imported from here. They are loaded on first use
+(PEP 562), so that the command line starts without torch.
 """
 
 from importlib import import_module
@@ -81,7 +82,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name. A name that was renamed says once what to write instead."""
+    """Load a public name. A renamed name still works, and warns once with the new name."""
     if name == "__version__":
         return import_module("lthbench._version").__version__
     if name in __all__:

@@ -1,4 +1,4 @@
-"""Names that were renamed: the old one still works, and says once what to write instead."""
+"""Renamed names: the old name still works, and warns once with the new one."""
 
 import warnings
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _said: set[str] = set()
 
 
 def attribute(owner: str, name: str, renamed: Mapping[str, str]) -> str:
-    """Return the new name of an attribute, after one warning. AttributeError where it was never one."""
+    """Return the new name of an attribute, after one warning. Raises AttributeError for a name that never existed."""
     if name not in renamed:
         raise AttributeError(f"{owner} has no attribute {name!r}")
     if name not in _said:

@@ -1,8 +1,8 @@
-"""The version: of the code, the rules and the board alike."""
+"""The version, shared by code, rules and board."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 try:
     __version__ = version("lthbench")
-except PackageNotFoundError:  # a checkout that is not installed
+except PackageNotFoundError:  # a checkout without an installation
     __version__ = "0.0.0"

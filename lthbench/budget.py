@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"\s*(\d+\.?\d*|\.\d+|[A-Za-z_]+|[-+*/()])")
 
 
 def evaluate(formula: str, names: Mapping[str, float]) -> float:
-    """The value of a formula of numbers, names, + - * / and brackets; things side by side are multiplied.
+    """Evaluate a formula of numbers, names, + - * / and brackets. Adjacent terms are multiplied.
 
     T is the recipe's epochs, n the rounds to the cell's sparsity. Raises InputError for anything else.
     """
@@ -28,13 +28,18 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
         return _value(_tree(formula), names)
     except (SyntaxError, ValueError, KeyError, ArithmeticError) as error:
         known = ", ".join(names)
-        raise InputError(f"{formula!r} is no formula in {known} ({error}); write 2T or (n+1)T, say") from None
+        raise InputError(
+            f"{formula!r} is not a formula in {known} ({error}); write for instance 2T or (n+1)T"
+        ) from None
 
 
 def rounds(sparsity: float, rate: float = 0.2) -> list[float]:
-    """The sparsity after each round that removes `rate` of what is left, ending exactly at `sparsity`; none for 0."""
+    """Return the sparsity after each round that removes `rate` of the remaining weights, ending exactly at `sparsity`.
+
+    There are no rounds for sparsity 0.
+    """
     steps = math.ceil(math.log(1 - sparsity) / math.log(1 - rate) - 1e-9)
-    grid = [round(1 - (1 - rate) ** k, 15) for k in range(1, steps)]  # 0.488, as a suite writes it
+    grid = [round(1 - (1 - rate) ** k, 15) for k in range(1, steps)]  # 0.488, as suites write it
     return grid + [sparsity] * (steps > 0)
 
 

@@ -1,43 +1,43 @@
-"""What can go wrong, by whose doing. Every message says what was asked, what there was, and what to do."""
+"""The errors, by cause. Every message says what was asked, what there was, and what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class LthbenchError(Exception):
-    """Anything that lthbench says no to, in one line."""
+    """The base class of all errors that lthbench reports in one line."""
 
 
 class InputError(LthbenchError):
-    """What the user gave is wrong: a suite, a name, a parameter, a folder. The command line exits with 2."""
+    """Wrong input of the user: a suite, a name, a parameter, a folder. The command line exits with 2."""
 
 
 class Halted(InputError):
-    """The suite cannot go on here. It stops; no run fails by it, and it goes on when typed again."""
+    """A stop of the suite. No run fails because of it, and the same command continues where it stopped."""
 
 
 class Unwritable(Halted):
-    """A folder takes no more: full, read-only, gone."""
+    """A folder that cannot be written: it is full, read-only or gone."""
 
 
 class ClusterLost(Halted):
-    """The cluster that had the operations done is gone."""
+    """The loss of the cluster that did the operations."""
 
 
 class MethodError(LthbenchError):
-    """A method broke a rule. Its own row fails with this reason; the other runs go on."""
+    """A violation of the rules by a method. Its own run fails with this reason, and the other runs continue."""
 
 
 class OverBudget(MethodError):
-    """The next operation would spend more than the suite's budget. Raised before it starts."""
+    """An operation that would exceed the suite's budget. It is raised before the operation starts."""
 
 
 class ValueLooked(LthbenchError):
-    """A method looked at a value while it was being planned: from there on its plan is "at most"."""
+    """A look at a value during planning. From there on, the plan of the method is an upper bound ("at most")."""
 
 
 class MissingEntry(LthbenchError):
-    """The store does not hold (or no longer holds) an entry that an operation starts from."""
+    """An entry, needed by an operation, that the store does not have or has no longer."""
 
     def __init__(self, key: str):
         super().__init__(f"the store has no entry {key}")
@@ -48,7 +48,7 @@ class MissingEntry(LthbenchError):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The line for an unknown name: what was asked, did you mean, what there is."""
+    """Return the line for an unknown name: the name, the nearest known name, and all known names."""
     known = sorted(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""

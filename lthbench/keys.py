@@ -1,8 +1,9 @@
-"""Canonical hashing: one value has one key, in every process and on every machine.
+"""Canonical hashing: equal values have one key, in every process and on every machine.
 
-Values are written out with a type tag and a length before they are hashed, so that 1, 1.0, "1" and True differ and no
-two lists run together. Only plain values are taken; anything else raises, for a repr or a pickle is no identity.
-This file imports nothing of lthbench. A change of the encoding changes VERSION, and with it every key.
+Values are encoded with a type tag and a length before they are hashed, so that 1, 1.0, "1" and True differ, and no two
+lists have the same encoding. Only plain values are accepted. Anything else raises TypeError, because a repr or a pickle
+does not identify a value. This file imports nothing of lthbench. A change of the encoding changes VERSION, and with it
+every key.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ Write = Callable[[bytes], None]  # of a digest
 
 
 def key(*parts: Any) -> str:
-    """The key of some plain values: 32 hexadecimal digits (128 bits of BLAKE2b).
+    """Return the key of plain values: 32 hexadecimal digits (128 bits of BLAKE2b).
 
     Takes None, bool, int, float, str, bytes, lists, tuples and mappings with string keys. Raises TypeError for others.
     """
@@ -24,7 +25,7 @@ def key(*parts: Any) -> str:
 
 
 def seed(*parts: Any) -> int:
-    """A seed for a generator of its own, in [0, 2^63): a function of the given plain values and nothing else."""
+    """Return a seed for a new generator, in [0, 2^63). It depends only on the given plain values."""
     return int.from_bytes(_hash(("seed", *parts)).digest()[:8], "big") >> 1
 
 

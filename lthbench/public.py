@@ -1,4 +1,4 @@
-"""The public names: what the author of a method and the reader of a leaderboard import from `lthbench`."""
+"""The public names, for authors of methods and readers of a leaderboard. They are imported from `lthbench`."""
 
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.methods.adapters import importance_scores, prune_scores, prune_unit_scores

@@ -1,7 +1,7 @@
-"""The rooms of the house and the arrows between them: `python -m tests.architecture` prints what it finds.
+"""The rooms of lthbench and the arrows between them. `python -m tests.architecture` prints them.
 
-A room is a file or a folder of `lthbench`. An arrow goes from the room that imports to the room that is imported; imports
-inside functions and for type checkers count. A circle is a set of rooms or files that reach each other.
+A room is a file or a folder of `lthbench`. An arrow goes from the room that imports to the room that is imported;
+imports inside functions and for type checkers count. A circle is a set of rooms or files that reach each other.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MOST = 14  # files in a folder
-LARGE = ("models", "templates")  # one file a model, and what pages are made of
+LARGE = ("models", "templates")  # one file for each model, and the templates of the pages
 
 ORDER = (
     ("errors", "keys", "bits", "source", "budget", "_version", "_renamed"),
@@ -36,27 +36,27 @@ WITHIN = {
     "runs": (("store",), ("records",), ("workers",), ("plan",), ("status", "ray"), ("driver",)),
     "submission": (("battery", "bundle"), ("verification",), ("publish",)),
 }
-"""The same inside the rooms that have rooms."""
+"""The order of the rooms within a room."""
 
-FACE = "__init__"  # its names are loaded on demand: to import one of them is to import its module
+FACE = "__init__"  # its names are loaded on demand, so an import of one counts as an import of its module
 
 
 @dataclass(frozen=True)
 class House:
-    """Modules of a package, and what each imports from it."""
+    """The modules of a package, and the imports of each."""
 
     root: Path
     package: str = "lthbench"
 
     @cached_property
     def modules(self) -> dict[str, Path]:
-        """Files by dotted name below the package: `runs.plan.planner`; a package is its `__init__`."""
+        """Return files by dotted name below the package: `runs.plan.planner`. A package is its `__init__`."""
         files = sorted((self.root / self.package).rglob("*.py"))
         return {".".join(f.relative_to(self.root / self.package).with_suffix("").parts): f for f in files}
 
     @cached_property
     def imports(self) -> dict[str, set[str]]:
-        """The modules that each module imports."""
+        """Return the modules that each module imports."""
         return {name: set(self._imported(name, path)) - {name} for name, path in self.modules.items()}
 
     def _imported(self, name: str, path: Path) -> Iterable[str]:
@@ -74,14 +74,14 @@ class House:
                     yield self._module(text.split(".")[1:])
 
     def _absolute(self, name: str, node: ast.ImportFrom) -> list[str] | None:
-        """The parts of what a `from` names, below the package; None where it lies elsewhere."""
+        """Return the parts of the name in a `from`, below the package. None if it lies elsewhere."""
         words = node.module.split(".") if node.module else []
         if node.level:
             return [*name.split(".")[: -node.level], *words]
         return words[1:] if words[:1] == [self.package] else None
 
     def _module(self, words: list[str]) -> str:
-        """The longest module that the words name; the package's face for a public name."""
+        """Return the longest module that the words name. A public name belongs to the package's face."""
         for end in range(len(words), 0, -1):
             for name in (".".join(words[:end]), ".".join([*words[:end], "__init__"])):
                 if name in self.modules:
@@ -89,7 +89,7 @@ class House:
         return FACE
 
     def rooms(self, inside: str = "") -> dict[str, set[str]]:
-        """Rooms at the top, or inside a folder, with the rooms that each imports."""
+        """Return the rooms at the top, or inside a folder, with the rooms that each imports."""
         found: dict[str, set[str]] = {}
         for module, others in self.imports.items():
             if (own := _room(module, inside)) is not None:
@@ -98,7 +98,7 @@ class House:
         return found
 
     def back_up(self, order: tuple[tuple[str, ...], ...], inside: str = "") -> list[str]:
-        """The arrows that go up, as `file imports module`."""
+        """Return the arrows that go up, as `file imports module`."""
         level = {room: i for i, rooms in enumerate(order) for room in rooms}
         wrong = []
         for module, others in self.imports.items():
@@ -110,16 +110,16 @@ class House:
         return wrong
 
     def folders(self) -> dict[str, int]:
-        """Files of every folder."""
+        """Count the files of every folder."""
         return dict(Counter(str(path.parent.relative_to(self.root)) for path in self.modules.values()))
 
     def nested(self) -> list[str]:
-        """The folders that hold modules, by dotted name; '' is the package."""
+        """Return the folders that have modules, by dotted name; '' is the package."""
         return sorted({module.rpartition(".")[0] for module in self.modules})
 
 
 def _room(module: str, inside: str) -> str | None:
-    """The room inside a folder that a module lies in; None for one that lies elsewhere, or is the folder's face."""
+    """Return the room, inside a folder, of a module. None if the module lies elsewhere, or is the folder's face."""
     prefix = f"{inside}." if inside else ""
     if not module.startswith(prefix):
         return None
@@ -128,7 +128,7 @@ def _room(module: str, inside: str) -> str | None:
 
 
 def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
-    """Sets of nodes that reach each other (Tarjan 1972, by reachability: the graphs are small)."""
+    """Return the sets of nodes that reach each other (Tarjan 1972, by reachability: the graphs are small)."""
     reached = {node: _reachable(node, arrows) for node in arrows}
     found = {
         tuple(sorted(other for other in reached[n] if n in reached.get(other, ()))) for n in arrows if n in reached[n]
@@ -147,7 +147,7 @@ def _reachable(start: str, arrows: Mapping[str, set[str]]) -> set[str]:
 
 
 def report(house: House) -> str:
-    """What the tree looks like, for people."""
+    """Describe the tree as text."""
     rooms = {room: there - {FACE} for room, there in house.rooms().items() if room != FACE}
     lines = [
         f"rooms at the top: {len(rooms)}",

@@ -61,4 +61,4 @@ def test_shuffled_records_give_the_same_tables() -> None:
         for a, b in suite.duels[:1]:
             forwards, backwards = (Analysis(suite, tabulated(r)).duel(a, b) for r in (records, records[::-1]))
             assert forwards.cells.equals(backwards.cells)
-            assert forwards.margins.equals(backwards.margins)
+            assert forwards.marginals.equals(backwards.marginals)

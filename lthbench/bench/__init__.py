@@ -1,1 +1,2 @@
-"""How fast this machine trains, beside what its memory and arithmetic allow and beside a plain PyTorch loop."""
+"""The speed of training on this machine, beside the limits of its memory and arithmetic and beside a plain PyTorch
+loop."""

@@ -1,4 +1,4 @@
-"""Timing: seconds of work that a device has really ended, and medians of rounds in which everything has its turn."""
+"""Timing: seconds until a device has finished its work, and interleaved rounds with their medians."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ import torch
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long one call takes, to the end of what it started on the device."""
+    """Time one call, until the device has finished everything that it started."""
     _wait(device)
     started = time.perf_counter()
     work()
@@ -17,7 +17,10 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def rounds(works: Mapping[str, Callable[[], object]], device: torch.device, count: int) -> dict[str, list[float]]:
-    """Seconds of each of the works in `count` rounds, one after another in each, so that a busy spell falls on all."""
+    """Time each of the works in `count` rounds.
+
+    Each round runs all of them in turn, so that a busy period of the machine slows all alike.
+    """
     for work in works.values():
         work()
     found: dict[str, list[float]] = {name: [] for name in works}
@@ -28,7 +31,7 @@ def rounds(works: Mapping[str, Callable[[], object]], device: torch.device, coun
 
 
 def enough(seconds_of: Callable[[int], float], least: float) -> tuple[int, float]:
-    """A number of steps that takes at least so many seconds, and not many more, and how many it took."""
+    """Find a number of steps that takes at least `least` seconds and little more. Returns it and its seconds."""
     steps = 2
     while (took := seconds_of(steps)) < least:
         steps = 1 + int(steps * min(10, 1.2 * least / took))
@@ -36,7 +39,7 @@ def enough(seconds_of: Callable[[int], float], least: float) -> tuple[int, float
 
 
 def ratio(one: list[float], other: list[float]) -> float:
-    """The median of one ÷ other, round by round."""
+    """Return the median over rounds of one ÷ other."""
     return median(a / b for a, b in zip(one, other, strict=True))
 
 

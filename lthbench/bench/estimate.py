@@ -1,4 +1,4 @@
-"""Hours and money of a plan, from what benches found on the device at hand."""
+"""Hours and cost of a plan, from speed measurements on this device."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,16 @@ from lthbench.models import Model
 from lthbench.models.cost import multiplications
 from lthbench.suite import Suite, Workload
 
-FAR = 20.0  # times the multiplications: beyond that, time no longer goes by them
+FAR = 20.0  # a factor in multiplications: beyond it, time is no longer proportional to them
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """`epoch`: seconds of one device for one epoch of a workload, `lanes` of which go side by side; None where nothing
-    comparable was timed. `basis` says what was."""
+    """The estimate for a workload.
+
+    `epoch` is the seconds that one device needs for one epoch when `lanes` trainings run side by side. It is None if
+    nothing comparable was timed. `basis` names the measurement.
+    """
 
     workload: str
     epochs: float
@@ -25,17 +28,18 @@ class Estimate:
 
     @property
     def hours(self) -> float | None:
-        """Of one device, for the trainings of the workload."""
+        """Return the hours that one device needs for the trainings of the workload."""
         return None if self.epoch is None else self.epochs * self.epoch / 3600
 
 
 def estimate(
     suite: Suite, workload: Workload, model: Model, size: int, epochs: float, found: Sequence[Measurement]
 ) -> Estimate:
-    """From a bench of the workload's model, else from the one nearest in multiplications, scaled by them.
+    """Estimate from a measurement of the workload's model, or else of the model nearest in multiplications, scaled by
+    them.
 
-    `size`: images of an epoch. Evaluations, what a training costs besides its steps, and what rules and bases add to a
-    step are not in it.
+    `size` is the number of images in an epoch. The estimate does not include evaluations, the cost of a training beyond
+    its steps, and the cost that rules and bases add to a step.
     """
     work = multiplications(model, {})[1]
     close = [m for m in found if 1 / FAR < work / m.multiplications < FAR and m.precision == suite.precision]
@@ -61,7 +65,7 @@ def _same(found: Measurement, model: Model) -> bool:
 
 
 def _basis(found: Measurement, scale: float, suite: Suite) -> str:
-    basis = f"bench of {found.workload}, {found.best.lanes} side by side"
+    basis = f"speed of {found.workload}, {found.best.lanes} side by side"
     if found.batch != suite.recipe.batch:
         basis += f", at batch {found.batch}"
     if found.augment != suite.recipe.augment:

@@ -1,4 +1,4 @@
-"""The floor of a device: what its memory and its arithmetic allow, both measured on it."""
+"""The floor of a device: the time that its memory and its arithmetic allow, both measured on the device."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,31 @@ from lthbench.models import Model
 from lthbench.models.cost import activations, multiplications
 from lthbench.training.numerics import precision
 
-PASSES = 11  # over each convolution's output in one step: forward, batch-norm, ReLU and back again
+PASSES = 11  # over each convolution's output in one step: forward, batch-norm, ReLU and the backward pass
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 SIZES = {"cpu": (1 << 24, 1024), "cuda": (1 << 28, 8192)}  # bytes that are copied, side of the matrices
 
 
 @dataclass(frozen=True)
 class Floor:
-    """`bandwidth` in bytes a second, read and written; `rate` in operations a second, of matrix products."""
+    """The limits of a device: `bandwidth` in bytes read and written per second, `rate` in operations per second.
+
+    The latter is measured on matrix products.
+    """
 
     bandwidth: float
     rate: float
 
     def image(self, model: Model, name: str) -> float:
-        """Seconds that training on one image takes at least, in a precision: for memory, or for arithmetic."""
+        """Return the least seconds that training on one image takes in a precision: the limit of memory or of
+        arithmetic."""
         memory = PASSES * activations(model) * DTYPES[name].itemsize / self.bandwidth
-        arithmetic = 3 * 2 * multiplications(model, {})[1] / self.rate  # forward, and two products back
+        arithmetic = 3 * 2 * multiplications(model, {})[1] / self.rate  # one product forward, two backward
         return max(memory, arithmetic)
 
 
 def measured(name: str, device: torch.device) -> Floor:
-    """The floor of a device in a precision, as the best of some rounds."""
+    """Measure the floor of a device in a precision, as the best of several rounds."""
     size, side = SIZES.get(device.type, SIZES["cuda"])
     source = torch.zeros(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)

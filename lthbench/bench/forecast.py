@@ -1,7 +1,8 @@
-"""A forecast of a suite: hours on so many devices, how many a deadline takes, how many can be put to use.
+"""The forecast of a suite: its hours on N devices, the devices that meet a deadline, and the devices that stay busy.
 
-Seconds of an epoch come from what a bench measured, the rest from a simulation of the schedule. Large suites are
-simulated on some of their seeds: hours are then scaled up, and are at most that; devices that find work are at least that.
+Seconds per epoch come from measurements, all else from a simulation of the schedule. A large suite is simulated on some
+of its seeds, and its hours are scaled up. The hours are then an upper bound, and the number of busy devices a lower
+bound.
 """
 
 from collections.abc import Mapping
@@ -13,12 +14,12 @@ from lthbench.bench.task_graph import Costs, TaskGraph
 from lthbench.runs.plan.totals import PlanTotals
 from lthbench.suite import Workload
 
-SAMPLE = 10_000  # runs that are simulated
+SAMPLE = 10_000  # the largest number of runs to simulate
 
 
 @dataclass
 class Forecast:
-    """A load on so many seeds, of `scale` times as many, on a fleet of as many devices as asked for."""
+    """The task graph of some seeds, on a fleet of any number of devices. The suite has `scale` times as many seeds."""
 
     graph: TaskGraph
     fleet: Fleet
@@ -27,7 +28,10 @@ class Forecast:
 
     @classmethod
     def made(cls, totals: PlanTotals, estimates: Mapping[Workload, Estimate], fleet: Fleet) -> "Forecast | None":
-        """None where a workload has no estimate. A device of the `fleet` has as many slots as go best side by side."""
+        """Return the forecast of a plan on a fleet. None if a workload has no estimate.
+
+        Each device of the fleet gets the number of slots at which its trainings are fastest.
+        """
         if any(e.epoch is None for e in estimates.values()):
             return None
         epoch = {workload: e.epoch for workload, e in estimates.items() if e.epoch is not None}
@@ -35,7 +39,10 @@ class Forecast:
 
     @classmethod
     def of(cls, totals: PlanTotals, epoch: Mapping[Workload, float], fleet: Fleet) -> "Forecast":
-        """`epoch`: seconds of a device for an epoch, when all its slots are taken, by workload."""
+        """Return the forecast for the given seconds per epoch.
+
+        `epoch` is the seconds that a device with all slots busy needs for an epoch, by workload.
+        """
         seeds = min(totals.seeds, max(1, SAMPLE // max(1, len(totals.chains))))
         slot = {workload: seconds * fleet.slots for workload, seconds in epoch.items()}
         return cls(TaskGraph.of(totals, slot, Costs(), seeds), fleet, totals.seeds / seeds)
@@ -46,25 +53,28 @@ class Forecast:
         return self._known[devices]
 
     def hours(self, devices: int) -> float:
-        """Until the last run has ended."""
+        """Return the hours until the last run has ended."""
         return self.schedule(devices).seconds * self.scale / 3600
 
     def device_hours(self, devices: int) -> float:
-        """For which devices are there, whether they have work or not."""
+        """Return the hours for which devices are held, busy or not."""
         return self.schedule(devices).there / self.fleet.slots * self.scale / 3600
 
     def needed(self, deadline: float) -> int | None:
-        """The fewest devices that are done in so many hours; None where no number is."""
+        """Return the smallest number of devices that finish within `deadline` hours. None if no number does."""
         devices = 1 + most(lambda n: self.hours(n) > deadline, self.graph.runs)
         return devices if devices <= self.graph.runs else None
 
     @property
     def usable(self) -> int:
-        """The most devices of which a share BUSY of the time is used, by doubling and halving; at least one."""
+        """Return the largest number of devices with a utilisation of at least BUSY, by doubling and halving.
+
+        It is at least 1.
+        """
         return max(1, most(lambda n: self.schedule(n).utilisation >= BUSY, self.graph.runs))
 
     @property
     def table(self) -> list[tuple[int, float, float]]:
-        """Devices, hours and utilisation: for 1, 2, 4, … as far as twice those that can be used."""
+        """Return devices, hours and utilisation for 1, 2, 4, … devices, up to twice the usable number."""
         counts = [1 << k for k in range(self.usable.bit_length() + 1)]
         return [(n, self.hours(n), self.schedule(n).utilisation) for n in counts]

@@ -1,4 +1,4 @@
-"""A bench: one workload, timed in every way, as one measurement."""
+"""One measurement: a workload, timed in every way."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ from lthbench.bench.subject import Subject
 from lthbench.models.cost import multiplications
 from lthbench.training import numerics
 
-ROUND = 0.2  # seconds of a round in this process, at least
-TRAINING = 4.0  # seconds of a training beside others, at least
+ROUND = 0.2  # the least seconds of a round in this process
+TRAINING = 4.0  # the least seconds of a training beside others
 ROUNDS = 5
 
 
@@ -32,7 +32,10 @@ def measure(
     least: float = TRAINING,
     say: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
-    """Time a workload. `lanes`: how many trainings side by side, each in turn; `least`: seconds of each of those."""
+    """Time a workload.
+
+    `lanes` lists the numbers of trainings side by side, and `least` is the seconds for each of them.
+    """
     with TemporaryDirectory(prefix="lthbench-bench-") as scratch, numerics.one_thread(device):
         subject = Subject(name, stem, batch, precision, augment, device, data, Path(scratch))
         model, epoch = subject.model, subject.setting.n_train
@@ -57,6 +60,6 @@ def measure(
 
 
 def default_lanes(device: torch.device) -> list[int]:
-    """1, 2, 4, … as far as 16 on a GPU, and as far as there are cores on a CPU."""
+    """Return 1, 2, 4, … up to 16 on a GPU, or up to the number of cores on a CPU."""
     most = 16 if device.type == "cuda" else len(os.sched_getaffinity(0))
     return [1 << k for k in range(most.bit_length())]

@@ -1,4 +1,4 @@
-"""What a bench found, as plain data: kept beside the packed data sets, one file for a device and a workload."""
+"""A measurement as plain data, kept beside the packed data sets: one file for each device and workload."""
 
 import json
 import re
@@ -14,17 +14,18 @@ class _Frozen(BaseModel):
 
 
 class Speed(_Frozen):
-    """Network-epochs a second of so many trainings side by side."""
+    """Network-epochs per second of `lanes` trainings side by side."""
 
     lanes: int
     epochs_per_second: float
 
 
 class Measurement(_Frozen):
-    """`epoch` is in images; `floor`, `plain` and `ours` are seconds of one network-epoch, one training at a time.
+    """The measurement of a workload on a device.
 
-    `ratio`: ours ÷ plain, the median of rounds. `bandwidth` in bytes a second, `rate` in operations a second,
-    `multiplications` of one image's forward pass. `shares` of a step by part.
+    `epoch` is in images. `floor`, `plain` and `ours` are seconds of one network-epoch with one training at a time.
+    `ratio` is the median over rounds of ours ÷ plain. `bandwidth` is in bytes per second, `rate` in operations per
+    second. `multiplications` are those of one image's forward pass. `shares` are the shares of a step by part.
     """
 
     workload: str
@@ -53,17 +54,17 @@ class Measurement(_Frozen):
 
     @property
     def best(self) -> Speed:
-        """The number of trainings side by side that gets most done."""
+        """Return the entry with the most network-epochs per second."""
         return max(self.speeds, key=lambda speed: speed.epochs_per_second)
 
     @property
     def image(self) -> float:
-        """Seconds for one image of one training, where as many as is best go side by side."""
+        """Return the seconds for one image of one training when the best number of trainings run side by side."""
         return 1 / (self.best.epochs_per_second * self.epoch)
 
 
 def keep(data: Path, found: Measurement) -> Path:
-    """Write a measurement to the data folder, in place of an earlier one of the same."""
+    """Write a measurement to the data folder. It replaces an earlier one of the same device and workload."""
     name = f"{found.workload}-{found.stem}-b{found.batch}-{found.precision}-{found.augment}"
     path = data / ".bench" / _plain(found.kind) / f"{_plain(name)}.json"
     write_whole(path, json.dumps(found.model_dump(mode="json"), indent=1).encode())
@@ -71,7 +72,7 @@ def keep(data: Path, found: Measurement) -> Path:
 
 
 def kept(data: Path, kind: str) -> list[Measurement]:
-    """The measurements of a kind of device; what cannot be read is passed over."""
+    """Return the measurements of a kind of device. Unreadable files are skipped."""
     found = []
     for path in sorted((data / ".bench" / _plain(kind)).glob("*.json")):
         try:

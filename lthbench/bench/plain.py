@@ -1,4 +1,4 @@
-"""The same training as anybody would write it in PyTorch: the yardstick of a bench."""
+"""The plain PyTorch loop, the reference for speed: the same training as most people would write it."""
 
 from itertools import cycle
 
@@ -12,7 +12,7 @@ from lthbench.training.numerics import precision
 
 
 class Plain:
-    """nn.Module, torch.optim.SGD, zero_grad, backward, step; images lie on the device, no DataLoader in the way."""
+    """nn.Module, torch.optim.SGD, zero_grad, backward, step. The images are on the device, without a DataLoader."""
 
     def __init__(self, subject: Subject, feed: Feed):
         self.feed, self.recipe, self.precision = feed, subject.setting.recipe, subject.precision

@@ -1,8 +1,9 @@
-"""The schedule of a suite, simulated: list scheduling as the driver does it.
+"""Simulation of a suite's schedule: list scheduling as the driver does it.
 
-Runs start in their order, LIVE for each slot at a time. A run asks for one operation after another; who asks for one that
-another has in hand waits for it. The driver serves one run at a time. Among the operations that are asked for, a free slot
-takes the one whose run has the most epochs before it. Evaluations have processes of their own, one for TRAINERS devices of the beginning.
+Runs start in order, LIVE at a time for each slot. A run asks for one operation after another, and waits for an
+operation that another run has already asked for. The driver serves one run at a time. A free slot takes, of the
+operations asked for, the one whose run has the most epochs left. Evaluations have processes of their own: one for every
+TRAINERS devices at the start.
 """
 
 import heapq
@@ -18,14 +19,17 @@ from lthbench.runs.driver.driver import LIVE
 from lthbench.runs.ray.executor import TRAINERS
 from lthbench.runs.workers.pool import TRIES
 
-BUSY = 0.8  # utilisation from which on a device is used
+BUSY = 0.8  # the least utilisation of a device that counts as busy
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """`devices` of `slots` operations at once each, and one more at each of `joins`, in seconds after the start. A share
-    `slow` of them takes `factor` times as long. So many `failures` an hour of work end an operation, which is tried again.
-    What is drawn is drawn from `seed`."""
+    """The devices of a simulation.
+
+    There are `devices` of them with `slots` operations at once each, and one more joins at each time in `joins`, in
+    seconds after the start. A share `slow` of them takes `factor` times as long. An operation fails with `failures` per
+    hour of work, and is tried again. Random draws come from `seed`.
+    """
 
     devices: int
     slots: int = 1
@@ -37,19 +41,22 @@ class Fleet:
 
     @property
     def arrivals(self) -> list[float]:
-        """When each device comes, in seconds."""
+        """Return the time at which each device joins, in seconds."""
         return [0.0] * self.devices + sorted(self.joins)
 
     @property
     def most(self) -> int:
-        """Slots when all devices have come."""
+        """Return the number of slots when all devices have joined."""
         return self.slots * (self.devices + len(self.joins))
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What came out: `seconds` until the last run has ended, `busy` seconds of all slots, `there` seconds for which slots
-    were there, operations that were `done`, `attempts` at trainings and probes, and runs that were `lost` to failures."""
+    """The result of a simulation.
+
+    `seconds` until the last run has ended, `busy` seconds of all slots, `there` seconds for which slots were held, the
+    operations `done`, the `attempts` at trainings and probes, and the runs `lost` to failures.
+    """
 
     seconds: float
     busy: float
@@ -64,7 +71,7 @@ class Schedule:
 
 
 class Simulation:
-    """One simulation, which `run` goes through."""
+    """The state of one simulation, which `run` carries out."""
 
     def __init__(self, graph: TaskGraph, fleet: Fleet, live: int = LIVE):
         self.graph, self.fleet, self.live = graph, fleet, live
@@ -72,12 +79,12 @@ class Simulation:
         self._now, self._last, self._order = 0.0, 0.0, count()
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._later = iter(range(graph.runs))
-        self._at = [0] * graph.runs  # where in its chain each run is
-        self._waiting: dict[tuple[int, int], list[int]] = {}  # runs that wait for an operation in hand; the first asked
+        self._at = [0] * graph.runs  # the position of each run in its chain
+        self._waiting: dict[tuple[int, int], list[int]] = {}  # the first run asked for it
         self._done: set[tuple[int, int]] = set()
         self._queue: list[tuple[float, int, tuple[int, int]]] = []
-        self._idle: deque[float] = deque()  # free slots, by how many times longer they take
-        self._driver = 0.0  # when it is free
+        self._idle: deque[float] = deque()  # free slots, as factors of slowness
+        self._driver = 0.0  # the time at which the driver is free
         self._evaluators = [0.0] * -(-fleet.devices // TRAINERS)
         self._busy, self._attempts, self._lost = 0.0, 0, 0
 
@@ -95,18 +102,18 @@ class Simulation:
         heapq.heappush(self._events, (at, next(self._order), happen, what))
 
     def _join(self, pace: float) -> None:
-        """A device comes, and with it runs go live."""
+        """Add a device, and start the runs that it allows."""
         self._idle.extend([pace] * self.fleet.slots)
         self._start(self.live * self.fleet.slots)
         self._feed()
 
     def _start(self, runs: int = 1) -> None:
-        """The next runs that ask for anything go live."""
+        """Start the next runs that ask for anything."""
         for run in islice(filter(self._chain, self._later), runs):
             self._turn(run)
 
     def _turn(self, run: int) -> None:
-        """A run goes on when the driver comes to it, or ends."""
+        """Continue a run when the driver comes to it, or end it."""
         if self._at[run] == len(self._chain(run)):
             self._last = self._now
             self._start()
@@ -126,7 +133,7 @@ class Simulation:
             self._submit(operation, ask.remainder)
 
     def _submit(self, operation: tuple[int, int], remainder: float) -> None:
-        if self.graph.judged[operation[0]]:
+        if self.graph.evaluates[operation[0]]:
             start = max(self._now, heapq.heappop(self._evaluators))
             end = start + self.graph.seconds[operation[0]]
             heapq.heappush(self._evaluators, end)
@@ -136,7 +143,7 @@ class Simulation:
             self._feed()
 
     def _feed(self) -> None:
-        """Free slots take what is asked for."""
+        """Give free slots the operations asked for."""
         while self._queue and self._idle:
             operation, pace = heapq.heappop(self._queue)[2], self._idle.popleft()
             taken, whole = self._tried(pace * self.graph.seconds[operation[0]])
@@ -144,7 +151,7 @@ class Simulation:
             self._push(self._now + taken, self._free, pace, operation, whole)
 
     def _tried(self, seconds: float) -> tuple[float, bool]:
-        """How long a slot has an operation that takes so many seconds, and whether one of its tries was whole."""
+        """Return the seconds for which an operation occupies a slot, and whether one of its attempts succeeded."""
         taken = 0.0
         for _ in range(TRIES):
             self._attempts += 1
@@ -169,7 +176,7 @@ class Simulation:
         self._turn(run)
 
     def _give_up(self, operation: tuple[int, int]) -> None:
-        """Who asked is lost; the next who waits asks again."""
+        """Drop the run that asked for an operation. The next run that waits for it asks again."""
         lost, *others = self._waiting.pop(operation)
         self._lost += 1
         self._at[lost] = len(self._chain(lost))
@@ -181,13 +188,16 @@ class Simulation:
 
 
 def simulated(graph: TaskGraph, fleet: Fleet) -> Schedule:
-    """The schedule of a load on a fleet."""
+    """Return the schedule of a task graph on a fleet."""
     return Simulation(graph, fleet).run()
 
 
 def most(holds: Callable[[int], bool], limit: int) -> int:
-    """The largest number up to `limit` for which something holds: doubling from 1 until it does not, then halving what lies
-    between. 0 where it does not hold for 1. Exact for what holds up to a number and not beyond."""
+    """Return the largest number up to `limit` for which `holds`, or 0 if it fails at 1.
+
+    The search doubles from 1 until it fails, then halves the interval. It is exact if `holds` is true up to some number
+    and false above it.
+    """
     low, high = 0, 1
     while high <= limit and holds(high):
         low, high = high, 2 * high

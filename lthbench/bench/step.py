@@ -1,4 +1,4 @@
-"""One training at a time in this process: its step beside the plain loop's, and where the time of a step goes."""
+"""One training at a time in this process: its step beside that of the plain loop, and the time of each part of a step."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,12 +23,15 @@ from lthbench.training.trainer import Trainer
 PLAIN, OURS = "plain PyTorch loop", "lthbench, one at a time"
 
 
-PARTS = ("data", "forward", "backward", "update")  # of a step, in order
+PARTS = ("data", "forward", "backward", "update")  # the parts of a step, in order
 
 
 def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[str, list[float]]]:
-    """How many steps take a plain loop `least` seconds, and seconds of so many in each of `count` rounds: the plain
-    loop's, ours, and steps up to the end of each part."""
+    """Time both loops.
+
+    Returns the number of steps that takes the plain loop `least` seconds, and the seconds of each round. There are
+    `count` rounds of that number of steps: of the plain loop, of ours, and of steps up to the end of each part.
+    """
     trajectory, setting = subject.trajectory(), subject.setting
     feed = Worker(Store(subject.scratch, "bench"), subject.home, subject.device).feed(setting.split, "train")
     state = initial_state(trajectory.start.root)  # type: ignore[arg-type]
@@ -45,7 +48,7 @@ def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[
 
 
 def shares(times: Mapping[str, list[float]]) -> dict[str, float]:
-    """Which share of a step goes into each part, of what `side_by_side` found."""
+    """Return the share of a step that each part takes, from the result of `side_by_side`."""
     ends = [0.0, *(median(times[part]) for part in PARTS)]
     return {part: max(0.0, end - start) / ends[-1] for part, (start, end) in zip(PARTS, pairwise(ends), strict=True)}
 
@@ -55,7 +58,7 @@ def _go_on(trainer: Trainer, steps: int) -> None:
 
 
 def _upto(part: str, trainer: Trainer, steps: int) -> None:
-    """Steps that end where their data is ready, where the loss is known, or where its gradient is."""
+    """Run steps that end after their data is ready, after the loss is known, or after its gradient is."""
     feed, recipe, module = trainer.feed, trainer.recipe, trainer.module
     batches = feed.epoch(trainer.trajectory.clock, recipe, 0, 0, 0)
     for number, index in enumerate(islice(cycle(batches), steps)):

@@ -1,4 +1,4 @@
-"""What is timed: trainings of one workload, asked for as a run asks for them."""
+"""The subject of a measurement: trainings of one workload, requested as a run requests them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,14 +20,14 @@ from lthbench.suite import Suite, Workload
 from lthbench.training.recipe import Recipe
 from lthbench.training.trajectory import Trajectory
 
-SYNTHETIC = "synthetic"  # a data set of random images, drawn into a folder of its own when it is asked for
-SIZE = {"cpu": 4096, "cuda": 50_000}  # its training images
-STEPS = 10**6  # of a training: more than will be timed
+SYNTHETIC = "synthetic"  # a data set of random images, drawn into a folder of its own on request
+SIZE = {"cpu": 4096, "cuda": 50_000}  # the number of its training images
+STEPS = 10**6  # of a training: more than are timed
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A workload on a device: `name` is MODEL/DATASET, `scratch` a folder for random images."""
+    """A workload on a device. `name` is MODEL/DATASET, and `scratch` is a folder for random images."""
 
     name: str
     stem: str
@@ -40,7 +40,7 @@ class Subject:
 
     @cached_property
     def home(self) -> DataHome:
-        """Where its data set is packed, which is seen to."""
+        """Return the home of its data set, which is packed first if needed."""
         if self._dataset != SYNTHETIC:
             return DataHome(self.data)
         pack(self.scratch / SYNTHETIC, SYNTHETIC, {"train": _noise(SIZE.get(self.device.type, 50_000))}, 10)
@@ -48,7 +48,7 @@ class Subject:
 
     @cached_property
     def setting(self) -> Setting:
-        """A cell of a suite that holds nothing else."""
+        """Return the setting of a cell, in a suite made for this measurement."""
         manifest: Manifest = prepare(self.home, self._dataset)
         workload = Workload(model=self._model, dataset=self._dataset, stem=self.stem, prunable="all", tolerance=1.0)
         recipe = Recipe(
@@ -68,7 +68,7 @@ class Subject:
         return self.setting.model
 
     def trajectory(self, order: int = 0) -> Trajectory:
-        """A training from initialisation; every `order` is another one."""
+        """Return a training from initialisation. Each `order` gives another one."""
         run = Run(RunContext(self.setting, _Nobody()))
         trajectory = origin_of(run.train(run.init(), order=order)).trajectory
         assert trajectory is not None
@@ -86,18 +86,18 @@ class Subject:
     def _parts(self) -> tuple[str, str]:
         model, slash, dataset = self.name.partition("/")
         if not (model and slash and dataset):
-            raise InputError(f"{self.name!r} is no workload; write MODEL/DATASET, such as resnet20/cifar10-jpeg")
+            raise InputError(f"{self.name!r} is not a workload; write MODEL/DATASET, for example resnet20/cifar10-jpeg")
         return model, dataset
 
 
 class _Nobody:
-    """An engine that does nothing: what a run asks for is all that is wanted of it."""
+    """An engine that does nothing. It stands in for a driver, since only the requests of a run are needed."""
 
     def train(self, context: RunContext, trajectory: Trajectory, stop: int) -> int:
         return stop
 
     def _never(self, *_: Any) -> Any:
-        raise NotImplementedError("a bench only trains")
+        raise NotImplementedError("a speed measurement only trains")
 
     measure = validate = load = _never
 

@@ -10,7 +10,7 @@ HEADERS = ["what", "network-epochs per second", "seconds each", "times plain loo
 
 
 def rows(found: Measurement) -> Iterator[tuple[Any, ...]]:
-    """The floor, the plain loop, one training at a time, and so many side by side."""
+    """Yield rows for the floor, the plain loop, one training at a time, and each number of trainings side by side."""
     cores = found.device == "cpu"
 
     def row(what: str, rate: float, floors: int = 1) -> tuple[Any, ...]:
@@ -26,7 +26,7 @@ def rows(found: Measurement) -> Iterator[tuple[Any, ...]]:
 
 
 def words(found: Measurement) -> str:
-    """What was measured on what, and where a step's time goes."""
+    """Describe the workload, the device, and the shares of a step."""
     parts = ", ".join(f"{part} {share:.0%}" for part, share in found.shares.items())
     return (
         f"{found.workload}, batch {found.batch}, {found.precision}, augmentation {found.augment}, epochs of "

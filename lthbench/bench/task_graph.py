@@ -1,4 +1,4 @@
-"""The load of a suite: what its runs ask for one after another, and how long each of it takes."""
+"""The task graph of a suite: the operations that its runs request one after another, and their durations."""
 
 import heapq
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from lthbench.runs.plan.totals import PlanTotals
 from lthbench.suite import Workload
 
-JUDGED = ("evaluate", "barrier")  # done beside the trainings
+EVALUATIONS = ("evaluate", "barrier")  # run beside the trainings
 
 
 class Request(NamedTuple):
-    """An operation that a run asks for, by its index, and how many epochs the run has before it then."""
+    """A request for an operation, given by its index, and the number of epochs that the run has left before it."""
 
     operation: int
     remainder: float
@@ -20,24 +20,31 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskGraph:
-    """`chains`: what each run of one seed asks for, in order; every seed has the same, of its own. `seconds` and `judged`
-    by operation: how long it takes, and whether it is an evaluation. `asking`: seconds of the driver for each ask."""
+    """The operations of a suite and their durations.
+
+    `chains` lists the requests of each run of one seed, in order; every seed has its own copy. `seconds` and `evaluates`
+    are by operation: its duration, and whether it is an evaluation. `asking` is the seconds that the driver needs for
+    each request.
+    """
 
     chains: list[tuple[Request, ...]]
     seconds: list[float]
-    judged: list[bool]
+    evaluates: list[bool]
     seeds: int = 1
     asking: float = 0.0
 
     @classmethod
     def of(cls, totals: PlanTotals, epoch: Mapping[Workload, float], costs: "Costs", seeds: int) -> "TaskGraph":
-        """The runs of a tally on `seeds` seeds. `epoch`: seconds of a slot for one epoch, by workload."""
+        """Return the task graph of a plan on `seeds` seeds.
+
+        `epoch` is the seconds of a slot for one epoch, by workload.
+        """
         trainings = [epoch[t.workload] * t.epochs + costs.operation for t in totals.trainings.values()]
         values = [epoch[workload] * step.work + costs.operation for step, workload in totals.values.values()]
         index = {name: i for i, name in enumerate([*totals.trainings, *totals.values])}
         chains = [tuple(Request(index[name], rest) for name, rest in chain) for chain in totals.chains]
-        judged = [False] * len(trainings) + [step.kind in JUDGED for step, _ in totals.values.values()]
-        return cls(chains, trainings + values, judged, seeds, costs.asking)
+        evaluates = [False] * len(trainings) + [step.kind in EVALUATIONS for step, _ in totals.values.values()]
+        return cls(chains, trainings + values, evaluates, seeds, costs.asking)
 
     @property
     def runs(self) -> int:
@@ -45,18 +52,20 @@ class TaskGraph:
 
     @property
     def work(self) -> float:
-        """Seconds of all trainings and probes, each once."""
-        once = (s for s, judged in zip(self.seconds, self.judged, strict=True) if not judged)
+        """Return the seconds of all trainings and probes, each counted once."""
+        once = (s for s, evaluates in zip(self.seconds, self.evaluates, strict=True) if not evaluates)
         return self.seeds * sum(once)
 
     @property
     def critical_path(self) -> float:
-        """Seconds that no number of devices goes below: when the last run would end if every operation started as soon
-        as it is asked for, all runs starting at once."""
+        """Return the seconds that no number of devices can undercut.
+
+        That is the end of the last run if all runs start at once and every operation starts as soon as it is requested.
+        """
         ready = [(self.asking, run, 0) for run, chain in enumerate(self.chains) if chain]
         ended: dict[int, float] = {}
         last = 0.0
-        while ready:  # in the order of time, so that the first to come asks for an operation first
+        while ready:  # in order of time, so that the first run to arrive asks first
             now, run, at = heapq.heappop(ready)
             operation = self.chains[run][at].operation
             end = max(now, ended.setdefault(operation, now + self.seconds[operation]))
@@ -68,7 +77,7 @@ class TaskGraph:
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds beside the training itself: of a worker for each operation, of the driver for each that a run asks for.
+    """Seconds beyond the training itself: `operation` for each operation of a worker, `asking` for each request to the driver.
 
     Measured on digits, two cores of an AMD EPYC (LOG.md).
     """

@@ -1,4 +1,4 @@
-"""Many trainings at once, through an executor as in a run: lanes of a GPU, or processes on a CPU."""
+"""Many trainings at once, through an executor as in a run: in one process of a GPU, or in processes on a CPU."""
 
 from itertools import count as counted
 
@@ -10,19 +10,20 @@ from lthbench.runs.workers.executors import LocalExecutor
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
-WARM = 2  # steps of a training before its time counts
+WARM = 2  # the steps of a training before its time counts
 
 
 def epochs_per_second(subject: Subject, count: int, least: float) -> float:
-    """Network-epochs a second of `count` trainings side by side, of as many steps each as take `least` seconds.
+    """Measure the network-epochs per second of `count` trainings side by side, each of the steps that take `least`
+    seconds.
 
-    Every training leaves a state when it is under way and one at its end; the times of these are what is measured.
+    Every training writes a state after WARM steps and one at its end. The measurement is the time between them.
     """
     processes, lanes = (1, count) if subject.device.type == "cuda" else (count, 1)
     config = WorkerConfig(subject.scratch / f"store-{count}", subject.home.folder, str(subject.device), lanes)
     executor = LocalExecutor(config, processes)
     store = Store(config.store, numerics.environment_key(subject.device))
-    orders = (range(first, first + count) for first in counted(step=count))  # of the data: each is another training
+    orders = (range(first, first + count) for first in counted(step=count))  # each order of the data is a new training
 
     def seconds(steps: int) -> float:
         these = next(orders)
@@ -31,7 +32,7 @@ def epochs_per_second(subject: Subject, count: int, least: float) -> float:
         return (max(ended) - min(begun)) / 1e9
 
     try:
-        _train(executor, subject, next(orders), (WARM,))  # the workers stand: each takes one, as there are as many
+        _train(executor, subject, next(orders), (WARM,))  # starts each worker
         steps, took = enough(seconds, least)
     finally:
         executor.close()
@@ -45,6 +46,6 @@ def _train(executor: LocalExecutor, subject: Subject, orders: range, stops: tupl
 
 
 def _times(store: Store, subject: Subject, orders: range, stop: int) -> list[int]:
-    """When the states at a stop were written, in ns."""
+    """Return the times at which the states at a stop were written, in ns."""
     paths = (store.path("states", subject.trajectory(order).state(stop).key) for order in orders)
     return [path.stat().st_mtime_ns for path in paths]

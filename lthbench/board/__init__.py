@@ -1,1 +1,1 @@
-"""From records to what people read."""
+"""Boards: tables, charts and pages made from records."""

@@ -1,4 +1,4 @@
-"""A suite's results, judged: the tables behind a board, all computed from the records alone."""
+"""The analysis of a suite's results: the tables behind a board, all computed from the records alone."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +20,10 @@ CONTROLS = {"dense": "dense", "reinit": "random-reinit", "small": "small-dense"}
 
 @dataclass(frozen=True)
 class Duel:
-    """Two methods, cell by cell (`duel.CELL_COLUMNS`) and over cells (`duel.MARGIN_COLUMNS`). Differences are a - b in pp."""
+    """A comparison of two methods, cell by cell (`duel.CELL_COLUMNS`) and over cells (`duel.MARGINAL_COLUMNS`).
+
+    Differences are a - b in pp.
+    """
 
     a: str
     b: str
@@ -30,7 +33,7 @@ class Duel:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A suite and its results."""
+    """All tables of a suite and its results."""
 
     suite: Suite
     results: Results
@@ -39,7 +42,7 @@ class Analysis:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The runs that count, a row each."""
+        """Return the runs that count, one row each."""
         return self.results.scored
 
     @cached_property
@@ -53,12 +56,15 @@ class Analysis:
 
     @cached_property
     def methods(self) -> list[str]:
-        """Those that have runs: the suite's own first, in its order."""
+        """Return the methods that have runs: the suite's own first, in its order."""
         there = self.frame["method"].unique().tolist()
         return list(dict.fromkeys([*(m for m in self.suite.methods if m in there), *sorted(there)]))
 
     def thresholds(self, tickets: int = 1) -> Thresholds:
-        """The thresholds at this number of seeds: alpha is what the declared looks leave, shared by the suite's ticket methods."""
+        """Return the thresholds at this number of seeds.
+
+        alpha is the part that the declared looks allow, divided by the suite's ticket methods.
+        """
         return Thresholds(alpha=alpha_at(self.seeds, self.suite.looks) / max(1, tickets))
 
     @property
@@ -71,11 +77,11 @@ class Analysis:
 
     @property
     def duels(self) -> list[Duel]:
-        """The suite's pairs of which both have runs."""
+        """Return the suite's duels in which both methods have runs."""
         return [self.duel(a, b) for a, b in self.suite.duels if {a, b} <= set(self.methods)]
 
     def duel(self, a: str, b: str) -> Duel:
-        """Any two methods. InputError if one has no runs, or if they are one."""
+        """Return the duel of any two methods. Raises InputError if one has no runs, or if both are the same."""
         for name in (a, b):
             if name not in self.methods:
                 raise InputError(unknown("method with runs here", name, self.methods))
@@ -91,7 +97,7 @@ class Analysis:
 
     @property
     def tickets(self) -> list[str]:
-        """The suite's ticket methods that have runs."""
+        """Return the suite's ticket methods that have runs."""
         return [name for name in self.suite.tickets if name in self.methods]
 
     @property
@@ -99,7 +105,7 @@ class Analysis:
         return self.thresholds(len(self.suite.tickets))
 
     def verdicts(self, ticket: str) -> pd.DataFrame:
-        """Jackpot, secondary prize or neither, in both readings."""
+        """Return the verdicts on a ticket (jackpot, secondary prize or neither), in both readings."""
         if ticket not in self._verdicts:
             there = {role: name if name in self.methods else None for role, name in CONTROLS.items()}
             enough = all(w.sufficient for w in self.suite.workload)
@@ -109,15 +115,16 @@ class Analysis:
         return self._verdicts[ticket]
 
     def winning(self, ticket: str) -> pd.DataFrame:
-        """Where Liu et al.'s winning property holds."""
+        """Return the cells with the outcome of Liu et al.'s winning property."""
         return winning(self.verdicts(ticket), self.ticket_thresholds)
 
     @cached_property
     def rankings(self) -> dict[str, pd.DataFrame]:
-        """Ranks over all cells and, where images are held out, at the rate that validation chooses. Empty without a field.
+        """Return ranks over all cells and, if images are held out, at the learning rate that validation chooses.
 
-        The field are the suite's own methods that prune, at the sparsities that it declares; dense references, methods with
-        an account apart, and suites without a budget are shown but not ranked.
+        The field has the suite's own methods that prune, at the sparsities that it declares. Dense references, methods
+        with an account off budget, and suites without a budget are shown but not ranked. The result is empty without a
+        field.
         """
         ranked = self.frame[(self.frame["track"] != "dense") & (self.frame["off_budget"] == 0)]
         there = set(ranked["method"])
@@ -126,7 +133,7 @@ class Analysis:
             return {}
         runs = {"all learning rates": ranked[STATISTICS]}
         if self.suite.validation and len(self.suite.learning_rates) > 1:
-            runs["each at its best rate"] = ranking.at_best_rate(runs["all learning rates"])
+            runs["each at its best learning rate"] = ranking.at_best_rate(runs["all learning rates"])
         reference = "prune-finetune" if "prune-finetune" in there else None
         return {
             name: ranking.ranking(rows, self.meta, members, reference=reference, thresholds=self.thresholds())

@@ -8,7 +8,7 @@ import pandas as pd
 from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.grids import DUEL_SYMBOLS, duel_grids
 
-# Distinct on a light and a dark ground; the shapes say the same to who sees no colours.
+# Distinct on light and dark backgrounds. The shapes tell the methods apart without colour.
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
 FONT = "Roboto, Helvetica, Arial, sans-serif"
@@ -18,7 +18,8 @@ KINDS |= {"undecided": "#e6e6e6", "collapsed": "#cfcfcf", "pending": "#f2f2f2"}
 
 
 def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """What the accuracy chart draws: error in percent with its interval, never 0 on its logarithmic axis."""
+    """Return the rows of the accuracy chart: error in percent with its interval, never 0 because the axis is
+    logarithmic."""
     least = 0.05
     return scores.assign(
         error=(100 - scores["mean"]).clip(lower=least),
@@ -30,10 +31,11 @@ def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
-    """Accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are lines across.
+    """Draw accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are horizontal
+    lines.
 
-    `rows` of `accuracy_rows` are those of one workload and learning rate; without them the data are named `scores`, for a
-    page to fill, which has a legend of its own.
+    `rows` of `accuracy_rows` are those of one workload and learning rate. Without them the data are named `scores`, for
+    a page to fill, and the page has a legend of its own.
     """
     key = None if rows is None else alt.Legend(title=None, symbolSize=90, orient="top", columns=6, symbolLimit=0)
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
@@ -49,7 +51,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     tip += [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
     tip += [alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("diverged:Q"), alt.Tooltip("epochs:Q", format=".4~g")]
     shape = alt.Shape("method:N", scale=marks, legend=key)
-    beside = alt.XOffset("method:N")  # so that intervals do not hide each other
+    beside = alt.XOffset("method:N")  # keeps intervals from hiding each other
     lines = sparse.mark_line(strokeWidth=2, aria=False).encode(x, y, colour, beside)
     bars = sparse.mark_rule(strokeWidth=1.5, opacity=0.6, aria=False).encode(
         x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour, beside
@@ -62,7 +64,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
 
 
 def ranks(ranking: pd.DataFrame) -> Any:
-    """Places with simultaneous 95 % bounds, best first; the letter is the group."""
+    """Draw places with simultaneous 95 % bounds, best first. The letter is the group."""
     rows = ranking[~ranking["partial"]].rename_axis("place").reset_index()
     group = rows["group"].astype(int).map(lambda g: chr(ord("A") + g - 1) if g <= 26 else str(g))
     rows = rows.assign(letter=group, mean_place=rows["mean_place"].round(6))[
@@ -88,7 +90,10 @@ def ranks(ranking: pd.DataFrame) -> Any:
 
 
 def correlations(rows: pd.DataFrame) -> Any:
-    """Weight correlation R_p between trained weights and a reference, against p; the dashed diagonal is chance."""
+    """Draw the weight correlation R_p between trained weights and a reference, against p.
+
+    The dashed diagonal is chance.
+    """
     tip = [alt.Tooltip(f"{name}:N") for name in ("method", "reference", "learning_rate", "sparsity")]
     tip += [alt.Tooltip("p:Q"), alt.Tooltip("value:Q", format=".3f", title="R_p"), alt.Tooltip("n:Q", title="runs")]
     x = alt.X("p:Q", title="p, share of the largest weights")
@@ -110,7 +115,7 @@ def correlations(rows: pd.DataFrame) -> Any:
 
 
 def spec(chart: Any) -> dict[str, Any]:
-    """The Vega-Lite specification, as wide as its place on the page."""
+    """Return the Vega-Lite specification, which takes the width of its container."""
     fitted = alt.AutoSizeParams(type="fit-x", contains="padding")
     found: dict[str, Any] = chart.properties(width="container", autosize=fitted).to_dict(validate=False)
     found.pop("config", None)
@@ -118,7 +123,7 @@ def spec(chart: Any) -> dict[str, Any]:
 
 
 def accuracy_svg(analysis: Analysis, methods: list[str]) -> str:
-    """The accuracy of these methods on the first workload, a panel a learning rate."""
+    """Draw the accuracy of these methods on the first workload, one panel for each learning rate, as SVG text."""
     rows = accuracy_rows(analysis.scores)
     rows = rows[(rows["workload"] == rows["workload"].iloc[0]) & rows["method"].isin(methods)]
     panels = [
@@ -129,7 +134,7 @@ def accuracy_svg(analysis: Analysis, methods: list[str]) -> str:
 
 
 def duel_svg(analysis: Analysis, duel: Duel) -> str:
-    """The duel on its first workload as a heat map with a symbol in every square."""
+    """Draw the duel on its first workload as a heat map with a symbol in every square, as SVG text."""
     grid = duel_grids(analysis, duel)[0]
     rows = pd.DataFrame(
         [

@@ -1,6 +1,6 @@
-"""Duels and verdicts as squares: a symbol, a number and a sentence for every rate and sparsity.
+"""Duels and verdicts as grids: a symbol, a number and a sentence for every learning rate and sparsity.
 
-A tie that was shown and what was not decided never share a symbol, and no symbol differs from another in colour alone.
+A shown tie and an undecided cell never share a symbol, and no two symbols differ in colour alone.
 """
 
 import math
@@ -33,7 +33,7 @@ WINNING_SYMBOLS = {"holds": "●", "fails": "○", "open": "?", "pending": "…"
 
 @dataclass(frozen=True)
 class Square:
-    """One cell. `kind` names its symbol and its style."""
+    """A cell of a grid. `kind` names its symbol and its style."""
 
     kind: str
     symbol: str
@@ -52,18 +52,18 @@ class Grid:
 
 
 def duel_grids(analysis: Analysis, duel: Duel) -> list[Grid]:
-    """A grid a workload; the number is the difference a - b in pp."""
+    """Return one grid for each workload. The number is the difference a - b in pp."""
     return _laid_out(duel.cells, lambda row: _duel_square(analysis, duel, row))
 
 
 def verdict_grids(analysis: Analysis, ticket: str, reading: str) -> list[Grid]:
-    """A grid a workload; the number is how many seeds would decide what is open."""
+    """Return one grid for each workload. The number is the seeds that would decide an open cell."""
     table = analysis.verdicts(ticket)
     return _laid_out(table[table["reading"] == reading], lambda row: _verdict_square(analysis, row))
 
 
 def winning_grids(analysis: Analysis, ticket: str) -> list[Grid]:
-    """A grid a workload; the number is the gap to re-initialised weights in pp."""
+    """Return one grid for each workload. The number is the gap to re-initialised weights in pp."""
     return _laid_out(analysis.winning(ticket), _winning_square)
 
 
@@ -80,7 +80,11 @@ def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
     side = {duel.a: "a", duel.b: "b"}.get(row["outcome"], row["outcome"])
     kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
-    found = f" With these seeds, {row['detectable']:.2g} pp would be shown." if math.isfinite(row["detectable"]) else ""
+    found = (
+        f" These seeds would show a difference of {row['detectable']:.2g} pp."
+        if math.isfinite(row["detectable"])
+        else ""
+    )
     crossed = f" On new images {interval} pp." if (interval := words.on_new_images(row)) else ""
     said = f"{means}{cell_words(analysis, row, duel)}.{crossed}{found}"
     return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), said)

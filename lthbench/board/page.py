@@ -1,4 +1,4 @@
-"""The page of a suite in Markdown: the duel first, then verdicts, then every method."""
+"""The page of a suite in Markdown: the duels first, then verdicts, then every method."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from lthbench.scoring import words
 
 
 def page(analysis: Analysis) -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [_head(analysis)]
     parts += [duel_section(analysis, duel) for duel in analysis.duels]
     parts += [_verdict_section(analysis, ticket) for ticket in analysis.tickets]
@@ -28,20 +28,25 @@ def page(analysis: Analysis) -> str:
 
 
 def footer(analysis: Analysis) -> str:
-    """What stands below it."""
+    """Return the note below the page."""
     return words.footer(analysis.meta, crossed=not analysis.results.images.empty)
 
 
 def duel_section(analysis: Analysis, duel: Duel) -> str:
-    """One duel: cell by cell, and its sentences over all cells and by margin."""
+    """Return the section of one duel: cell by cell, and sentences over all cells and by factor."""
     a, b = duel.a, duel.b
     said = "\n".join(f"- {group}: {sentence}" for group, sentence in marginal_lines(analysis, duel))
-    parts = [f"## {a} against {b}", f"Cells: {words.tally(duel.cells, a, b)}.", duel_table(analysis, duel), said]
+    parts = [
+        f"## {a} against {b}",
+        f"Cells: {words.outcome_counts(duel.cells, a, b)}.",
+        duel_table(analysis, duel),
+        said,
+    ]
     return "\n\n".join(parts)
 
 
 def marginal_lines(analysis: Analysis, duel: Duel) -> list[tuple[str, str]]:
-    """Each margin of a duel and its sentence; no line for a workload that is the only one."""
+    """Return each marginal of a duel with its sentence. A workload that is the only one gets no line."""
     tolerance = sum(m.tolerance for m in analysis.meta.values()) / len(analysis.meta)
     single = {f"workload {w}" for w in analysis.meta} if len(analysis.meta) == 1 else set()
     return [
@@ -52,7 +57,7 @@ def marginal_lines(analysis: Analysis, duel: Duel) -> list[tuple[str, str]]:
 
 
 def duel_table(analysis: Analysis, duel: Duel) -> str:
-    """One duel, cell by cell, as a Markdown table."""
+    """Return one duel, cell by cell, as a Markdown table."""
     crossed = bool(duel.cells["low_images"].notna().any())
     rows = [
         [*_cell(analysis, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), cell_words(analysis, row, duel)]
@@ -67,7 +72,7 @@ def _accuracy(mean: float) -> str:
 
 
 def cell_words(analysis: Analysis, row: Any, duel: Duel) -> str:
-    """One cell of a duel in words."""
+    """Describe one cell of a duel."""
     return words.cell_words(row, duel.a, duel.b, analysis.meta[row["workload"]].tolerance, analysis.thresholds())
 
 
@@ -77,26 +82,31 @@ def _head(analysis: Analysis) -> str:
 
 
 def facts(analysis: Analysis) -> str:
-    """What was run, on what."""
+    """Describe the runs: their number, budget and recipe, and the environments."""
     suite, runs = analysis.suite, analysis.results.runs
-    builds = (runs["device"] + ", torch " + runs["torch"]).unique()
+    environments = (runs["device"] + ", torch " + runs["torch"]).unique()
     return (
         f"{len(runs)} runs, {analysis.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
         f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
         f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
-        f"{'; '.join(sorted(builds))}."
+        f"{'; '.join(sorted(environments))}."
     )
 
 
 def _verdict_section(analysis: Analysis, ticket: str) -> str:
     thresholds = analysis.ticket_thresholds
     rows: dict[tuple[str, ...], list[str]] = {}
-    for row in rows_of(analysis.verdicts(ticket)):  # all of the reading "any" first, then all of "same"
+    for row in rows_of(analysis.verdicts(ticket)):  # all rows of the reading "any" come first, then those of "same"
         cells = rows.setdefault(tuple(_cell(analysis, row)), [])
         cells.append(words.verdict_words(row, analysis.meta[row["workload"]].tolerance, thresholds))
         if row["reading"] == "same":
             cells.append(f"*{row['paper_rule']}*")
-    headers = [*_cell_headers(analysis), "controls at any rate", "controls at the same rate", "*by point estimates*"]
+    headers = [
+        *_cell_headers(analysis),
+        "controls at any learning rate",
+        "controls at the same",
+        "*by point estimates*",
+    ]
     return f"## Verdicts on {ticket} (Ma et al. 2021)\n\n{markdown([[*k, *v] for k, v in rows.items()], headers)}"
 
 
@@ -129,8 +139,8 @@ def _ranking_section(analysis: Analysis) -> str:
     if not parts:
         return ""
     note = (
-        "Mean place among the suite's own methods; in brackets bounds that hold for all rows at once. Methods of one group "
-        "are not told apart from its first."
+        "Mean place among the suite's own methods. The brackets give bounds that hold for all rows at once. The methods of a "
+        "group cannot be told apart from the first of the group."
     )
     return "\n\n".join(["## Ranking", note, *parts])
 
@@ -159,7 +169,7 @@ def _method_section(analysis: Analysis) -> str:
         where = (cell["workload"], cell["learning_rate"], cell["sparsity"])
         found = [_mean(by_name, (*where, method)) for method in analysis.methods]
         rows.append([*_cell(analysis, cell), *found])
-    note = "Mean ± standard deviation over seeds; in brackets the runs that diverged."
+    note = "Mean ± standard deviation over seeds. The brackets count runs that diverged."
     return f"## All methods\n\n{note}\n\n{markdown(rows, [*_cell_headers(analysis), *analysis.methods])}"
 
 
@@ -180,9 +190,7 @@ def _rate_section(analysis: Analysis) -> str:
         found[row["method"]] = f"{row['accuracy']:.1f} @ {row['learning_rate']:g}"
     note = "Mean test accuracy at the learning rate that the mean *validation* accuracy chooses."
     lines = [[*where, *(found.get(method, "") for method in analysis.methods)] for where, found in rows.items()]
-    return (
-        f"## At the best rate\n\n{note}\n\n{markdown(lines, [*_cell_headers(analysis, rate=False), *analysis.methods])}"
-    )
+    return f"## At the best learning rate\n\n{note}\n\n{markdown(lines, [*_cell_headers(analysis, rate=False), *analysis.methods])}"
 
 
 def _failure_section(analysis: Analysis) -> str:
@@ -191,26 +199,26 @@ def _failure_section(analysis: Analysis) -> str:
 
 
 def failures(runs: pd.DataFrame) -> list[str]:
-    """A line for every kind of failure: which method, how often, why."""
+    """Return a line for every kind of failure, with method, count and reason."""
     groups = runs[runs["status"] != "ok"].groupby(["method", "reason"], sort=True)
     return [f"{method}: {len(rows)} runs {rows['status'].iloc[0]}: {why}" for (method, why), rows in groups]
 
 
 def _cell(analysis: Analysis, row: Any, rate: bool = True) -> list[str]:
-    """The first columns of a row: the workload where there are several, the rate, the sparsity."""
+    """Return the first columns of a row: the workload if there are several, the learning rate, the sparsity."""
     workload = [str(row["workload"])] * (len(analysis.meta) > 1)
     return [*workload, *[f"{row['learning_rate']:g}"] * rate, f"{100 * row['sparsity']:g} %"]
 
 
 def _cell_headers(analysis: Analysis, rate: bool = True) -> list[str]:
-    return [*["workload"] * (len(analysis.meta) > 1), *["rate"] * rate, "sparsity"]
+    return [*["workload"] * (len(analysis.meta) > 1), *["learning rate"] * rate, "sparsity"]
 
 
 def rows_of(table: pd.DataFrame) -> Iterable[Any]:
-    """Rows as series."""
+    """Iterate over rows as series."""
     return (row for _, row in table.iterrows())
 
 
 def markdown(rows: Iterable[list[str]], headers: list[str]) -> str:
-    """A Markdown table; cells are text already."""
+    """Return a Markdown table of cells that are already text."""
     return tabulate(list(rows), headers, tablefmt="pipe", disable_numparse=True)

@@ -1,4 +1,4 @@
-"""Tables as compact JSON for a page: columns, strings by code, constants once."""
+"""Tables as compact JSON for a page: stored by column, strings by code, constants once."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from lthbench.runs.records.tables import Results
 
 
 def columns(table: pd.DataFrame) -> dict[str, Any]:
-    """A table by column: numbers, or {names, codes}, or {all} where every row has the same."""
+    """Return a table by column: numbers, or {names, codes}, or {all} if every row has the same value."""
     return {"rows": len(table)} | {str(name): _column(table[name]) for name in table}
 
 
@@ -30,19 +30,19 @@ def _column(values: pd.Series) -> Any:
 
 
 def _short(value: Any) -> Any:
-    """Six digits are more than a page shows; whole numbers without a point."""
+    """Round to six digits, more than a page shows, and write whole numbers without a decimal point."""
     if not isinstance(value, float):
         return value
     return None if not math.isfinite(value) else int(value) if value.is_integer() else float(f"{value:.6g}")
 
 
 def runs(results: Results) -> dict[str, Any]:
-    """The runs of a page, failed ones too."""
+    """Return the runs of a page, including failed ones."""
     return columns(results.runs[[column.name for column in RUN_COLUMNS if column.on_page]])
 
 
 def layers(results: Results) -> dict[str, Any]:
-    """Removed weights by layer: `layouts` are the distinct (names, sizes), `of` and `removed` follow the runs."""
+    """Return removed weights by layer: `layouts` are the distinct (names, sizes); `of` and `removed` follow the runs."""
     layouts: dict[tuple[Any, ...], int] = {}
     of: list[int | None] = [None] * len(results.runs)
     removed: list[list[int]] = [[] for _ in of]
@@ -59,6 +59,6 @@ def layers(results: Results) -> dict[str, Any]:
 
 
 def embedded(content: Any) -> Markup:
-    """JSON that is safe inside a script element, whatever a submitter wrote."""
+    """Return JSON that is safe inside a script element, whatever a submitter wrote."""
     dumps = partial(json.dumps, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return htmlsafe_json_dumps(content, dumps=dumps)

@@ -1,4 +1,4 @@
-"""Generated parts of the project's README: between `<!-- name -->` and `<!-- end -->`."""
+"""The generated parts of the project's README, between `<!-- name -->` and `<!-- end -->`."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from lthbench.errors import InputError
 
 
 def refresh(readme: Path, analysis: dict[str, Analysis]) -> None:
-    """Put the duel tables of the suites between their marks: `<!-- duel: digits lottery-ticket prune-finetune -->`."""
+    """Write the duel tables of the suites between their marks: `<!-- duel: digits lottery-ticket prune-finetune -->`."""
 
     def part(found: re.Match[str]) -> str:
         suite, a, b = found.group(2).split()

@@ -1,4 +1,4 @@
-"""The static site: one self-contained HTML page a suite, and an index. Nothing is fetched, nothing is sent."""
+"""The static site: one self-contained HTML page for each suite, and an index. The pages fetch and send nothing."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ from lthbench.board.page import facts, failures, footer, marginal_lines
 from lthbench.runs.records.trust import MEANING, Row, level_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN = 6  # methods in a chart before somebody asks for more
+SHOWN = 6  # methods in a chart before the reader selects more
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Section:
 
 
 def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
-    """The page of a suite. `rows` say how far each was verified; `home` links to the index, where there is one."""
+    """Return the page of a suite. `rows` hold the trust of each method; `home` links to the index, if there is one."""
     return _template("suite.html").render(
         suite=analysis.suite,
         facts=facts(analysis),
@@ -47,7 +47,7 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
         rankings=list(analysis.rankings),
         failures=failures(analysis.results.runs),
         correlated=not analysis.results.correlation.empty,
-        levels=MEANING,
+        trust=MEANING,
         footer=footer(analysis),
         style=_text("style.css"),
         scripts=[_bundle(), *(_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js"))],
@@ -57,7 +57,7 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
 
 
 def index_page(analysis: dict[str, Analysis]) -> str:
-    """The index: every suite with its main duel."""
+    """Return the index: every suite with its main duel."""
     suites = [
         {
             "name": name,
@@ -86,14 +86,14 @@ def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
         "shown": shown_methods(analysis),
         "colours": charts.COLOURS,
         "shapes": charts.SHAPES,
-        "levels": {method: level_of(rows, method) for method in analysis.methods},
+        "trust": {method: level_of(rows, method) for method in analysis.methods},
         "correlation": payload.columns(analysis.results.correlation),
         "specs": {"accuracy": charts.spec(charts.accuracy(analysis.methods).properties(height=260)), **named},
     }
 
 
 def shown_methods(analysis: Analysis) -> list[str]:
-    """The methods that a chart shows at first: references, and those of duels and verdicts."""
+    """Return the methods that a chart shows at first: references, and those of duels and verdicts."""
     named = [name for duel in analysis.duels for name in (duel.a, duel.b)] + analysis.tickets
     names = dict.fromkeys([*(m for m in analysis.methods if m in ("dense", "small-dense")), *named, *analysis.methods])
     first = list(names)[:SHOWN]
@@ -101,7 +101,7 @@ def shown_methods(analysis: Analysis) -> list[str]:
 
 
 def correlation_rows(analysis: Analysis) -> pd.DataFrame:
-    """Mean weight correlation by method, learning rate, sparsity, reference and p."""
+    """Return the mean weight correlation by method, learning rate, sparsity, reference and p."""
     keys = ["method", "learning_rate", "sparsity"]
     rows = analysis.results.correlation.join(analysis.results.runs[keys], on="run")
     found = rows.groupby([*keys, "reference", "p"], sort=True)["value"].agg(["mean", "count"])
@@ -110,7 +110,7 @@ def correlation_rows(analysis: Analysis) -> pd.DataFrame:
 
 def _duel(analysis: Analysis, duel: Any) -> Section:
     said = {"a": f"{duel.a} ahead", "a-small": f"{duel.a} ahead, within the tolerance", "b": f"{duel.b} ahead"}
-    said |= {"b-small": f"{duel.b} ahead, within the tolerance", "tie": "a tie, shown", "undecided": "undecided"}
+    said |= {"b-small": f"{duel.b} ahead, within the tolerance", "tie": "tie", "undecided": "undecided"}
     said |= {"collapsed": "both collapsed", "pending": "pending, between two looks"}
     found = grids.duel_grids(analysis, duel)
     lines = marginal_lines(analysis, duel)
@@ -119,10 +119,18 @@ def _duel(analysis: Analysis, duel: Any) -> Section:
 
 
 def _verdict(analysis: Analysis, ticket: str, reading: str) -> Section:
-    said = {"jackpot": "jackpot", "secondary": "secondary prize", "neither": "neither", "trivial": "too dense to count"}
-    said |= {"open": "not enough evidence, and how many seeds would decide", "pending": "pending, between two looks"}
+    said = {
+        "jackpot": "jackpot",
+        "secondary": "secondary prize",
+        "neither": "neither",
+        "trivial": "sparsity too low to count",
+    }
+    said |= {
+        "open": "not enough evidence (the number is the seeds that would decide)",
+        "pending": "pending, between two looks",
+    }
     found = grids.verdict_grids(analysis, ticket, reading)
-    title = f"{ticket}, controls at {'any rate' if reading == 'any' else 'the same rate'}"
+    title = f"{ticket}, controls at {'any' if reading == 'any' else 'the same'} learning rate"
     return Section(title, _used(found, grids.VERDICT_SYMBOLS, said), found, [], f"verdict-{ticket}-{reading}")
 
 
@@ -133,7 +141,7 @@ def _winning(analysis: Analysis, ticket: str) -> Section:
 
 
 def _used(found: list[Grid], symbols: dict[str, str], said: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """The legend: symbols that are there, with their words and how many squares have them."""
+    """Return the legend: the symbols in use, with their words and the number of squares that have them."""
     kinds = [square.kind for grid in found for square in grid.squares.values()]
     return {k: (symbols[k], f"{said[k]}: {kinds.count(k)}") for k in symbols if k in kinds}
 
@@ -146,12 +154,12 @@ def _template(name: str) -> jinja2.Template:
 
 
 def _text(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text())  # our own file
+    return Markup((TEMPLATES / name).read_text())  # safe: a file of this package
 
 
 @cache
 def _bundle() -> Markup:
-    """Vega, Vega-Lite and vega-embed as one script that defines vegaEmbed."""
+    """Return Vega, Vega-Lite and vega-embed as one script that defines vegaEmbed."""
     import vl_convert
 
     return Markup(vl_convert.javascript_bundle())  # type: ignore[call-arg]

@@ -1,10 +1,10 @@
-"""Event files for TensorBoard, made of records.
+"""Event files for TensorBoard, made from records.
 
     <out>/tensorboard/runs/<method>/<workload>-lr…-s…-seed…/   one run: its row of the table (HParams) and its points
                       curves/<method>/<workload>-lr…/           over the seeds: test accuracy by percentage removed
 
-A file is written whole and under a name that follows from its records, so that a driver that is killed leaves no half of one,
-and one that goes on writes none twice. Steps are the percentage of weights that the cell asks to remove.
+A file is written whole, under a name that follows from its records. A driver that is killed therefore leaves no partial
+file, and one that continues writes none twice. Steps are the percentage of weights that the cell asks to remove.
 """
 
 from collections import defaultdict
@@ -27,8 +27,10 @@ Point = tuple[str, float, int]  # tag, value, step
 
 @contextmanager
 def writing(out: Path, suite: Suite, wanted: bool) -> Iterator[Callable[[Record], None]]:
-    """A function to call with every record; with those that are there already it was called. It does nothing where that is
-    not `wanted`. InputError where TensorBoard is not installed."""
+    """Yield a function to call with every record. It has already been called with the existing records.
+
+    The function does nothing unless `wanted`. Raises InputError if TensorBoard is not installed.
+    """
     if not wanted:
         yield lambda record: None
         return
@@ -54,16 +56,19 @@ class Events:
         whole = all(round(100 * s, 6).is_integer() for s in suite.sparsities)
         self._steps, self._unit = (100, "percent") if whole else (10_000, "hundredths of a percent")
         self._curves: dict[Path, dict[float, dict[int, Record]]] = defaultdict(lambda: defaultdict(dict))
-        self._open: set[Path] = set()  # curves with records that are not written
+        self._open: set[Path] = set()  # curves with records that are not written yet
 
     def add(self, record: Record) -> None:
-        """Write a run, and its curve where it completes a point."""
+        """Write a run, and its curve if the run completes a point."""
         curve = self.take(record)
         if len(self._curves[curve][record.result.sparsity]) == self._seeds:
             self._draw(curve)
 
     def take(self, record: Record) -> Path:
-        """Write a run, and note it for its curve, which is returned. A later record of a run replaces an earlier one."""
+        """Write a run, and return its curve, which is marked for drawing.
+
+        A later record of a run replaces an earlier one.
+        """
         r = record.result
         values, step = _values(r), self._step(r.sparsity)
         _write(self.folder / "runs" / record.run_id.path, [record], [(n, v, step) for n, v in values.items()], r)
@@ -73,7 +78,7 @@ class Events:
         return curve
 
     def draw(self) -> None:
-        """Write the curves that have runs which are not in their files."""
+        """Write the curves with runs that their files lack."""
         for curve in sorted(self._open):
             self._draw(curve)
 
@@ -94,7 +99,7 @@ class Events:
 
 
 def _values(result: Result) -> dict[str, float]:
-    """What a run reached, accuracies in percent, loss in nats; of one that did not end well only what it was charged."""
+    """Return the results of a run: accuracies in percent, loss in nats. A run without a result has only its charge."""
     found = {"epochs charged": sum(result.charged.values()) / result.epoch}
     if result.status != "ok":
         return found
@@ -110,7 +115,7 @@ METRICS = ("test accuracy", "validation accuracy", "train accuracy", "test loss"
 
 
 def _write(folder: Path, records: Iterable[Record], points: Iterable[Point], row: Result | None = None) -> None:
-    """The one event file of a folder, dated by the last of its records."""
+    """Write the only event file of a folder, dated by the last of its records."""
     from tensorboard.compat.proto.event_pb2 import Event
     from torch.utils.tensorboard import RecordWriter
     from torch.utils.tensorboard.summary import scalar
@@ -134,7 +139,7 @@ def _write(folder: Path, records: Iterable[Record], points: Iterable[Point], row
 
 
 def _row(result: Result) -> tuple[Any, ...]:
-    """What makes a run a row of the HParams table."""
+    """Return the entry that makes a run a row of the HParams table."""
     from torch.utils.tensorboard.summary import hparams
 
     columns = ("method", "workload", "learning_rate", "sparsity", "seed", "status")

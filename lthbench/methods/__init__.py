@@ -1,1 +1,1 @@
-"""What the author of a method holds: the run, networks, criteria, the registry."""
+"""The objects that the author of a method uses: the run, networks, criteria and the registry."""

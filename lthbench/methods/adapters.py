@@ -1,7 +1,7 @@
 """Criteria of other libraries: the method classes of torch.nn.utils.prune, and the importances of torch-pruning.
 
-They say how much a weight or a unit should stay; how many go, and from which layers, is the suite's to say, by
-`run.select`. What they draw from torch's global generator is drawn from the given one, and the global one is left alone.
+They score weights or units. The suite decides how many are removed and from which layers, by `run.select`. Random draws
+from torch's global generator come from the given generator instead, and the global one is left unchanged.
 """
 
 import contextlib
@@ -23,10 +23,11 @@ from lthbench.pruning.tensors import Tensors
 def prune_scores(
     net: Network, method: type[prune.BasePruningMethod], sparsity: float, g: Generator | None = None, **options: Any
 ) -> Scores:
-    """1 where an unstructured method of torch.nn.utils.prune keeps a weight, 0 where it prunes it, -inf where it was pruned.
+    """Score weights by an unstructured method of torch.nn.utils.prune: 1 if it keeps a weight, 0 if it prunes it.
 
-    `method` sees all remaining weights as one vector, as in prune.global_unstructured, and is told how many to remove;
-    `options` are its further arguments. By parameter name, for `run.select(scores, sparsity)`.
+    Weights that are pruned already score -inf. `method` sees all remaining weights as one vector, as in
+    prune.global_unstructured, and is told how many to remove. `options` are its further arguments. The scores are by
+    parameter name, for `run.select(scores, sparsity)`.
     """
     _kind(method, "unstructured", "prune_unit_scores")
     prunable, kept = net.prunable, net.mask.tensors
@@ -35,7 +36,7 @@ def prune_scores(
     amount = count - sum(int((~mask).sum()) for mask in kept.values())
     if amount < 0:
         raise MethodError(
-            f"prune_scores: {count - amount} weights are pruned already, more than sparsity {sparsity} asks"
+            f"prune_scores: {count - amount} weights are pruned already, more than sparsity {sparsity} asks for"
         )
     with _drawing(g):
         mask = method(amount, **options).compute_mask(remaining, torch.ones_like(remaining))  # type: ignore[call-arg]
@@ -51,10 +52,10 @@ def prune_scores(
 def prune_unit_scores(
     net: Network, method: type[prune.BasePruningMethod], g: Generator | None = None, **options: Any
 ) -> Scores:
-    """The order in which a structured method of torch.nn.utils.prune removes the units of each layer: 0 goes first.
+    """Score units by the order in which a structured method of torch.nn.utils.prune removes them: 0 goes first.
 
-    `method` sees the weight of each layer and is told to remove 1, 2, 3, … of its rows; `options` are its further
-    arguments. By group of units, for `run.select(scores, units=net.units)`.
+    `method` sees the weight of each layer and is told to remove 1, 2, 3, … of its rows. `options` are its further
+    arguments. The scores are by group of units, for `run.select(scores, units=net.units)`.
     """
     _kind(method, "structured", "prune_scores")
     scores, prunable = {}, net.prunable
@@ -71,10 +72,10 @@ def prune_unit_scores(
 
 
 def importance_scores(net: Network, importance: Callable[[Any], Tensor], gradients: Tensors | None = None) -> Scores:
-    """What an importance of torch-pruning (tp.importance.…, or any function of a tp.Group) says of the units of a network.
+    """Score the units of a network by an importance of torch-pruning (tp.importance.…, or any function of a tp.Group).
 
-    `gradients`, by parameter name, are what those find that look at `weight.grad`: run.measure(net, Gradients()). By group
-    of units, for `run.select(scores, units=net.units)`.
+    `gradients`, by parameter name, are for importances that use `weight.grad`: run.measure(net, Gradients()). The
+    scores are by group of units, for `run.select(scores, units=net.units)`.
     """
     try:
         import torch_pruning as tp
@@ -86,7 +87,7 @@ def importance_scores(net: Network, importance: Callable[[Any], Tensor], gradien
         parameter.grad = gradients[name].clone() if gradients is not None and name in gradients else None
     with warnings.catch_warnings(
         action="ignore", category=UserWarning
-    ):  # of parameters that only its own pruning touches
+    ):  # for parameters that only its own pruning changes
         graph = tp.DependencyGraph().build_dependency(module, example_inputs=torch.zeros(1, *net.model.shape))
     scores = {}
     for group in net.units.groups:
@@ -94,7 +95,7 @@ def importance_scores(net: Network, importance: Callable[[Any], Tensor], gradien
         function = tp.prune_linear_out_channels if isinstance(layer, nn.Linear) else tp.prune_conv_out_channels
         found = importance(graph.get_pruning_group(layer, function, list(range(group.size))))
         if found is None:
-            raise MethodError(f"{type(importance).__name__} says nothing of {group.name}; does it need gradients=…?")
+            raise MethodError(f"{type(importance).__name__} gives no score for {group.name}; does it need gradients=…?")
         scores[group.name] = found.detach()
     return scores
 
@@ -106,7 +107,7 @@ def _kind(method: type[prune.BasePruningMethod], kind: str, other: str) -> None:
 
 @contextlib.contextmanager
 def _drawing(g: Generator | None) -> Iterator[None]:
-    """Inside, the CPU's global generator starts from a draw of `g`; after it, it is where it was."""
+    """Seed the CPU's global generator from a draw of `g`, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         seed = 0 if g is None else int(torch.randint(1 << 62, (), generator=g))
         torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Pruning at initialisation: a criterion makes a mask, and four methods train it. They differ in one line each.
+"""Pruning at initialisation: a criterion gives a mask, and four methods train it. They differ in one line each.
 
 The controls are those of Frankle et al., ICLR 2021, arXiv:2009.08576.
 """
@@ -15,35 +15,36 @@ if TYPE_CHECKING:
     from lthbench.methods.run import Run
     from lthbench.pruning.mask import Mask
 
-Criterion = Callable[..., "Mask"]  # of a run, its initial network, and parameters of its own
+Criterion = Callable[..., "Mask"]  # takes a run, its initial network, and parameters of its own
 
 
 def trained(run: "Run", init: "Network", mask: "Mask") -> "Network":
-    """The mask on the initial weights."""
+    """Train the mask on the initial weights."""
     return run.train(init.masked(mask))
 
 
 def stretched(run: "Run", init: "Network", mask: "Mask") -> "Network":
-    """{name}, its recipe stretched to the whole budget."""
+    """Train {name} with the recipe stretched to the whole budget."""
     return run.train(init.masked(mask), recipe=run.stretched)
 
 
 def shuffled(run: "Run", init: "Network", mask: "Mask") -> "Network":
-    """{name}, its mask shuffled within each layer: does it matter which weights, or only how many?"""
+    """Train {name} with its mask shuffled within each layer: does it matter which weights are kept, or only how many?"""
     return run.train(init.masked(mask.shuffled(run.generator("shuffle"))))
 
 
 def reinitialised(run: "Run", init: "Network", mask: "Mask") -> "Network":
-    """{name}, its mask on another initialisation: does it matter which values the weights had?"""
+    """Train {name} with its mask on another initialisation: does it matter which values the weights had?"""
     return run.train(run.init(1).masked(mask))
 
 
 def at_init(name: str, *, cite: str, controls: bool = True) -> Callable[[Criterion], Criterion]:
-    """Enter a criterion `Run, Network -> Mask` as methods: `name` trains the mask on the initial weights for T epochs.
+    """Register a criterion `Run, Network -> Mask` as methods: `name` trains the mask on the initial weights for T
+    epochs.
 
-    `name-long` stretches the recipe to the whole budget. With `controls`, `name-shuffled` trains the mask shuffled within
-    each layer, `name-reinit` the mask on another initialisation. Parameters of the criterion behind its two arguments
-    are parameters of every one of them.
+    `name-long` stretches the recipe to the whole budget. With `controls`, `name-shuffled` trains the mask shuffled
+    within each layer, and `name-reinit` trains the mask on another initialisation. Parameters of the criterion after
+    the first two are parameters of all of these methods.
     """
 
     def enter(criterion: Criterion) -> Criterion:
@@ -59,7 +60,7 @@ def at_init(name: str, *, cite: str, controls: bool = True) -> Callable[[Criteri
 
 
 def _arm(name: str, criterion: Criterion, arm: Callable[..., "Network"]) -> Callable[..., "Network"]:
-    """A method that trains the criterion's mask so. It counts as written where the criterion is."""
+    """Return a method that trains the criterion's mask in one way. Its source is that of the criterion."""
 
     @functools.wraps(criterion)
     def function(run: "Run", **parameters: Any) -> "Network":

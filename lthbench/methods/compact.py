@@ -1,7 +1,7 @@
-"""A network without the units that it has lost: a smaller module that computes the same.
+"""Compact networks: a smaller module, without the lost units of a network, that computes the same.
 
-A unit is lost when all prunable weights that make it and that read it are zero. A layer that has lost all of its units
-keeps one, for a layer has at least one.
+A unit is lost if all prunable weights that compute it or read it are zero. A layer that has lost all of its units keeps
+one, because a layer needs at least one.
 """
 
 import torch
@@ -16,16 +16,16 @@ from lthbench.pruning.units import Units
 
 
 def compact(net: Network) -> nn.Module:
-    """A private module without the units that the network has lost, in eval mode, on the CPU.
+    """Return a private module without the units that the network has lost, in eval mode, on the CPU.
 
-    A module of the same class with smaller layers, whose outputs are those of `net.module()` up to the rounding of shorter
-    sums; where nothing is lost it is `net.module()`.
+    It is a module of the same class with smaller layers. Its outputs are those of `net.module()` up to the rounding of
+    shorter sums. If nothing is lost it is `net.module()`.
     """
     return compacted(net.model, net.module())
 
 
 def compacted(model: Model, module: nn.Module) -> nn.Module:
-    """The model's module, in eval mode, without the units that it has lost. Changes the module and returns it."""
+    """Remove the lost units from the model's module, in eval mode. Changes the module and returns it."""
     lost = _lost(model, module)
     with torch.no_grad():
         _fold(model, module, lost)
@@ -39,7 +39,7 @@ def compacted(model: Model, module: nn.Module) -> nn.Module:
 
 
 def compact_cost(model: Model, module: nn.Module) -> tuple[int, int] | None:
-    """(parameters, multiplications of one image) of what `compacted` gives; None where no unit is lost."""
+    """Return (parameters, multiplications of one image) of the module from `compacted`. None if no unit is lost."""
     gone = {name: int(lost.sum()) for name, lost in _lost(model, module).items()}
     if not any(gone.values()):
         return None
@@ -49,7 +49,7 @@ def compact_cost(model: Model, module: nn.Module) -> tuple[int, int] | None:
 
 
 def _lost(model: Model, module: nn.Module) -> dict[str, Tensor]:
-    """Which units are lost: boolean, [units] by group."""
+    """Mark the units that are lost: boolean, [units] by group."""
     weights = dict(module.named_parameters())
     lost = Units.of(model).gone({name: weights[name].detach() != 0 for name in model.prunable_shapes})
     for gone in lost.values():
@@ -58,8 +58,10 @@ def _lost(model: Model, module: nn.Module) -> dict[str, Tensor]:
 
 
 def _fold(model: Model, module: nn.Module, lost: Tensors) -> None:
-    """Adds to the biases of linear layers that are not prunable what lost units still say, which is the same for every
-    input. (All others read them with zero weights.)"""
+    """Add the contribution of lost units to the biases of linear layers that are not prunable.
+
+    It is the same for every input. All other layers read lost units with zero weights.
+    """
     for group in Units.of(model).groups:
         for s in group.read:
             gone = lost[group.name].repeat_interleave(s.repeat)
@@ -69,7 +71,7 @@ def _fold(model: Model, module: nn.Module, lost: Tensors) -> None:
 
 
 def _heard(model: Model, module: nn.Module, layer: nn.Module) -> Tensor:
-    """What a linear layer of the module is given for an image of zeros: [features]."""
+    """Return the input of a linear layer of the module for an image of zeros: [features]."""
     given: list[Tensor] = []
     handle = layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
     module(torch.zeros(1, *model.shape, device=next(module.parameters()).device))
@@ -78,7 +80,7 @@ def _heard(model: Model, module: nn.Module, layer: nn.Module) -> Tensor:
 
 
 def _cut(module: nn.Module, s: Slice, stay: Tensor) -> None:
-    """Keeps these units of a parameter or buffer, and tells its layer how many there are."""
+    """Keep these units of a parameter or buffer, and set the size of its layer."""
     layer, name = _layer(module, s.name), s.name.rpartition(".")[2]
     old = getattr(layer, name)
     new = old.detach().index_select(s.dim, stay.repeat_interleave(s.repeat).nonzero().flatten())

@@ -1,4 +1,4 @@
-"""Criteria: how much each weight should stay."""
+"""Criteria: scores of how much each weight should stay."""
 
 import math
 
@@ -11,18 +11,18 @@ from lthbench.pruning.tensors import Tensors
 
 
 def alive(net: Network, scores: Tensors) -> Scores:
-    """The scores, with -inf where the network is pruned."""
+    """Return the scores, with -inf where the network is pruned."""
     mask = net.mask.tensors
     return {name: _masked(score, mask[name]) for name, score in scores.items()}
 
 
 def magnitude(net: Network) -> Scores:
-    """|w|, -inf where pruned. Han et al., NeurIPS 2015."""
+    """Return |w|, and -inf where pruned. Han et al., NeurIPS 2015."""
     return alive(net, {name: w.abs() for name, w in net.prunable.items()})
 
 
 def random_scores(net: Network, g: Generator) -> Scores:
-    """Uniform in [0, 1), -inf where pruned."""
+    """Return scores uniform in [0, 1), and -inf where pruned."""
     return alive(net, {name: torch.rand(w.shape, generator=g) for name, w in net.prunable.items()})
 
 

@@ -1,4 +1,4 @@
-"""Keep what stands behind a public object away from it: no attribute of a Run or a Network leads to its machinery."""
+"""The link from a public object to its machinery. No attribute of a Run or a Network leads to what is behind it."""
 
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -7,10 +7,10 @@ _BEHIND: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def attach(public: Any, machinery: Any) -> None:
-    """Put machinery behind a public object, for as long as that lives."""
+    """Attach machinery to a public object, for as long as the object lives."""
     _BEHIND[public] = machinery
 
 
 def behind(public: Any) -> Any:
-    """Return what was put behind a public object. KeyError where nothing was."""
+    """Return the machinery attached to a public object. Raises KeyError if there is none."""
     return _BEHIND[public]

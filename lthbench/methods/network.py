@@ -1,4 +1,4 @@
-"""An immutable handle on a network: what a method is given, and what it returns."""
+"""An immutable handle on a network. Methods are given networks and return them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from lthbench.training.trajectory import Trajectory
 
 
 class Owner(Protocol):
-    """The run that a network belongs to, as far as a network needs it."""
+    """The run that a network belongs to, reduced to what a network needs."""
 
     def load(self, net: "Network") -> State: ...
     def clock(self, model: Model) -> Clock: ...
@@ -31,7 +31,7 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class NetworkOrigin:
-    """How a network came to be, for the driver: its run, its lineage, the training in which it stands, its edits.
+    """The origin of a network, for the driver: its run, its lineage, its training and its edits.
 
     `trajectory` is None at initialisation and after `at`. `edit_tensors` are the tensors of the edits, by digest.
     `handed_out` are the copies that the network has given to the method.
@@ -44,18 +44,18 @@ class NetworkOrigin:
     handed_out: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     def check_unchanged(self) -> None:
-        """Raise MethodError if a tensor that was handed out was changed in place, which changes no network."""
+        """Raise MethodError if a tensor that was handed out was changed in place. Such a change affects no network."""
         for part, tensors in self.handed_out.items():
             for name, t in tensors.items():
                 if not isinstance(t, Planned) and t._version:
                     raise MethodError(
-                        f"net.{part}[{name!r}] was changed in place, which changes no network; "
+                        f"net.{part}[{name!r}] was changed in place, which does not change the network; "
                         f"write net.with_weights({{{name!r}: …}}), or clone() a tensor before you compute in it"
                     )
 
 
 def origin_of(net: "Network") -> NetworkOrigin:
-    """Return how a network came to be. Not for methods."""
+    """Return the origin of a network. Not for methods."""
     origin: NetworkOrigin = behind(net)
     return origin
 
@@ -63,7 +63,7 @@ def origin_of(net: "Network") -> NetworkOrigin:
 class Network:
     """Weights, buffers and a mask at a position of a training. Every method returns a new Network.
 
-    Tensors are loaded when they are looked at, and handed out as private copies: writing to one changes nothing else.
+    Tensors are loaded on access and returned as private copies: writing to a copy changes nothing else.
     """
 
     def __init__(self, origin: NetworkOrigin, mask: Mask | None, position: Position = 0):
@@ -73,7 +73,7 @@ class Network:
 
     @property
     def key(self) -> str:
-        """Equal keys are equal tensors."""
+        """Return a key of the tensors. Equal keys mean equal tensors."""
         return origin_of(self).lineage.key
 
     @property
@@ -82,86 +82,95 @@ class Network:
 
     @property
     def basis(self) -> Basis | None:
-        """The basis whose coefficients the prunable parameters are; None where they are weights."""
+        """Return the basis in which the prunable parameters are coefficients. None if they are weights."""
         return origin_of(self).lineage.basis
 
     @property
     def step(self) -> int:
-        """Where it stands in its training, in optimizer steps."""
+        """Return the position in its training, in optimizer steps."""
         return self._clock.step(self._position)
 
     @property
     def epoch(self) -> float:
-        """Where it stands in its training, in epochs."""
+        """Return the position in its training, in epochs."""
         return self.step / self._clock.steps_per_epoch
 
     @property
     def position(self) -> Position:
-        """Where it stands, as it was said: in epochs or in Steps."""
+        """Return the position in the unit in which it was given: in epochs or in Steps."""
         return self._position
 
     @property
     def params(self) -> Tensors:
-        """All parameters, by name."""
+        """Return all parameters, by name."""
         return self._hand("params", lambda state: state.params)
 
     @property
     def prunable(self) -> Tensors:
-        """The parameters that pruning may touch, by name."""
+        """Return the parameters that pruning may remove weights from, by name."""
         return self._hand("prunable", lambda state: {name: state.params[name] for name in self.model.prunable_shapes})
 
     @property
     def buffers(self) -> Tensors:
-        """Buffers (running statistics), by name."""
+        """Return the buffers (running statistics), by name."""
         return self._hand("buffers", lambda state: state.buffers)
 
     @property
     def state(self) -> Tensors:
-        """What the rule of the last training left."""
+        """Return the tensors that the rule of the last training left."""
         return self._hand("state", lambda state: state.rule)
 
     @property
     def mask(self) -> Mask:
-        """Which prunable weights remain."""
+        """Return the mask of the prunable weights that remain."""
         if self._mask is None:
             self._mask = Mask(self._load().mask)
         return self._mask
 
     @property
     def units(self) -> Units:
-        """Its channels and neurons, by layer. They follow from the model alone."""
+        """Return the channels and neurons, by layer. They follow from the model alone."""
         return Units.of(self.model)
 
     def masked(self, mask: Mask) -> "Network":
-        """Without what `mask` removes: masks intersect, the momentum of what remains is kept."""
+        """Return the network without the weights that `mask` removes.
+
+        Masks intersect; remaining weights keep their momentum.
+        """
         self._check(mask)
         both = mask if self.mask.is_full else self.mask & mask
         return self if both == self.mask else self._edited(Edit("masked", both.digest), both.tensors, both)
 
     def with_mask(self, mask: Mask) -> "Network":
-        """With this mask in place of its own: what comes back is zero, the momentum is cleared."""
+        """Return the network with this mask in place of its own.
+
+        Weights that come back are zero; the momentum is cleared.
+        """
         self._check(mask)
         return self._edited(Edit("with_mask", mask.digest), mask.tensors, mask)
 
     def with_weights(self, tensors: Tensors) -> "Network":
-        """With other values for the named parameters and buffers; the mask stays, the momentum is cleared."""
+        """Return the network with other values for the named parameters and buffers.
+
+        The mask stays; the momentum is cleared.
+        """
         known = {name: t.shape for name, t in {**self.params, **self.buffers}.items()}
         _same_shapes("with_weights", {name: t.shape for name, t in tensors.items()}, known)
         own = copies(tensors)
         return self._edited(Edit("with_weights", digest(own)), own, self._mask)
 
     def at(self, position: Position) -> "Network":
-        """The same tensors at another position of the schedule (an epoch, or Steps(n)); the momentum is cleared."""
+        """Return the same tensors at another position of the schedule (an epoch, or Steps(n)). The momentum is cleared."""
         origin = origin_of(self)
         origin.check_unchanged()
         check_position("at", position)
         return Network(NetworkOrigin(origin.owner, origin.lineage, None, origin.edit_tensors), self._mask, position)
 
     def in_basis(self, basis: Basis | None) -> "Network":
-        """The same function with the coefficients of a basis as its prunable parameters; None for weights again.
+        """Return the same function with coefficients of a basis as prunable parameters. None goes back to weights.
 
-        Masks act on the coefficients from then on and training moves them. All coefficients are there: what was removed in
-        the basis before is not removed in this one. The momentum is cleared.
+        From then on, masks act on the coefficients and training updates them. All coefficients are present: weights
+        removed in the previous basis are not removed in this one. The momentum is cleared.
         """
         if _name(basis) == _name(self.basis):
             return self
@@ -169,7 +178,7 @@ class Network:
         return self._edited(Edit("in_basis", keys.key("basis", _name(basis)), basis), {}, full)
 
     def module(self) -> nn.Module:
-        """A private nn.Module in eval mode, on the CPU."""
+        """Return a private nn.Module in eval mode, on the CPU."""
         return module_of(self.model, self._load()).eval()
 
     @property
@@ -188,9 +197,7 @@ class Network:
         shapes = {name: t.shape for name, t in mask.tensors.items()}
         missing = self.model.prunable_shapes.keys() - shapes.keys()
         if missing:
-            raise MethodError(
-                f"the mask says nothing of {', '.join(sorted(missing))}; a mask names every prunable parameter"
-            )
+            raise MethodError(f"the mask lacks {', '.join(sorted(missing))}; a mask names every prunable parameter")
         _same_shapes("mask", shapes, self.model.prunable_shapes)
 
     def _load(self) -> State:

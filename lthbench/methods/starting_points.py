@@ -1,4 +1,5 @@
-"""Where the training under a mask starts: the arms of Liu et al. 2021 (arXiv:2102.11068) and of Ma et al. 2021 (arXiv:2107.00166)."""
+"""Starting points of the training under a mask: the arms of Liu et al. 2021 (arXiv:2102.11068) and Ma et al. 2021
+(arXiv:2107.00166)."""
 
 from lthbench.errors import MethodError
 from lthbench.methods.network import Network
@@ -8,7 +9,7 @@ from lthbench.training.rules import Rule
 
 
 def starting_point(run: Run, where: str, recipe: Recipe | None = None, rule: Rule | None = None) -> Network:
-    """The network to put a mask on, by name; `recipe` and `rule` are those of the pre-training.
+    """Return the network to put a mask on, by name. `recipe` and `rule` are those of the pre-training.
 
     `init`: θ_0, for a ticket. `reinit`: θ_0', another draw. `trained`: θ_T at epoch 0 of the schedule, for
     prune-and-fine-tune. A number k: θ_k at epoch k, for rewinding. Raises MethodError for any other name.

@@ -1,7 +1,7 @@
-"""Elastic tickets: a network made deeper by repeating blocks, or shallower by dropping some. Chen et al., NeurIPS 2021.
+"""Elastic tickets: networks made deeper by repeating blocks, or shallower by dropping some. Chen et al., NeurIPS 2021.
 
-Blocks are `stages.s.i` of a ResNet or a VGG, and the hidden layers of a perceptron, which are one stage. With a block go all
-its parameters, the batch-norm statistics, and its part of the mask. arXiv:2103.16547.
+Blocks are `stages.s.i` of a ResNet or a VGG, and the hidden layers of a perceptron, which form one stage. A block takes
+all its parameters, batch-norm statistics, and its part of the mask with it. arXiv:2103.16547.
 """
 
 import re
@@ -15,16 +15,17 @@ from lthbench.models import Model
 from lthbench.pruning.mask import Mask
 
 Pairs = Mapping[int, tuple[int, ...]]
-"""Which blocks of the target come from each block of the source, in one stage: {0: (0,), 1: (1, 2)}."""
+"""The blocks of the target that come from each block of the source, in one stage: {0: (0,), 1: (1, 2)}."""
 
 _BLOCKS = re.compile(r"(?:stages\.(?P<stage>\d+)\.(?P<block>\d+)|hidden\.(?P<layer>\d+))\.(?P<rest>.+)")
 
 
 def transferred_to_depth(source: Network, target: Network, pairs: Pairs | Sequence[Pairs] | None = None) -> Network:
-    """Return the target with the source's parameters, buffers and mask, where the source stands in its schedule.
+    """Return the target with the source's parameters, buffers and mask, at the source's position in the schedule.
 
-    `pairs` are those of every stage, or one for each stage; None spreads the blocks evenly (`spread`). What is in no block
-    goes one to one. Raises MethodError where a block of the target comes from none or from two, or where shapes differ.
+    `pairs` are those of every stage, or one for each stage; None spreads the blocks evenly (`spread`). Tensors outside
+    of blocks are copied one to one. Raises MethodError if a block of the target comes from none or from two, or if
+    shapes differ.
     """
     names = _names(source.model, target.model, pairs)
     tensors = {**source.params, **source.buffers}
@@ -33,7 +34,7 @@ def transferred_to_depth(source: Network, target: Network, pairs: Pairs | Sequen
         if origin not in tensors or tensors[origin].shape != there[name].shape:
             raise MethodError(
                 f"transferred_to_depth: {name} of {target.model.name} cannot come from {origin} of {source.model.name}: "
-                "their blocks are not of one shape"
+                "their blocks differ in shape"
             )
     kept = source.mask.tensors
     mask = Mask({name: _of(kept, names[name], source.model) for name in target.model.prunable_shapes})
@@ -42,10 +43,11 @@ def transferred_to_depth(source: Network, target: Network, pairs: Pairs | Sequen
 
 
 def spread(source: int, target: int) -> Pairs:
-    """Pairs for one stage of so many blocks: the first one to one, the others shared as evenly as they go, in order.
+    """Return the pairs for one stage: the first block one to one, the others distributed as evenly as possible, in
+    order.
 
-    From 5 to 9, the paper's 0:0; 1:1,2; 2:3,4; 3:5,6; 4:7,8. To fewer blocks it is the way back: of the blocks that come from
-    one, the first is kept.
+    From 5 to 9 blocks, they are the paper's 0:0; 1:1,2; 2:3,4; 3:5,6; 4:7,8. To fewer blocks, the pairs are the
+    reverse: of the blocks that come from one, the first is kept.
     """
     if target < source:
         return {copies[0]: (block,) for block, copies in spread(target, source).items()}
@@ -57,22 +59,22 @@ def spread(source: int, target: int) -> Pairs:
 
 
 def parsed(text: str) -> dict[int, tuple[int, ...]]:
-    """Pairs as the paper's code writes them: `0:0;1:1,2`."""
+    """Parse pairs as the paper's code writes them: `0:0;1:1,2`."""
     try:
         items = [item.split(":") for item in text.split(";")]
         return {int(origin): tuple(map(int, copies.split(","))) for origin, copies in items}
     except ValueError:
         raise MethodError(
-            f"{text!r} is no block mapping; write source:target[,target] pairs, as in 0:0;1:1,2"
+            f"{text!r} is not a block mapping; write source:target[,target] pairs, as in 0:0;1:1,2"
         ) from None
 
 
 def _names(source: Model, target: Model, pairs: Pairs | Sequence[Pairs] | None) -> dict[str, str]:
-    """For every parameter and buffer of the target the name that it comes from."""
+    """Return, for every parameter and buffer of the target, the name of its source."""
     here, there = _depths(_tensor_names(source)), _depths(_tensor_names(target))
     if here.keys() != there.keys():
         raise MethodError(
-            f"transferred_to_depth: {source.name} and {target.name} have other stages; they are not of one family"
+            f"transferred_to_depth: {source.name} and {target.name} have different stages; they are not of one family"
         )
     if pairs is None:
         by_stage = {stage: spread(here[stage], there[stage]) for stage in here}
@@ -102,13 +104,13 @@ def _origin(name: str, origins: Mapping[int, Mapping[int, int]]) -> str:
 
 
 def _depths(names: Iterable[str]) -> dict[int, int]:
-    """Blocks in each stage."""
+    """Count the blocks in each stage."""
     places = [_place(found) for name in names if (found := _BLOCKS.fullmatch(name))]
     return {stage: 1 + max(block for s, block in places if s == stage) for stage, _ in places}
 
 
 def _place(found: "re.Match[str]") -> tuple[int, int]:
-    """Stage and block; between two hidden layers of a perceptron lies an activation."""
+    """Return stage and block. In a perceptron, an activation lies between two hidden layers."""
     return (int(found["stage"]), int(found["block"])) if found["stage"] else (0, int(found["layer"]) // 2)
 
 

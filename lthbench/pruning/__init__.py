@@ -1,1 +1,1 @@
-"""What a method handles: networks, masks, scores."""
+"""Masks, scores, bases and the state of a network: everything that pruning works on."""

@@ -1,7 +1,8 @@
-"""From scores to a mask with an exact count: over all layers together, at one rate in every layer, by ERK, or balanced.
+"""Exact selection: from scores to a mask that removes an exact number of weights.
 
-Removed = floor(s N + 1/2), shared over layers by largest remainder. Where scores tie at the border, what stays is drawn
-in a fixed pseudo-random order of (name, index), so neither the position nor the layer order decides.
+The allocation is global (all layers together), uniform (one sparsity in every layer), ERK or balanced. The number
+removed is floor(s N + 1/2), shared over layers by largest remainder. Where scores tie at the threshold, a fixed
+pseudo-random order of (name, index) decides, so that neither the position nor the layer order does.
 """
 
 import math
@@ -16,33 +17,36 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.tensors import Tensors, digest, is_planned
 
 Scores = Mapping[str, Tensor]
-"""Higher stays; -inf where already pruned; NaN raises."""
+"""Scores by parameter name. Higher scores stay, -inf marks what is pruned already, NaN raises."""
 
 Keep = Callable[[Scores, float], dict[str, Tensor]]
 
 
 def removed_count(size: int, sparsity: float) -> int:
-    """floor(s N + 1/2): how many of `size` weights a sparsity removes."""
+    """Return the number of weights that a sparsity removes of `size`: floor(s N + 1/2)."""
     return math.floor(sparsity * size + 0.5)
 
 
 def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
-    """The highest scores of all layers together."""
+    """Keep the highest scores of all layers together."""
     return keep_all_but(removed_count(sum(t.numel() for t in scores.values()), sparsity), scores)
 
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
-    """The same sparsity in every layer."""
+    """Keep the highest scores of each layer, at the same sparsity in every layer."""
     return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
 
 
 def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
-    """Densities proportional to (sum of the dimensions) / (their product), none over 1. Evci et al., ICML 2020."""
+    """Keep the highest scores of each layer, at densities by ERK. Evci et al., ICML 2020.
+
+    The densities are proportional to (sum of the dimensions) / (product of the dimensions), and at most 1.
+    """
     return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_balanced(scores: Scores, sparsity: float) -> dict[str, Tensor]:
-    """As many weights in every layer, or the whole layer where it has fewer. Gadhikar et al., ICML 2023."""
+    """Keep the same number of weights in every layer, or the whole layer if it has fewer. Gadhikar et al., ICML 2023."""
     return _keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
@@ -55,7 +59,10 @@ ALLOCATIONS: dict[str, Keep] = {
 
 
 def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
-    """The mask that an allocation makes of scores. Raises MethodError for a NaN, or fewer weights left than asked for."""
+    """Return the mask that an allocation makes of scores.
+
+    Raises MethodError for NaN, and where more weights are pruned already than the sparsity removes.
+    """
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
     if is_planned(scores):
@@ -68,38 +75,40 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
 
 
 def global_mask(scores: Scores, sparsity: float) -> Mask:
-    """One pool of all layers, whatever the suite's allocation."""
+    """Return the mask of all layers pooled, whatever the suite's allocation."""
     return select(scores, sparsity, "global")
 
 
 def uniform_mask(scores: Scores, sparsity: float) -> Mask:
-    """The same sparsity in every layer, whatever the suite's allocation."""
+    """Return the mask with the same sparsity in every layer, whatever the suite's allocation."""
     return select(scores, sparsity, "uniform")
 
 
 def erk_mask(scores: Scores, sparsity: float) -> Mask:
-    """Erdős-Rényi-kernel densities, whatever the suite's allocation."""
+    """Return the mask with Erdős-Rényi-kernel densities, whatever the suite's allocation."""
     return select(scores, sparsity, "erk")
 
 
 def balanced_mask(scores: Scores, sparsity: float) -> Mask:
-    """As many weights in every layer, whatever the suite's allocation."""
+    """Return the mask with the same number of weights in every layer, whatever the suite's allocation."""
     return select(scores, sparsity, "balanced")
 
 
 def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
-    """Density by layer, its count proportional to the sum of its dimensions. Evci et al., ICML 2020."""
+    """Return the density of each layer, its count proportional to the sum of its dimensions. Evci et al., ICML 2020."""
     return _densities(shapes, {n: sum(shape) for n, shape in shapes.items()}, sparsity)
 
 
 def balanced_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
-    """Density by layer, with the same count in each. Gadhikar et al., ICML 2023, arXiv:2210.02412."""
+    """Return the density of each layer, with the same count in each. Gadhikar et al., ICML 2023, arXiv:2210.02412."""
     return _densities(shapes, dict.fromkeys(shapes, 1), sparsity)
 
 
 def _densities(shapes: Mapping[str, torch.Size], share: Mapping[str, int], sparsity: float) -> dict[str, float]:
-    """Density by layer, its count proportional to `share`; a layer that would pass 1 is kept whole and the rest is shared
-    again."""
+    """Return the density of each layer, its count proportional to `share`.
+
+    A layer whose density would exceed 1 is kept whole, and the remaining layers share the rest.
+    """
     kept = (1 - sparsity) * sum(shape.numel() for shape in shapes.values())
     whole: set[str] = set()
     while True:
@@ -113,7 +122,7 @@ def _densities(shapes: Mapping[str, torch.Size], share: Mapping[str, int], spars
 
 
 def uniform_counts(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
-    """How many weights the uniform allocation removes of layers of these sizes."""
+    """Count the weights that the uniform allocation removes from layers of these sizes."""
     removed = removed_count(sum(sizes.values()), sparsity)
     return _shared(removed, {name: sparsity * size for name, size in sizes.items()}, dict.fromkeys(sizes, 0))
 
@@ -127,8 +136,10 @@ def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]
 
 
 def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) -> dict[str, int]:
-    """Whole numbers near `exact` that add up to `removed`, by largest remainder, none under `least` (what is pruned already:
-    the share of a layer may fall by one as the whole rises)."""
+    """Round `exact` to whole numbers that add up to `removed`, by largest remainder.
+
+    No count falls below `least`, the number already pruned: the share of one layer may fall by one as the total rises.
+    """
     counts = {n: max(math.floor(x), least[n]) for n, x in exact.items()}
     by_remainder = sorted(exact, key=lambda n: (counts[n] - exact[n], n))
     missing = removed - sum(counts.values())
@@ -142,7 +153,7 @@ def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) 
 
 
 def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
-    """All but the `removed` lowest scores, of all layers together."""
+    """Keep all but the `removed` lowest scores of all layers together."""
     flat = torch.cat([t.detach().flatten() for t in scores.values()])
     _check(scores, flat, removed)
     if removed == 0:
@@ -162,7 +173,7 @@ def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
 def _check(scores: Scores, flat: Tensor, removed: int) -> None:
     for name, t in scores.items():
         if t.isnan().any():
-            raise MethodError(f"the scores of {name} hold NaN; a score says how much a weight should stay")
+            raise MethodError(f"the scores of {name} contain NaN; a score says how much a weight should stay")
     pruned = int((flat == -math.inf).sum())
     if pruned > removed:
         raise MethodError(
@@ -172,7 +183,7 @@ def _check(scores: Scores, flat: Tensor, removed: int) -> None:
 
 
 def _tie_order(scores: Tensors) -> Tensor:
-    """A pseudo-random number for every (name, index), the same in every call."""
+    """Return a pseudo-random number for every (name, index), the same in every call."""
     numbers = [
         torch.randint(1 << 62, (t.numel(),), generator=Generator().manual_seed(keys.seed("ties", name)))
         for name, t in scores.items()

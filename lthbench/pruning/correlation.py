@@ -1,4 +1,4 @@
-"""Weight correlation: how far the largest weights of two networks are the same ones. Liu et al., ICML 2021, arXiv:2102.11068."""
+"""Weight correlation: the overlap between the largest weights of two networks. Liu et al., ICML 2021, arXiv:2102.11068."""
 
 from collections.abc import Iterable
 
@@ -8,15 +8,15 @@ from lthbench.pruning.allocate import keep_global, removed_count
 from lthbench.pruning.tensors import Tensors
 
 PORTIONS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""The p at which records have R_p: those of the paper's figures."""
+"""The values of p for which records hold R_p: those of the paper's figures."""
 
 
 def weight_correlation(a: Tensors, b: Tensors, mask: Tensors, p: float) -> float:
-    """R_p = Σ_l |T_p(a_l) ∩ T_p(b_l)| / Σ_l p N_l, where T_p(a_l) are the largest p N_l of layer l by magnitude.
+    """Return R_p = Σ_l |T_p(a_l) ∩ T_p(b_l)| / Σ_l p N_l, where T_p(a_l) are the largest p N_l of layer l by magnitude.
 
-    `mask` says which weights count: those that both networks keep. p N_l is rounded to a whole number, above the line and
-    below it, so that a network has R_p = 1 with itself; two that have nothing to do with each other have `chance_level`,
-    about p. NaN where nothing is left to compare.
+    `mask` marks the weights that count: those that both networks keep. p N_l is rounded to a whole number in numerator
+    and denominator alike, so that R_p of a network with itself is 1. Unrelated networks have an R_p of `chance_level`,
+    about p. NaN if nothing is left to compare.
     """
     asked = {name: _top_count(kept, p) for name, kept in mask.items()}
     common = sum(
@@ -26,15 +26,15 @@ def weight_correlation(a: Tensors, b: Tensors, mask: Tensors, p: float) -> float
 
 
 def chance_level(mask: Tensors, p: float) -> float:
-    """The R_p that is expected where the one network's largest weights say nothing of the other's: Σ k_l² / N_l over Σ k_l,
-    with k_l = p N_l rounded to a whole number."""
+    """Return the R_p expected of unrelated networks: Σ k_l² / N_l over Σ k_l, with k_l = p N_l rounded to a whole
+    number."""
     counts = {name: (_top_count(kept, p), int(kept.sum())) for name, kept in mask.items()}
     total = sum(top for top, _ in counts.values())
     return sum(top * top / size for top, size in counts.values() if size) / total if total else float("nan")
 
 
 def correlations(a: Tensors, b: Tensors, mask: Tensors, portions: Iterable[float] = PORTIONS) -> dict[str, float]:
-    """R_p by p, as text: {"0.1": …, "0.2": …}."""
+    """Return R_p by p, with p as text: {"0.1": …, "0.2": …}."""
     return {f"{p:g}": weight_correlation(a, b, mask, p) for p in portions}
 
 
@@ -44,6 +44,8 @@ def _top_count(kept: Tensor, p: float) -> int:
 
 
 def _top(name: str, weight: Tensor, kept: Tensor, p: float) -> Tensor:
-    """The largest weights of one layer among those that are kept: boolean, of the kept positions. Ties go by a fixed
-    pseudo-random order."""
+    """Mark the largest of the kept weights of one layer: boolean, one entry for each kept position.
+
+    A fixed pseudo-random order decides ties.
+    """
     return keep_global({name: weight[kept].abs()}, 1 - p)[name]

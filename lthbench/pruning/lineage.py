@@ -1,4 +1,5 @@
-"""How a network came to be, as plain data: known before any work, and all that a worker needs to make it again."""
+"""The lineage of a network as plain data. It is known before any work, and a worker needs nothing else to remake the
+network."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from lthbench.pruning.bases import Basis
 
 @dataclass(frozen=True)
 class Init:
-    """Initial weights: a function of the model, the scheme, the seed and the stream."""
+    """Initial weights, a function of the model, the scheme, the seed and the stream."""
 
     model: Model
     scheme: str
@@ -26,12 +27,12 @@ class Init:
 
 @dataclass(frozen=True)
 class Trained:
-    """The state of a trajectory (by its key) after so many of its steps."""
+    """The state of a trajectory (given by its key) after `step` of its steps."""
 
     model: Model
     trajectory: str
     step: int
-    basis: Basis | None = field(default=None, compare=False)  # the trajectory's, in whose key it is
+    basis: Basis | None = field(default=None, compare=False)  # that of the trajectory, whose key contains it
 
     @cached_property
     def key(self) -> str:
@@ -40,16 +41,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class Edit:
-    """What a method changed between two operations; tensors and bases enter by their digest."""
+    """A change that a method makes between two operations. Tensors and bases enter by their digest."""
 
     kind: Literal["masked", "with_mask", "with_weights", "in_basis"]
     digest: str
-    basis: Basis | None = field(default=None, compare=False)  # the new one, where the kind is in_basis
+    basis: Basis | None = field(default=None, compare=False)  # the new basis, if the kind is in_basis
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """A root and the edits since, in order."""
+    """A root and the edits since then, in order."""
 
     root: Init | Trained
     edits: tuple[Edit, ...] = ()
@@ -64,17 +65,20 @@ class Lineage:
 
     @property
     def basis(self) -> Basis | None:
-        """The basis whose coefficients the prunable parameters are; None where they are weights."""
+        """Return the basis in which the prunable parameters are coefficients. None if they are weights."""
         changes = [edit.basis for edit in self.edits if edit.kind == "in_basis"]
         return changes[-1] if changes else self.root.basis
 
     @property
     def keeps_momentum(self) -> bool:
-        """Whether training goes on with the momentum of the root: only masking leaves it."""
+        """Tell whether training continues with the momentum of the root: only masking preserves it."""
         return isinstance(self.root, Trained) and all(edit.kind == "masked" for edit in self.edits)
 
     def edited(self, edit: Edit) -> "Lineage":
-        """With one more edit; masking twice is masking once by the intersection, which `edit` then is."""
+        """Return the lineage with one more edit.
+
+        Two masks in a row are one edit. `edit` then holds the intersection of both and replaces the last one.
+        """
         kept = (
             self.edits[:-1] if edit.kind == "masked" and self.edits and self.edits[-1].kind == "masked" else self.edits
         )

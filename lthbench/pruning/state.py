@@ -1,4 +1,4 @@
-"""The tensors of a network at one moment, and what edits do to them."""
+"""The tensors of a network at one moment, and the effect of edits on them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,11 @@ from lthbench.pruning.tensors import Tensors, mapped
 
 @dataclass(frozen=True)
 class State:
-    """Parameters, buffers and the mask by name; the momentum where training can go on; what a rule keeps.
+    """Parameters, buffers and the mask by name, the momentum if training can continue, and the tensors that a rule
+    keeps.
 
-    `raw` is the state before the rule's `finish`, from which the same training goes on. With a `basis`, the prunable
-    parameters are coefficients in it, and so are the mask and the momentum.
+    `raw` is the state before the rule's `finish`, from which the same training continues. With a `basis`, the prunable
+    parameters, the mask and the momentum are those of its coefficients.
     """
 
     params: dict[str, Tensor]
@@ -30,23 +31,24 @@ class State:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The parameters with weights for coefficients: what a forward pass uses."""
+        """Return the parameters that a forward pass uses, with weights in place of coefficients."""
         return in_weights(self.basis, self.params, self.mask)
 
     @property
     def weight_mask(self) -> dict[str, Tensor]:
-        """Which prunable weights there are: the mask; in a basis, where it is of coefficients, the weights other than 0."""
+        """Return the prunable weights that exist: the mask, or in a basis, where the mask covers coefficients, the
+        nonzero weights."""
         weights = self.weights
         return self.mask if self.basis is None else {name: weights[name] != 0 for name in self.mask}
 
     @property
     def finite(self) -> bool:
-        """Whether no parameter and no buffer holds NaN or infinity."""
+        """Tell whether no parameter and no buffer contains NaN or infinity."""
         return all(bool(t.isfinite().all()) for t in (*self.params.values(), *self.buffers.values()))
 
 
 def initial_state(init: Init) -> State:
-    """The state of an initialisation: nothing removed."""
+    """Return the state of an initialisation, with nothing removed."""
     model = init.model
     tensors = initial_tensors(model, init.scheme, init.seed, init.stream)
     mask = {name: torch.ones(shape, dtype=torch.bool) for name, shape in model.prunable_shapes.items()}
@@ -55,14 +57,14 @@ def initial_state(init: Init) -> State:
 
 
 def in_weights(basis: Basis | None, params: Tensors, prunable: Iterable[str]) -> dict[str, Tensor]:
-    """Parameters of which those named `prunable` are coefficients in a basis, as weights."""
+    """Return the parameters as weights, where those named `prunable` are coefficients in a basis."""
     if basis is None:
         return dict(params)
     return dict(params) | {name: basis.forward(name, params[name]) for name in prunable}
 
 
 def edited(state: State, edits: Iterable[Edit], tensors: Callable[[str], Tensors]) -> State:
-    """The state after the edits, whose tensors are looked up by digest. The given state is left as it is."""
+    """Return the state after the edits, whose tensors are looked up by digest. The given state is unchanged."""
     for edit in edits:
         moved = edit.kind == "in_basis"
         state = _in_basis(state, edit.basis) if moved else _EDITS[edit.kind](state, tensors(edit.digest))
@@ -86,7 +88,7 @@ def _with_weights(state: State, tensors: Tensors) -> State:
 
 
 def _in_basis(state: State, basis: Basis | None) -> State:
-    """The same function in another basis, all of whose coefficients are there. Computed in float64."""
+    """Return the same function in another basis, with all coefficients present. Computed in float64."""
     weights = in_weights(state.basis, mapped(Tensor.double, state.params), state.mask)
     if basis is not None:
         weights |= {name: basis.inverse(name, weights[name]) for name in state.mask}
@@ -103,7 +105,7 @@ def _zeroed(tensors: Tensors, mask: Tensors) -> dict[str, Tensor]:
 
 
 def module_of(model: Model, state: State, device: torch.device | str = "cpu") -> nn.Module:
-    """A module of its own that holds copies of the state's weights and buffers."""
+    """Return a new module that holds copies of the state's weights and buffers."""
     module, weights = model.module().to_empty(device=device), state.weights
     with torch.no_grad():
         for name, parameter in module.named_parameters():

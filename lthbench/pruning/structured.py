@@ -1,7 +1,7 @@
-"""From scores of units to a mask that removes whole units: the fewest that reach the count.
+"""Exact selection of units: from scores of units to a mask that removes the fewest whole units that reach the count.
 
-Units go in the order of their scores, and the count is that of the weights that go with them; a weight between two
-removed units counts once. Ties go by a fixed pseudo-random order of (group, index), as they do for weights.
+Units are removed in the order of their scores. The count is that of the weights removed with them; a weight between two
+removed units counts once. A fixed pseudo-random order of (group, index) decides ties, as it does for weights.
 """
 
 import math
@@ -19,11 +19,11 @@ from lthbench.pruning.units import Units
 
 
 def select_units(scores: Scores, sparsity: float, allocation: str, units: Units, shapes: Mapping[str, Size]) -> Mask:
-    """The mask of parameters of these shapes without the lowest-scored units.
+    """Return the mask, of parameters of these shapes, that removes the lowest-scored units.
 
-    Groups that have no score stay whole. `global` takes the units of all groups together, `uniform` the same share of
-    every group, `erk` shares in proportion to 1 − density by Erdős-Rényi-kernel. MethodError for NaN, an unknown group,
-    and where all units together are too few.
+    Groups without a score stay whole. `global` pools the units of all groups, `uniform` removes the same share of every
+    group, and `erk` removes shares in proportion to 1 − density by Erdős-Rényi-kernel. Raises MethodError for NaN, for
+    an unknown group, and if all units together are too few.
     """
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
@@ -34,11 +34,11 @@ def select_units(scores: Scores, sparsity: float, allocation: str, units: Units,
         return Mask.planned(shapes, None, lineage) if asked else Mask.full(shapes)
     for name, score in scores.items():
         if score.isnan().any():
-            raise MethodError(f"the scores of {name} hold NaN; a score says how much a unit should stay")
+            raise MethodError(f"the scores of {name} contain NaN; a score says how much a unit should stay")
     most = units.removed({name: len(score) for name, score in scores.items()}, shapes)
     if asked > most:
         raise MethodError(
-            f"asked to remove {asked} weights, but all units together hold {most} ({', '.join(scores)}); "
+            f"asked to remove {asked} weights, but all units together have {most} ({', '.join(scores)}); "
             "ask for a lower sparsity"
         )
     return Mask(
@@ -47,7 +47,7 @@ def select_units(scores: Scores, sparsity: float, allocation: str, units: Units,
 
 
 def _fewest(order: Tensor, scores: Scores, asked: int, units: Units, shapes: Mapping[str, Size]) -> dict[str, Tensor]:
-    """Which units go: the shortest beginning of the order that holds as many weights as asked, and what is pruned already."""
+    """Mark the units to remove: the shortest prefix of the order that holds `asked` weights and what is pruned already."""
     sizes = [len(score) for score in scores.values()]
     owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
 
@@ -66,7 +66,7 @@ def _fewest(order: Tensor, scores: Scores, asked: int, units: Units, shapes: Map
 
 
 def _order(scores: Scores, sparsity: float, allocation: str, units: Units, shapes: Mapping[str, Size]) -> Tensor:
-    """Places in the concatenated scores, the first to go first."""
+    """Return positions in the concatenated scores, the first to be removed first."""
     ties = torch.cat([_ties(name, len(score)) for name, score in scores.items()])
     places = scores if allocation == "global" else _places(scores, sparsity, allocation, units, shapes)
     values = torch.cat([place.detach().cpu().double() for place in places.values()])
@@ -77,7 +77,8 @@ def _order(scores: Scores, sparsity: float, allocation: str, units: Units, shape
 def _places(
     scores: Scores, sparsity: float, allocation: str, units: Units, shapes: Mapping[str, Size]
 ) -> dict[str, Tensor]:
-    """The share of its group that is gone when a unit goes, over the share that the allocation removes of its layer."""
+    """Return, for each unit, the share of its group gone when it goes, over the share that the allocation removes of
+    its layer."""
     own = {group.name: shapes[group.own[0].name] for group in units.groups if group.name in scores}
     density = erk_densities(own, sparsity) if allocation == "erk" else dict.fromkeys(own, 0.0)
     found = {}
@@ -91,5 +92,5 @@ def _places(
 
 
 def _ties(group: str, size: int) -> Tensor:
-    """A pseudo-random number for every unit, the same in every call."""
+    """Return a pseudo-random number for every unit, the same in every call."""
     return torch.randint(1 << 62, (size,), generator=Generator().manual_seed(keys.seed("ties", group)))

@@ -1,4 +1,4 @@
-"""Tensors by name: their digests, their copies, their bit-packed form, and tensors that are only planned."""
+"""Tensors by name: their digests, copies and bit-packed form, and planned tensors."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -18,13 +18,13 @@ Tensors = Mapping[str, Tensor]
 class Planned(torch.Tensor):
     """A tensor with a shape and a lineage but no values, for planning a method without running it.
 
-    Every torch operation on it gives another one, whose lineage is a key of the operation and of what went in. Asking
-    for a value raises ValueLooked.
+    Every torch operation on it returns another planned tensor, whose lineage is a key of the operation and its inputs.
+    Asking for a value raises ValueLooked.
     """
 
     shadow: Tensor
     lineage: str
-    aliased: bool  # shares memory with another one: a change in place would go unseen
+    aliased: bool  # shares memory with another tensor: a change in place would go unnoticed
 
     @staticmethod
     def __new__(cls, shadow: Tensor, lineage: str) -> "Planned":
@@ -68,7 +68,10 @@ class Planned(torch.Tensor):
 
 
 def _known_on_meta(func: Any, args: Any, kwargs: Any) -> Any:
-    """What `_on_meta` gives, asked once for every kind of arguments: a plan does the same to thousands of networks."""
+    """Return the result of `_on_meta`, computed once for each kind of arguments.
+
+    A plan applies the same operations to thousands of networks.
+    """
     kind = (func, _kind(args), _kind(kwargs))
     if kind not in _KNOWN:
         _KNOWN[kind] = _on_meta(func, args, kwargs)
@@ -79,7 +82,7 @@ _KNOWN: dict[Any, Any] = {}
 
 
 def _kind(value: Any) -> Any:
-    """Of an argument, what decides about the shape of the result; hashable."""
+    """Return, as a hashable value, the part of an argument that decides the shape of the result."""
     match value:
         case Tensor():
             return value.shape, value.stride(), value.dtype
@@ -99,7 +102,7 @@ def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
     meta_kwargs.pop("generator", None)
     try:
         return func(*meta_args, **meta_kwargs)
-    except Exception as error:  # values decide the result: a nonzero, an item, a boolean index
+    except Exception as error:  # the result depends on values: a nonzero, an item, a boolean index
         raise ValueLooked(f"{func} needs the values of a tensor") from error
 
 
@@ -113,13 +116,13 @@ def _alias(tensor: Planned) -> Planned:
 
 
 def _plain(value: Any) -> Any:
-    """An argument as plain values, for a key."""
+    """Return an argument as plain values, for a key."""
     match value:
         case Tensor():
             return digest({"": value})
         case torch.Generator():
             state = value.get_state().numpy().tobytes()
-            torch.rand(1, generator=value)  # the next thing that is drawn from it is another one
+            torch.rand(1, generator=value)  # advances the generator, so that its next draw differs
             return state
         case dict():
             return {str(name): _plain(item) for name, item in value.items()}
@@ -135,7 +138,7 @@ def is_planned(tensors: Tensors) -> bool:
 
 
 def digest(tensors: Tensors) -> str:
-    """A key of names, types, shapes and bytes; of the lineage where a tensor is only planned."""
+    """Return a key of names, types, shapes and bytes, or of the lineage if a tensor is only planned."""
     return keys.key("tensors", {name: _content(t) for name, t in tensors.items()})
 
 
@@ -147,7 +150,7 @@ def _content(tensor: Tensor) -> list[Any]:
 
 
 def copies(tensors: Tensors) -> dict[str, Tensor]:
-    """Tensors that share no memory with the given ones."""
+    """Copy tensors, so that the copies share no memory with the given ones."""
     return {
         name: Planned(t.shadow, t.lineage) if isinstance(t, Planned) else t.detach().clone()
         for name, t in tensors.items()
@@ -155,16 +158,16 @@ def copies(tensors: Tensors) -> dict[str, Tensor]:
 
 
 def mapped(function: Callable[[Tensor], Tensor], tensors: Tensors) -> dict[str, Tensor]:
-    """The function of every tensor, by name."""
+    """Apply the function to every tensor, by name."""
     return {name: function(t) for name, t in tensors.items()}
 
 
 def packed(mask: Tensor) -> Tensor:
-    """A boolean tensor as bits: uint8 [ceil(numel / 8)]."""
+    """Pack a boolean tensor into bits: uint8 [ceil(numel / 8)]."""
     return torch.from_numpy(np.packbits(mask.detach().cpu().numpy().reshape(-1)))
 
 
 def unpacked(bits: Tensor, shape: torch.Size) -> Tensor:
-    """The inverse of `packed`."""
+    """Unpack bits into a boolean tensor: the inverse of `packed`."""
     flat = np.unpackbits(bits.numpy(), count=shape.numel()).astype(bool)
     return torch.from_numpy(flat).reshape(shape)

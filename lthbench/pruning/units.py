@@ -1,4 +1,4 @@
-"""Units: groups of weights that go together. A channel, a neuron, a row of a matrix."""
+"""Units: groups of weights that are removed together, such as a channel, a neuron, or a row of a matrix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,34 +16,37 @@ from lthbench.pruning.tensors import Tensors
 
 @dataclass(frozen=True)
 class Units:
-    """Groups of units, each the channels or neurons of one layer, by the layer's name: `hidden.0`, `stages.0.1.conv1`.
+    """Groups of units.
 
-    A unit is what makes it (its filter, and the depthwise filter behind) and what the next layers read it by. Removing it
-    masks both, so that a network without it computes the same.
+    Each group has the channels or neurons of one layer, and its name: `hidden.0`, `stages.0.1.conv1`. A unit consists
+    of the weights that compute it (its filter, and the depthwise filter that follows) and the weights by which the next
+    layers read it. Removing it masks both, so that the network computes the same as one without the unit.
     """
 
     groups: tuple[Channels, ...]
 
     @classmethod
     def of(cls, model: Model) -> "Units":
-        """The channels and neurons of a model that can go one by one: not those that are added to a shortcut, nor the
-        classifier's outputs."""
+        """Return the channels and neurons of a model that can be removed one by one.
+
+        Channels that are added to a shortcut and the classifier's outputs cannot.
+        """
         return cls(channels(model))
 
     @classmethod
     def rows(cls, shapes: Mapping[str, Size]) -> "Units":
-        """The rows of matrices, one group a matrix: [outputs, …] of every parameter, by its name."""
+        """Return the rows of matrices as units, one group for each parameter [outputs, …], by its name."""
         return cls(tuple(Channels(name, shape[0], (Slice(name, 0),)) for name, shape in shapes.items()))
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many units each group has."""
+        """Return the number of units in each group."""
         return {group.name: group.size for group in self.groups}
 
     def sum(self, squares: Tensors, *, read: bool = False) -> Tensors:
-        """For every unit the sum over the weights that make it, and with `read` over those that read it: [units] by group.
+        """Sum over the weights that compute each unit, and with `read` also over those that read it: [units] by group.
 
-        `squares` is any tensor by parameter name: of squares it gives squared L2 norms, of absolute values L1 norms.
+        `squares` is any tensor by parameter name: squares give squared L2 norms, absolute values give L1 norms.
         """
         found = {}
         for group in self.groups:
@@ -52,9 +55,10 @@ class Units:
         return found
 
     def param(self, kind: Literal["gamma", "beta", "bias"], of: Tensors) -> Tensors:
-        """The batch-norm scale or shift, or the bias, of every unit: [units] by group, of the groups that have one.
+        """Return the batch-norm scale or shift, or the bias, of every unit: [units] by group, for the groups that have
+        one.
 
-        Where two batch-norms follow (depthwise), that of the last. MethodError where no group has one.
+        Where two batch-norms follow (depthwise), the last one counts. Raises MethodError if no group has one.
         """
         names = {group.name: dict(group.vectors)[kind] for group in self.groups if kind in dict(group.vectors)}
         if not names:
@@ -62,7 +66,8 @@ class Units:
         return {group: of[name] for group, name in names.items()}
 
     def mask(self, gone: Tensors, shapes: Mapping[str, Size]) -> dict[str, Tensor]:
-        """A mask of parameters of these shapes that removes units: `gone` is boolean, [units] by group."""
+        """Return the mask, of parameters of these shapes, that removes the units marked in `gone`: boolean, [units] by
+        group."""
         keep = {name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()}
         for group in self.groups:
             for s in (*group.own, *group.read):
@@ -71,7 +76,7 @@ class Units:
         return keep
 
     def spread(self, factors: Tensors, over: Tensors) -> dict[str, Tensor]:
-        """Tensors by parameter name, in which the weights that make a unit are multiplied by its factor: [units] by group."""
+        """Multiply the weights that compute a unit by its factor ([units] by group). Returns tensors by parameter name."""
         found = dict(over)
         for group in self.groups:
             for s in group.own:
@@ -80,7 +85,7 @@ class Units:
         return found
 
     def gone(self, mask: Tensors) -> dict[str, Tensor]:
-        """Which units a mask removes whole: boolean, [units] by group."""
+        """Mark the units that a mask removes whole: boolean, [units] by group."""
         return {
             group.name: torch.stack(
                 [_by_unit(mask[s.name].float(), s) == 0 for s in (*group.own, *group.read) if s.name in mask]
@@ -89,12 +94,12 @@ class Units:
         }
 
     def distance(self, one: Mask, other: Mask) -> float:
-        """The share of units that one mask removes whole and the other does not."""
+        """Return the share of units that one mask removes whole and the other does not."""
         pairs = zip(self.gone(one.tensors).values(), self.gone(other.tensors).values(), strict=True)
         return sum(int((a != b).sum()) for a, b in pairs) / sum(self.sizes.values())
 
     def without(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> dict[str, Size]:
-        """The shapes of parameters and buffers when so many units of each group are taken out."""
+        """Return the shapes of parameters and buffers after removing `gone[group]` units of each group."""
         left = {name: list(shape) for name, shape in shapes.items()}
         for group in self.groups:
             vectors = [Slice(name, 0) for _, name in group.vectors]
@@ -104,11 +109,11 @@ class Units:
         return {name: Size(shape) for name, shape in left.items()}
 
     def removed(self, gone: Mapping[str, int], shapes: Mapping[str, Size]) -> int:
-        """How many of the numbers of these shapes go with so many units of each group."""
+        """Count the entries of these shapes that are removed with `gone[group]` units of each group."""
         return sum(shapes[name].numel() - left.numel() for name, left in self.without(gone, shapes).items())
 
     def check(self, scores: Tensors) -> None:
-        """MethodError unless every score is one of a group, one number for each unit, none NaN."""
+        """Raise MethodError unless every score belongs to a group, has one number for each unit, and is not NaN."""
         for name, score in scores.items():
             if name not in self.sizes:
                 raise MethodError("select(units=…): " + unknown("group of units", name, self.sizes))
@@ -119,10 +124,10 @@ class Units:
 
 
 def _by_unit(tensor: Tensor, s: Slice) -> Tensor:
-    """The sum over everything but the units: [units]."""
+    """Sum over every dimension but that of the units: [units]."""
     return tensor.movedim(s.dim, 0).reshape(tensor.shape[s.dim] // s.repeat, -1).sum(1)
 
 
 def _along(units: Tensor, s: Slice, shape: Size) -> Tensor:
-    """[units] as a tensor that broadcasts against a parameter of this shape."""
+    """Reshape [units] to a tensor that broadcasts against a parameter of this shape."""
     return units.repeat_interleave(s.repeat).view([-1 if d == s.dim else 1 for d in range(len(shape))])

@@ -1,1 +1,2 @@
-"""A paper's claim beside what was measured here: one file a paper, its published numbers as data in `published/`."""
+"""Reports: a paper's claim beside the measurements here. One file for each paper, published numbers as data in
+`published/`."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lthbench.errors import InputError
 
-# distinct on a light and a dark ground
+# distinct on light and dark backgrounds
 COLOURS = ["#4269d0", "#e08a00", "#2a9d8f", "#e4572e", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b"]
 FONT = "Roboto, sans-serif"
 
@@ -25,9 +25,9 @@ def lines(
     scale: str = "linear",
     order: Sequence[str] | None = None,
 ) -> str:
-    """`mean` with `low` and `high` against `x`, a line a colour, a panel for each `column` and `row`, as SVG text.
+    """Draw `mean` with `low` and `high` against `x`, one line for each colour, one panel for each `column` and `row`.
 
-    `rules` are levels across, with columns `mean` and `name`, and those of the panels that they belong to.
+    Returns SVG text. `rules` are horizontal lines, with columns `mean` and `name`, and the columns of their panels.
     """
     alt = _altair()
     names = list(order) if order else list(dict.fromkeys(rows[colour].astype(str)))
@@ -66,7 +66,10 @@ def lines(
 def matrix(
     rows: pd.DataFrame, x: str, y: str, value: str, *, titles: tuple[str, str, str], column: str | None = None
 ) -> str:
-    """A square for each pair, its value written in it, as SVG text; `titles` are those of x, y and the value."""
+    """Draw a square for each pair with its value written in it.
+
+    `titles` are those of x, y and the value. Returns SVG text.
+    """
     alt = _altair()
     base = alt.Chart(rows).encode(
         alt.X(f"{x}:N", title=titles[0], sort=None, axis=alt.Axis(labelAngle=0, orient="top")),
@@ -87,7 +90,7 @@ def _altair() -> Any:
         import altair
         import vl_convert  # noqa: F401
     except ImportError:
-        raise InputError("a report draws charts: pip install 'lthbench[board]'") from None
+        raise InputError("a report needs charts: pip install 'lthbench[board]'") from None
     return altair
 
 

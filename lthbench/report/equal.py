@@ -1,4 +1,4 @@
-"""Beside a paper's own protocol, which spends what it spends: the same comparison where every method has the same epochs."""
+"""The comparison at equal budgets: a paper's methods with the same epochs each, beside the paper's own protocol."""
 
 from collections.abc import Iterator
 
@@ -21,16 +21,16 @@ BESIDE = {
     "wolfe2021-digits": ("wolfe2021-digits-equal",),
     "elastic-digits": ("elastic-digits-equal",),
 }
-"""By a paper's suite without a budget: the suites with one that compare its methods."""
+"""The suites with a budget that compare the methods of a paper's suite without one, by the name of the latter."""
 
 
 def section(measured: Measured) -> Section:
-    """The overall statement of every duel of the suites that stand beside this one; of its own where it has a budget."""
+    """Return the overall sentence of every duel in the suites listed for this one, or in this suite if it has a budget."""
     suite = measured.suite
     if suite.budget != "none":
         rows, notes = [*_rows(measured)], [f"Every method of this suite may spend {suite.budget} epochs."]
     else:
-        rows, notes = [], ["The suite above has no budget. Here every method may spend as many epochs as the other."]
+        rows, notes = [], ["The suite above has no budget. Here all methods may spend the same epochs."]
         for name in BESIDE.get(suite.name, ()):
             other = measured.other(name)
             rows += _rows(other) if other else ()
@@ -47,4 +47,11 @@ def _rows(measured: Measured) -> Iterator[list[str]]:
     for duel in analysis.duels:
         _, sentence = marginal_lines(analysis, duel)[0]
         pair = f"{duel.a} against {duel.b}"
-        yield [suite.name, suite.budget, str(analysis.seeds), pair, sentence, words.tally(duel.cells, duel.a, duel.b)]
+        yield [
+            suite.name,
+            suite.budget,
+            str(analysis.seeds),
+            pair,
+            sentence,
+            words.outcome_counts(duel.cells, duel.a, duel.b),
+        ]

@@ -1,4 +1,4 @@
-"""What a report is made from, and what it is made of."""
+"""The input and the parts of a report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from lthbench.suite import Suite
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: Markdown under a title, and charts behind it, as SVG by name."""
+    """A part of a report: Markdown under a title, and charts as SVG by name."""
 
     title: str
     text: str
@@ -33,11 +33,11 @@ class Measured:
 
     @classmethod
     def read(cls, suite: Suite, folder: Path) -> "Measured":
-        """The records in a folder, of this suite. InputError if there are none."""
+        """Read the records of this suite in a folder. Raises InputError if there are none."""
         return cls(suite, tuple(in_folder(folder)), folder)
 
     def other(self, name: str) -> "Measured | None":
-        """Another suite, where its records lie in a folder of its name beside these; None where there are none."""
+        """Return another suite whose records are in a folder of its name next to this one. None if there are none."""
         folder = self.folder and self.folder.parent / name
         return Measured.read(Suite.read(name), folder) if folder and any(folder.glob("**/*.jsonl")) else None
 
@@ -54,16 +54,16 @@ class Measured:
         return list(dict.fromkeys(self.table["workload"]))
 
     def rows(self, *methods: str) -> pd.DataFrame:
-        """The runs of some methods, whatever their parameters."""
+        """Return the runs of some methods, with any parameters."""
         return self.table[self.table["method"].isin(methods)]
 
     def duel(self, a: str, b: str) -> pd.DataFrame:
-        """Cell by cell, paired by seed: rows of `scoring.duel`."""
+        """Return the duel of two methods cell by cell, paired by seed: rows of `scoring.duel`."""
         return self.analysis.duel(a, b).cells
 
 
-def tally(cells: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """How many cells went which way, by the names that a reader knows: `ticket ahead in 2, tie in 3 of 5 cells`."""
+def outcomes(cells: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """Count the outcomes of a duel's cells, with readable names: `ticket ahead in 2, tie in 3 of 5 cells`."""
     counts = cells["outcome"].value_counts()
     ahead = [f"{said} ahead in {counts[name]}" for name, said in names.items() if name in counts]
     rest = [f"{word} in {counts[word]}" for word in ("tie", "undecided", "pending") if word in counts]

@@ -1,4 +1,4 @@
-"""Records as one long table, with a column for every parameter of a method, and what is said of its columns."""
+"""Records as one long table, with a column for every parameter of a method, and summaries of its columns."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,8 +12,11 @@ CELL = ["workload", "learning_rate", "sparsity"]
 
 
 def table(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a run that has a result. `label` is the method with its parameters, `method` without; its parameters have
-    columns of their own; accuracies in percent; `epochs` and `apart` are what was charged; `result` is the whole of it."""
+    """Return one row for each run that has a result.
+
+    `label` is the method with its parameters and `method` without. Its parameters have columns of their own. Accuracies
+    are in percent; `epochs` and `off_budget` are charges in epochs; `result` is the whole result.
+    """
     rows = []
     for record in records:
         r = record.result
@@ -32,7 +35,8 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """n, mean, standard deviation and the 95 % interval of the mean (Student's t) of a column, a row a group."""
+    """Return n, mean, standard deviation and the 95 % interval of the mean (Student's t) of a column, one row for each
+    group."""
     groups = rows.groupby(list(by), sort=True, dropna=False)[value]
     found = pd.DataFrame({"n": groups.count(), "mean": groups.mean(), "sd": groups.std(ddof=1).fillna(0.0)})
     half = stats.t.ppf(0.975, (found["n"] - 1).clip(lower=1)) * found["sd"] / found["n"] ** 0.5
@@ -40,17 +44,17 @@ def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
 
 
 def said(mean: float, sd: float, digits: int = 1) -> str:
-    """`96.3 ± 0.5`; nothing where there is no mean."""
+    """Format a mean and deviation as `96.3 ± 0.5`. The text is empty if there is no mean."""
     return "" if pd.isna(mean) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
 def said_of(row: pd.Series, digits: int = 1) -> str:
-    """The mean and deviation of a row of a summary."""
+    """Format the mean and deviation of a row of a summary."""
     return said(float(row["mean"]), float(row["sd"]), digits)
 
 
 def wide(found: pd.DataFrame, rows: Sequence[str], column: str, digits: int = 1) -> pd.DataFrame:
-    """A summary as text, one column for every value of `column`."""
+    """Return a summary as text, with one column for every value of `column`."""
     text = found.assign(text=[said(m, s, digits) for m, s in zip(found["mean"], found["sd"], strict=True)])
     return (
         text.pivot_table(index=list(rows), columns=column, values="text", aggfunc="first", sort=False)
@@ -60,7 +64,7 @@ def wide(found: pd.DataFrame, rows: Sequence[str], column: str, digits: int = 1)
 
 
 def markdown(rows: pd.DataFrame, headers: Sequence[str] | None = None) -> str:
-    """A Markdown table of text and numbers."""
+    """Return a Markdown table of text and numbers."""
     cells = [[_text(value) for value in row] for row in rows.itertuples(index=False)]
     names = list(headers) if headers else [str(name).replace("_", " ") for name in rows.columns]
     return tabulate(cells, names, tablefmt="pipe", disable_numparse=True)

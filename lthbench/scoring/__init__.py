@@ -1,1 +1,1 @@
-"""Statistics of the board: contrasts by seed, duels, verdicts, ranking, and the words that say them."""
+"""Statistics of the board: contrasts by seed, duels, verdicts and rankings, and their words."""

@@ -7,7 +7,8 @@ once, in RULES.md, section 5, "Collapse". Here is how it is told, and what the p
     variance = max(sum (d - mean d)^2 / (n - 1), u)      u = (100 / n_test)^2 / 6, the rounding noise of two accuracies
     log_error = ln max(100 - min(mean a, mean b), 50 / n_test)
 
-A diverged run (accuracy NaN) scores 0, which lies below every limit. In the tables of this package NaN means that there is no run.
+A diverged run (accuracy NaN) scores 0, which is below every limit. In the tables of this package NaN means a missing
+run.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,10 @@ BOTH, SEPARATED = "both collapsed", "separated"
 
 @dataclass(frozen=True)
 class Meta:
-    """What a workload's numbers mean: its classes, its test images, and the tolerance in pp within which two accuracies are similar."""
+    """The scale of a workload's numbers: its classes, its test images, and the tolerance in pp.
+
+    Two accuracies within the tolerance count as similar.
+    """
 
     classes: int
     n_test: int
@@ -40,24 +44,29 @@ class Meta:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The constants of the specification. `alpha` is that of one family at one look; 0 means between looks, and everything is *pending*."""
+    """The constants of the specification.
+
+    `alpha` is the level of one family at one look. Between looks it is 0, and every outcome is *pending*.
+    """
 
     alpha: float = 0.05
     clear: float = 0.5  # pp above a control that count as a clear gap
     nontrivial_sparsity: float = 0.6
     prior_df_cap: float = 4.0
-    min_pool: int = 8  # contrasts, below which no variance is borrowed
-    min_seeds: int = 3  # to say anything
+    min_pool: int = 8  # contrasts; a smaller pool borrows no variance
+    min_seeds: int = 3  # fewer show nothing
     collapse: float = 0.1  # of the way from chance to dense
     power: float = 0.8
     max_seeds: int = 100
 
 
 def accuracy_table(records: pd.DataFrame, meta: Mapping[str, Meta]) -> pd.DataFrame:
-    """Test accuracies in pp: rows (workload, method, learning_rate, sparsity), a column a seed, both sorted; NaN where there is no run.
+    """Return test accuracies in pp: rows (workload, method, learning_rate, sparsity), one column for each seed, both
+    sorted.
 
-    Accuracies are put back on their grid 100 * count / n_test, so that equal counts are equal numbers.
-    Raises ValueError for missing or unknown columns, empty keys, two rows for one run, a workload without `Meta`, an impossible accuracy.
+    A missing run is NaN. Accuracies are rounded to their grid 100 * count / n_test, so that equal counts are equal
+    numbers. Raises ValueError for missing or unknown columns, empty keys, two rows for one run, a workload without
+    `Meta`, and an impossible accuracy.
     """
     _check(records, meta)
     n_test = records["workload"].map({workload: m.n_test for workload, m in meta.items()}).astype(float)
@@ -78,7 +87,7 @@ def _check(records: pd.DataFrame, meta: Mapping[str, Meta]) -> None:
     if records.duplicated([*KEYS, "seed"]).any():
         run = dict(records.loc[records.duplicated([*KEYS, "seed"]), [*KEYS, "seed"]].iloc[0])
         raise ValueError(
-            f"one row a run is needed, but there are several for {run}; a repeat of one seed is not a seed: keep one row"
+            f"each run needs exactly one row, but there are several for {run}; a repeated seed adds no evidence: keep one row"
         )
     if bare := sorted(set(records["workload"]) - set(meta)):
         raise ValueError(f"no Meta for workload {bare}; meta has {sorted(meta)}; add classes, n_test and tolerance")
@@ -87,7 +96,7 @@ def _check(records: pd.DataFrame, meta: Mapping[str, Meta]) -> None:
 
 
 def known(table: pd.DataFrame, method: str) -> str:
-    """`method`, if the table has runs of it; otherwise a ValueError that lists what there is."""
+    """Return `method` if the table has runs of it. Otherwise raise a ValueError that lists the methods it has."""
     methods = sorted(table.index.unique("method"))
     if method not in methods:
         near = get_close_matches(method, methods, 1)
@@ -98,7 +107,10 @@ def known(table: pd.DataFrame, method: str) -> str:
 
 
 def collapse_limits(table: pd.DataFrame, meta: Mapping[str, Meta], dense: str, thresholds: Thresholds) -> pd.Series:
-    """Accuracy in pp by workload below which a run is collapsed. Without runs of `dense`, the largest median of any cell stands for it."""
+    """Return, by workload, the accuracy in pp below which a run counts as collapsed.
+
+    Without runs of `dense`, the largest median of any cell is used.
+    """
     medians = table.median(axis=1)
     of_dense = medians[medians.index.get_level_values("method") == dense]
     top = of_dense.groupby(level="workload").max()
@@ -109,7 +121,10 @@ def collapse_limits(table: pd.DataFrame, meta: Mapping[str, Meta], dense: str, t
 
 @dataclass(frozen=True)
 class Pairs:
-    """Runs of a and b side by side: arrays (contrasts, seeds) in pp, NaN where there is no run; `limit` and `n_test` a contrast."""
+    """Runs of a and b side by side: arrays (contrasts, seeds) in pp, NaN for a missing run.
+
+    `limit` and `n_test` have one entry for each contrast.
+    """
 
     a: Array
     b: Array
@@ -130,14 +145,18 @@ class Pairs:
 
     @cached_property
     def note(self) -> NDArray[np.object_]:
-        """`both collapsed`, `separated` (exactly one side collapsed in every run) or nothing, a contrast."""
+        """Return a note for each contrast: `both collapsed`, `separated` (exactly one side collapsed in every run), or
+        nothing."""
         some = self.paired.any(axis=1)
         all_a, all_b = some & (self.fell_a == self.paired).all(axis=1), some & (self.fell_b == self.paired).all(axis=1)
         return np.where(all_a & all_b, BOTH, np.where(all_a | all_b, SEPARATED, "")).astype(object)
 
     @cached_property
     def differences(self) -> Array:
-        """d (contrasts, seeds) of the pairs that are kept, NaN elsewhere: neither run collapsed or, if separated, not both."""
+        """Return d (contrasts, seeds) of the pairs that are kept, and NaN elsewhere.
+
+        A pair is kept if neither run collapsed or, in a separated contrast, if not both did.
+        """
         dropped = np.where((self.note == SEPARATED)[:, None], self.fell_a & self.fell_b, self.fell_a | self.fell_b)
         return np.where(self.paired & ~dropped, self.a - self.b, np.nan)
 
@@ -150,7 +169,7 @@ def pairs_at(
     a: pd.MultiIndex,
     b: pd.MultiIndex,
 ) -> Pairs:
-    """Pair rows `a` of the table with rows `b`, a contrast a cell; a row that the table lacks has no runs."""
+    """Pair rows `a` of the table with rows `b`, one contrast for each cell. A row missing from the table has no runs."""
     n_test = np.array([meta[workload].n_test for workload in cells["workload"]], dtype=float)
     limit = limits.reindex(cells["workload"]).to_numpy(dtype=float)
     return Pairs(table.reindex(a).to_numpy(dtype=float), table.reindex(b).to_numpy(dtype=float), limit, n_test)
@@ -159,18 +178,25 @@ def pairs_at(
 def keys(
     cells: pd.DataFrame, method: str, learning_rate: str = "learning_rate", sparsity: str = "sparsity"
 ) -> pd.MultiIndex:
-    """Rows of the accuracy table for `method` in these cells; the last two name the columns that hold its rate and sparsity."""
+    """Return the rows of the accuracy table for `method` in these cells.
+
+    `learning_rate` and `sparsity` name the columns of `cells` to take them from.
+    """
     columns = dict(zip(KEYS, [cells["workload"], method, cells[learning_rate], cells[sparsity]], strict=True))
     return pd.MultiIndex.from_frame(pd.DataFrame(columns, index=cells.index))
 
 
 def rounding_noise(n_test: ArrayLike) -> Array:
-    """u in pp²: the variance of a difference of two accuracies that comes from counting `n_test` images alone."""
+    """Return u in pp²: the variance of a difference of two accuracies that comes only from counting `n_test` images."""
     return (100 / np.asarray(n_test, dtype=float)) ** 2 / 6
 
 
 def contrast(pairs: Pairs) -> pd.DataFrame:
-    """One row a contrast: n_pairs, n (kept), collapsed_a, collapsed_b, mean_a, mean_b, difference, variance (pp²), log_error, note."""
+    """Return one row for each contrast.
+
+    The columns are n_pairs, n (kept), collapsed_a, collapsed_b, mean_a, mean_b, difference, variance (pp²), log_error
+    and note.
+    """
     d = pairs.differences
     kept = ~np.isnan(d)
     n = kept.sum(axis=1)
@@ -199,17 +225,23 @@ def _mean(values: Array, kept: Flags) -> Array:
 
 
 def p_more(contrasts: pd.DataFrame, margin: ArrayLike) -> Array:
-    """Evidence that a - b > margin (pp): one-sided p a row, from difference, se and df; 1 where a is barred or nothing is known."""
+    """Return, for each row, the one-sided p-value of a - b > margin (pp), from difference, se and df.
+
+    It is 1 where a may claim nothing, or nothing is known.
+    """
     return _one_sided(contrasts, margin, 1.0)
 
 
 def p_less(contrasts: pd.DataFrame, margin: ArrayLike) -> Array:
-    """Evidence that a - b < margin (pp), as `p_more` with the sides changed."""
+    """Return the one-sided p-values of a - b < margin (pp): `p_more` with the sides exchanged."""
     return _one_sided(contrasts, margin, -1.0)
 
 
 def barred(contrasts: pd.DataFrame, gap: ArrayLike) -> Flags:
-    """Rows in which the side that `gap` speaks for (a above 0, b below) collapsed more often, so that it may claim nothing."""
+    """Mark the rows in which the side that `gap` favours (a if positive, b if negative) collapsed more often.
+
+    That side may claim nothing there.
+    """
     excess = (contrasts["collapsed_a"] - contrasts["collapsed_b"]).to_numpy(dtype=float)
     return (np.sign(gap) * excess > 0) & (contrasts["note"] != SEPARATED).to_numpy()
 
@@ -221,6 +253,9 @@ def _one_sided(contrasts: pd.DataFrame, margin: ArrayLike, side: float) -> Array
 
 
 def satterthwaite(variances: Array, df: Array) -> tuple[Array, Array]:
-    """Variance of the mean of W independent estimates and its degrees of freedom, over axis 0: sum v / W², (sum v)² / sum(v² / df)."""
+    """Return the variance of the mean of W independent estimates and its degrees of freedom, over axis 0.
+
+    They are sum v / W² and (sum v)² / sum(v² / df).
+    """
     total = variances.sum(axis=0)
     return total / len(variances) ** 2, total**2 / (variances**2 / df).sum(axis=0)

@@ -1,4 +1,4 @@
-"""Many tests, several looks, more seeds (specification, section 4).
+"""Corrections for many tests and several looks, and the seeds needed (specification, section 4).
 
 Holm: p_(k) (m - k + 1), running maximum, at most 1          BH: Benjamini and Hochberg 1995
 alpha at look n of the declared looks = alpha · n / sum(looks)
@@ -15,7 +15,7 @@ from lthbench.scoring.contrast import Array, Thresholds
 
 
 def holm(p: ArrayLike) -> Array:
-    """Adjusted p-values in the order given; the chance of any false claim at p <= alpha is at most alpha."""
+    """Adjust p-values by Holm, in the order given: the probability of any false claim at p <= alpha is at most alpha."""
     p = np.asarray(p, dtype=float)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty(len(p))
@@ -24,13 +24,16 @@ def holm(p: ArrayLike) -> Array:
 
 
 def bh(p: ArrayLike) -> Array:
-    """Adjusted p-values in the order given; of the claims at p <= alpha a share of at most alpha is expected to be false."""
+    """Adjust p-values by Benjamini and Hochberg, in the order given.
+
+    Of the claims at p <= alpha, an expected share of at most alpha is false.
+    """
     p = np.asarray(p, dtype=float)
     return np.asarray(stats.false_discovery_control(p, method="bh"), dtype=float) if len(p) else p
 
 
 def within(family: ArrayLike, p: ArrayLike, adjust: Callable[[ArrayLike], Array]) -> Array:
-    """p adjusted over the rows where `family` is true; NaN outside of it."""
+    """Adjust p over the rows in which `family` is true. The result is NaN elsewhere."""
     family, p = np.asarray(family, dtype=bool), np.asarray(p, dtype=float)
     adjusted = np.full(len(p), np.nan)
     adjusted[family] = adjust(p[family])
@@ -38,7 +41,10 @@ def within(family: ArrayLike, p: ArrayLike, adjust: Callable[[ArrayLike], Array]
 
 
 def alpha_at(n: int, looks: Collection[int], alpha: float = 0.05) -> float:
-    """The part of `alpha` that may be spent with `n` seeds; 0 between the declared looks, where every answer is *pending*."""
+    """Return the part of `alpha` that may be spent at `n` seeds.
+
+    It is 0 between the declared looks, where every answer is *pending*.
+    """
     return alpha * n / sum(looks) if n in looks else 0.0
 
 
@@ -50,17 +56,18 @@ def seeds_needed(
     level: ArrayLike,
     thresholds: Thresholds | None = None,
 ) -> Array:
-    """Seeds at which a gap (pp) to a threshold would be shown at `level`, if it is the true one; inf for more than `max_seeds`.
+    """Return the number of seeds that would show a gap (pp) to a threshold at `level`, if it is the true one.
 
-    `s` is the moderated standard deviation (pp) of one paired difference, `n` the seeds so far. Arrays broadcast; NaN in, NaN out.
+    It is inf for more than `max_seeds`. `s` is the moderated standard deviation (pp) of one paired difference, and `n`
+    the present number of seeds. Arrays broadcast; NaN gives NaN.
     """
     thresholds = thresholds or Thresholds()
     gap, s, prior_df, n, level = np.broadcast_arrays(
         *(np.asarray(v, dtype=float) for v in (gap, s, prior_df, n, level))
     )
     few, enough = n, np.full(gap.shape, thresholds.max_seeds + 1.0)
-    # What is asked for falls and what is offered rises with n', so halving finds the same n' as trying all of them. Rounded up, so that
-    # an answer already found is tried again, and never the seeds there are, while others are still searched for.
+    # The left side rises with n' and the right side falls, so that halving finds the same n' as trying all. Rounding up tries an
+    # n' that is already found again, and never the present n, while other rows are still searched.
     while np.any(enough - few > 1):
         tried = np.ceil((few + enough) / 2)
         df = np.maximum(prior_df + tried - 1, 1e-6)
@@ -70,5 +77,6 @@ def seeds_needed(
 
 
 def detectable(se: ArrayLike, df: ArrayLike, level: ArrayLike, power: float = 0.8) -> Array:
-    """The smallest difference (pp) that a contrast with this standard error would show at `level` with this power."""
+    """Return the smallest difference (pp) that a contrast with this standard error would show at `level` with this
+    power."""
     return np.asarray((stats.t.isf(level, df) + stats.t.ppf(power, df)) * np.asarray(se, dtype=float))

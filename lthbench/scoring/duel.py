@@ -1,11 +1,12 @@
 """The duel of two methods, cell by cell and over cells (specification, section 5).
 
-Cell:   p = min(1, 2 min(p_more(0), p_less(0)))      p_tie = max(p_more(-delta), p_less(delta))      q = BH over the cells of the suite
-Margin: workload w with C cells has m_w = mean of the cells' differences and, for seed i,
-            x_i = m_w + mean over its kept cells of (d_ci - mean d_c)      v_w = max(var(x), u / C) / n_w
-        difference = mean m_w      se² = sum v_w / W²      df by Satterthwaite      Holm over the levels of the margin
+Cell:     p = min(1, 2 min(p_more(0), p_less(0)))      p_tie = max(p_more(-delta), p_less(delta))
+          q = BH over the cells of the suite
+Marginal: workload w with C cells has m_w = mean of the cells' differences and, for seed i,
+          x_i = m_w + mean over its kept cells of (d_ci - mean d_c)      v_w = max(var(x), u / C) / n_w
+          difference = mean m_w      se² = sum v_w / W²      df by Satterthwaite      Holm over the levels of a factor
 
-Cells share their seeds, so a margin counts seeds and never takes cells for replicates.
+Cells share their seeds, so a marginal mean counts seeds and never treats cells as replicates.
 """
 
 from collections.abc import Mapping
@@ -41,8 +42,8 @@ from lthbench.scoring.moderation import borrowed, with_interval
 CELL_COLUMNS = [*CELL, "n_pairs", "n", "collapsed_a", "collapsed_b", "mean_a", "mean_b", "difference", "low", "high"]
 CELL_COLUMNS += ["se", "df", "prior_df", "variance", "variance_moderated", "log_error", "p", "q", "p_tie", "q_tie"]
 CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed", "detectable", *IMAGE_COLUMNS]
-MARGIN_COLUMNS = ["group", "cells", "used", "difference", "low", "high", "se", "df", "p", "p_adjusted", "p_tie"]
-MARGIN_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b", *IMAGE_COLUMNS]
+MARGINAL_COLUMNS = ["group", "cells", "used", "difference", "low", "high", "se", "df", "p", "p_adjusted", "p_tie"]
+MARGINAL_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b", *IMAGE_COLUMNS]
 
 
 def duel(
@@ -54,14 +55,16 @@ def duel(
     dense: str = "dense",
     thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
-    """One row a cell in which both methods have runs, with `CELL_COLUMNS`; none if they share no cell. Differences are a - b in pp.
+    """Compare two methods: one row for each cell in which both have runs, with `CELL_COLUMNS`.
 
-    `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0; `small` marks a win within the tolerance.
-    `note` is `both collapsed`, `separated` (one side collapsed in every run) or empty. `seeds_needed` stands at undecided cells:
-    inf is more than `max_seeds`, NaN no advice, with too few seeds or where the side ahead collapsed more often. `detectable` is the
-    smallest difference (pp) that would be shown with these seeds, at the level that comes next in the family. `low_images`,
-    `high_images` and `se_images` are for new test images as well as new seeds, where every run kept has a text of `lthbench.bits` in
-    the column `correct`; else NaN.
+    Differences are a - b in pp. `outcome` is the name of the winner, `tie`, `undecided`, or `pending` at alpha 0.
+    `small` marks a win within the tolerance. `note` is `both collapsed`, `separated` (one side collapsed in every run)
+    or empty. `seeds_needed` is set for undecided cells: inf means more than `max_seeds`; NaN means no advice, because
+    there are too few seeds or the side ahead collapsed more often. `detectable` is the smallest difference (pp) that
+    these seeds would show at the next level of the family. `low_images`, `high_images` and `se_images` are for new test
+    images as well as new seeds; they are NaN unless every kept run has a text of `lthbench.bits` in the column
+    `correct`.
+
     Raises ValueError for bad records or a method without runs.
     """
     thresholds = thresholds or Thresholds()
@@ -91,7 +94,8 @@ def marginals(
     dense: str = "dense",
     thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
-    """The duel overall and by workload, learning rate and sparsity: one row a level, with `MARGIN_COLUMNS`.
+    """Compare two methods overall and by workload, learning rate and sparsity: one row for each level, with
+    `MARGINAL_COLUMNS`.
 
     `group` is "overall" or such as "sparsity 0.9"; `used` of its `cells` carry the number: those where no side collapsed in every run,
     with two or more clean pairs. `collapsed_*` count over all its cells.
@@ -102,10 +106,10 @@ def marginals(
         tolerance=lambda c: _tolerances(c, meta), n_test=pairs.n_test
     )
     families = [
-        _levels(cells.assign(overall=""), pairs.differences, right, margin, a, b, thresholds)
-        for margin in ("overall", *CELL)
+        _levels(cells.assign(overall=""), pairs.differences, right, factor, a, b, thresholds)
+        for factor in ("overall", *CELL)
     ]
-    return pd.concat(families, ignore_index=True)[MARGIN_COLUMNS]
+    return pd.concat(families, ignore_index=True)[MARGINAL_COLUMNS]
 
 
 def overall(
@@ -117,9 +121,9 @@ def overall(
     dense: str = "dense",
     thresholds: Thresholds | None = None,
 ) -> pd.Series:
-    """The first row of `marginals`; NaN differences if a and b share no cell."""
+    """Return the first row of `marginals`. Its numbers are NaN if a and b share no cell."""
     table = marginals(records, meta, a, b, dense=dense, thresholds=thresholds)
-    return table.iloc[0] if len(table) else pd.Series(np.nan, index=MARGIN_COLUMNS)
+    return table.iloc[0] if len(table) else pd.Series(np.nan, index=MARGINAL_COLUMNS)
 
 
 def _matched(
@@ -184,15 +188,15 @@ def _next_level(q: pd.Series, family: int, thresholds: Thresholds) -> float:
 
 
 def _levels(
-    cells: pd.DataFrame, differences: Array, right: Answers, margin: str, a: str, b: str, thresholds: Thresholds
+    cells: pd.DataFrame, differences: Array, right: Answers, factor: str, a: str, b: str, thresholds: Thresholds
 ) -> pd.DataFrame:
-    """The rows of one margin, which is one family."""
+    """Return the rows of one factor, which is one family."""
     rows = [
-        {"group": f"{margin} {level}".strip(), **_estimate(group, differences, right)}
-        for level, group in cells.groupby(margin, sort=True)
+        {"group": f"{factor} {level}".strip(), **_estimate(group, differences, right)}
+        for level, group in cells.groupby(factor, sort=True)
     ]
     if not rows:
-        return pd.DataFrame(columns=MARGIN_COLUMNS)
+        return pd.DataFrame(columns=MARGINAL_COLUMNS)
     estimates = with_interval(pd.DataFrame(rows))
     estimates = with_images(estimates, estimates["added"])
     delta = estimates["tolerance"].to_numpy(dtype=float)
@@ -203,9 +207,10 @@ def _levels(
 
 
 def _estimate(cells: pd.DataFrame, differences: Array, right: Answers) -> dict[str, object]:
-    """Mean difference of these cells, a workload as much as another, with the variance that its seeds give it.
+    """Return the mean difference of these cells, all workloads weighted alike, and its variance over seeds.
 
-    `added` is what the test images add to it, in pp²; workloads may share theirs, so that their parts are taken as one.
+    `added` is the variance that the test images add, in pp². Workloads may share test images, so their parts are
+    treated as perfectly correlated.
     """
     used = cells[(cells["note"] == "") & (cells["n"] >= 2)]
     groups = [group for _, group in used.groupby("workload", sort=True)]
@@ -227,7 +232,7 @@ def _estimate(cells: pd.DataFrame, differences: Array, right: Answers) -> dict[s
 
 
 def _workload(cells: pd.DataFrame, d: Array) -> tuple[float, float, int, float]:
-    """m_w (pp), v_w (pp²), seeds n_w and tolerance (pp) of one workload's cells, with d (cells, seeds)."""
+    """Return m_w (pp), v_w (pp²), seeds n_w and tolerance (pp) of one workload's cells, with d (cells, seeds)."""
     kept = ~np.isnan(d)
     seen = kept.any(axis=0)
     residual = (

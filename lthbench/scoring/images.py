@@ -1,15 +1,17 @@
-"""New test images: what the seeds cannot see (specification, end of section 8).
+"""The uncertainty from test images, which seeds do not show (specification, end of section 8).
 
 Seeds and images crossed: d_ij = 100 (correct_a - correct_b) for seed i and image j, n seeds, N images.
 
     MS_image = n sum_j (mean_j - mean)² / (N - 1)      MS_rest = sum (d_ij - mean_i - mean_j + mean)² / ((n - 1)(N - 1))
     se²      = var_i(mean_i) / n + max(0, MS_image - MS_rest) / (n N)
 
-The first term is the variance over seeds, moderated where it was; the second is what the images add. The binomial noise of
-single images is already in the first and is not added again. Intervals take the degrees of freedom of the seeds, the fewer.
+The first term is the variance over seeds, moderated where the contrast is. The second is the variance that the images
+add. The binomial noise of single images is part of the first and is not added again. Intervals use the degrees of
+freedom of the seeds, which are fewer.
 
-Over the cells of a margin, x_ij is the mean of d_ij over the cells in which seed i was kept, so that its mean over images is
-the number x_i of the duel. What images add to several workloads adds up as if it were one thing, for they may share a test set.
+For a marginal mean, x_ij is the mean of d_ij over the cells in which seed i was kept, so that its mean over images is
+the x_i of the duel. The standard deviations that images add to several workloads are summed, since workloads may share
+a test set.
 """
 
 from collections.abc import Iterable
@@ -27,10 +29,11 @@ COLUMNS = ["low_images", "high_images", "se_images"]
 
 
 def se_on_new_images(correct_a: ArrayLike, correct_b: ArrayLike, se: float | None = None) -> float:
-    """Standard error in pp of the mean difference a - b when seeds *and* test images are drawn anew.
+    """Return the standard error in pp of the mean difference a - b when seeds *and* test images are drawn anew.
 
-    `correct_*` are (seeds, images) of 0 and 1, paired along both axes; `se` in pp, where given, is the moderated standard error over seeds
-    and replaces the first term. Only with this number may words say "on new images". Raises ValueError for unequal or too small shapes.
+    `correct_*` are (seeds, images) of 0 and 1, paired along both axes. `se` in pp, if given, is the moderated standard
+    error over seeds and replaces the first term. Only this number justifies the words "on new images". Raises
+    ValueError for unequal or too small shapes.
     """
     a, b = np.asarray(correct_a, dtype=float), np.asarray(correct_b, dtype=float)
     if a.shape != b.shape or a.ndim != 2 or min(a.shape) < 2:
@@ -43,7 +46,8 @@ def se_on_new_images(correct_a: ArrayLike, correct_b: ArrayLike, se: float | Non
 
 
 def of_images(d: Array) -> float:
-    """max(0, MS_image - MS_rest) / (n N) in pp², of differences d (seeds, images) in pp: what the images add."""
+    """Return the variance that images add, max(0, MS_image - MS_rest) / (n N) in pp², from differences d (seeds,
+    images) in pp."""
     n, images = d.shape
     by_image = d.mean(axis=0) - d.mean()
     rest = d - d.mean(axis=1, keepdims=True) - by_image
@@ -54,16 +58,21 @@ def of_images(d: Array) -> float:
 
 @dataclass(frozen=True)
 class Answers:
-    """Which test images the runs of a and b had right: arrays (contrasts, seeds) of texts of `lthbench.bits`, or of no text."""
+    """The test images that the runs of a and b classified correctly: arrays (contrasts, seeds) of texts of
+    `lthbench.bits`.
+
+    An entry without text is a run that did not record them.
+    """
 
     a: NDArray[np.object_]
     b: NDArray[np.object_]
     n_test: Array
 
     def add(self, contrasts: Iterable[int], kept: Flags) -> float:
-        """What the images add, in pp², to the mean of some contrasts, of which each keeps some seeds (contrasts, seeds).
+        """Return the variance in pp² that images add to the mean of some contrasts; `kept` (contrasts, seeds) marks its
+        seeds.
 
-        NaN with fewer than two seeds, or where a run does not say which images it had right.
+        It is NaN with fewer than two seeds, or if a run did not record its correct images.
         """
         seen, rows = kept.sum(axis=0) > 0, list(contrasts)
         texts = [*self.a[rows][kept], *self.b[rows][kept]]
@@ -78,7 +87,10 @@ class Answers:
 
 
 def answers(records: pd.DataFrame, a: pd.MultiIndex, b: pd.MultiIndex, seeds: pd.Index, n_test: Array) -> Answers:
-    """The answers of rows `a` and `b` of the accuracy table, whose columns are `seeds`; records without `correct` have none."""
+    """Return the answers of rows `a` and `b` of the accuracy table, whose columns are `seeds`.
+
+    Records without `correct` have none.
+    """
     if "correct" not in records:
         nothing = np.full((len(a), len(seeds)), None, dtype=object)
         return Answers(nothing, nothing, n_test)
@@ -90,7 +102,10 @@ def answers(records: pd.DataFrame, a: pd.MultiIndex, b: pd.MultiIndex, seeds: pd
 
 
 def with_images(estimates: pd.DataFrame, added: ArrayLike) -> pd.DataFrame:
-    """The estimates with se_images and the 95 % interval low_images, high_images (pp), where images add so much in pp²; else NaN."""
+    """Return the estimates with se_images and the 95 % interval low_images, high_images (pp).
+
+    `added` is the variance that images add, in pp². Where it is NaN, so are they.
+    """
     se = np.sqrt(estimates["se"] ** 2 + np.asarray(added, dtype=float))
     wider = with_interval(estimates[["difference", "df"]].assign(se=se))
     return estimates.assign(low_images=wider["low"], high_images=wider["high"], se_images=se)

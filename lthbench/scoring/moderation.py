@@ -1,6 +1,7 @@
 """Borrow variance between the contrasts of one pool, never means (specification, section 3; Smyth 2004, section 6.2; a trend, a cap).
 
-With z = ln s² - psi(f/2) + ln(f/2), its least-squares line on the log error x, and e = residual variance - mean psi1(f/2):
+The method is that of Smyth 2004, with a trend and a cap. With z = ln s² - psi(f/2) + ln(f/2), its least-squares line on
+the log error x, and e = residual variance - mean psi1(f/2):
 
     d0  = min(cap, 2 psi1⁻¹(e)), or cap where e <= 1e-8
     s0² = exp(line + psi(cap/2) - ln(cap/2))
@@ -24,7 +25,7 @@ from lthbench.scoring.contrast import Array, Thresholds
 
 
 class Moderated(NamedTuple):
-    """Variances with their degrees of freedom; `prior_df` is 0 and `prior` NaN where nothing was borrowed."""
+    """Variances with their degrees of freedom. `prior_df` is 0 and `prior` is NaN where nothing was borrowed."""
 
     variance: Array
     df: Array
@@ -33,7 +34,7 @@ class Moderated(NamedTuple):
 
 
 def inverse_trigamma(x: float) -> float:
-    """y with psi1(y) = x, for x > 0, by Newton's method on 1 / psi1, which converges from below."""
+    """Solve psi1(y) = x for y, with x > 0, by Newton's method on 1 / psi1, which converges from below."""
     y = 0.5 + 1 / x
     for _ in range(50):
         t = special.polygamma(1, y)
@@ -45,7 +46,10 @@ def inverse_trigamma(x: float) -> float:
 
 
 def moderate(variance: Array, f: Array, x: Array, cap: float = 4.0, min_pool: int = 8) -> Moderated:
-    """Shrink the variances (G,) with `f` degrees of freedom each towards their trend on `x`; fewer than `min_pool` stay as they are."""
+    """Shrink the variances (G,), each with `f` degrees of freedom, towards their trend on `x`.
+
+    A pool of fewer than `min_pool` stays as it is.
+    """
     if len(variance) < min_pool:
         return Moderated(variance, f, 0.0, np.full(len(variance), np.nan))
     z = np.log(variance) - special.digamma(f / 2) + np.log(f / 2)
@@ -59,10 +63,11 @@ def moderate(variance: Array, f: Array, x: Array, cap: float = 4.0, min_pool: in
 
 
 def borrowed(contrasts: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
-    """The contrasts with variance_moderated, prior_df, df, se, and the 95 % interval low, high (pp, not adjusted).
+    """Return the contrasts with variance_moderated, prior_df, df, se, and the 95 % interval low, high (pp, not
+    adjusted).
 
-    A pool is one workload of the frame that is passed: what belongs to one report, and nobody else's submissions.
-    Members have n >= 2 and no side that collapsed in every run; the others keep their own variance.
+    A pool is one workload of the given frame, which must belong to one report and hold no submission of others. Its
+    members have n >= 2 and no side that collapsed in every run. All other contrasts keep their own variance.
     """
     variance, prior_df = contrasts["variance"].to_numpy(dtype=float).copy(), np.zeros(len(contrasts))
     f = contrasts["n"].to_numpy(dtype=float) - 1
@@ -83,6 +88,9 @@ def borrowed(contrasts: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
 
 
 def with_interval(estimates: pd.DataFrame) -> pd.DataFrame:
-    """The estimates with low, high: difference ± t.975(df) · se. 95 % each, whatever alpha is, for showing."""
+    """Return the estimates with low and high: difference ± t.975(df) · se.
+
+    They are 95 % intervals for display, at any alpha.
+    """
     half = stats.t.ppf(0.975, estimates["df"].to_numpy(dtype=float)) * estimates["se"]
     return estimates.assign(low=estimates["difference"] - half, high=estimates["difference"] + half)

@@ -5,7 +5,7 @@
     each pair: v_w = max(var(score difference), (1/2 / C_w)² / 6) / n_w,  V = sum v_w / W²,  V moderated over the pairs without a trend,
     two-sided t, Holm over all pairs
 
-The field is fixed because a place among all rows would let five clones of one method re-order the others.
+The field is fixed because a place among all rows would let five clones of one method reorder the others.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,12 +34,15 @@ def ranking(
     dense: str = "dense",
     thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
-    """One row a method with runs where the field has them, best first, with `RANKING_COLUMNS`; the index is the position, from 1.
+    """Rank the methods with runs where the field has them: one row each, best first, with `RANKING_COLUMNS`.
 
-    Required are all (cell, seed) in which a method of the field has a run; who lacks one is `partial`, comes last by name, has no rank and,
-    if of the field, does not count in it. Ranks rank_low to rank_high hold for all rows at once at 1 - alpha; `group` counts from 1.
-    `place_without_*` are the best and worst position with one workload, rate or sparsity left out. `gap`, for reading only, is the overall
-    difference to `reference` in pp with its 95 % interval. Raises ValueError for bad records, or a field or reference without runs.
+    The index is the position, from 1. A method needs every (cell, seed) in which a method of the field has a run. A
+    method that lacks one is `partial`: it comes last by name, has no rank and, if it is of the field, does not count in
+    it. Ranks rank_low to rank_high hold for all rows at once at 1 - alpha; `group` counts from 1. `place_without_*` are
+    the best and worst position with one workload, learning rate or sparsity left out. `gap`, for reading only, is the
+    overall difference to `reference` in pp with its 95 % interval.
+
+    Raises ValueError for bad records, or a field or reference without runs.
     """
     thresholds = thresholds or Thresholds()
     places, methods = _places(records, meta, field)
@@ -56,7 +59,10 @@ def ranking(
 def pairs(
     records: pd.DataFrame, meta: Mapping[str, Meta], field: Collection[str], *, thresholds: Thresholds | None = None
 ) -> pd.DataFrame:
-    """One row a pair of complete methods, `method` ahead of `other`, with `PAIR_COLUMNS`; the difference is one of mean places."""
+    """Test every pair of complete methods: one row each, `method` ahead of `other`, with `PAIR_COLUMNS`.
+
+    The difference is one of mean places.
+    """
     thresholds = thresholds or Thresholds()
     places, _ = _places(records, meta, field)
     order = _order(_mean_places(places))
@@ -73,14 +79,16 @@ def pairs(
 
 
 def at_best_rate(records: pd.DataFrame) -> pd.DataFrame:
-    """The runs of each method at the rate with its best mean *validation* accuracy over seeds, in each workload and at each sparsity.
+    """Return the runs of each method at its best learning rate, in each workload and at each sparsity.
 
-    Their learning_rate becomes 0, so that methods meet in one cell a workload and sparsity, whatever rate each chose. A diverged run
-    counts as 0, a tie goes to the smaller rate. Raises ValueError if no validation accuracy is there: the suite then has no such table.
+    The best learning rate has the highest mean *validation* accuracy over seeds. A diverged run counts as 0, and a tie
+    goes to the smaller rate. The runs get learning_rate 0, so that methods meet in one cell for each workload and
+    sparsity, whichever learning rate each chose. Raises ValueError if there is no validation accuracy: the suite then
+    has no such table.
     """
     if "validation_accuracy" not in records or records["validation_accuracy"].isna().all():
         raise ValueError(
-            "the best rate was asked for, but there is no validation_accuracy; choose a suite that holds validation images out"
+            "the best learning rate needs validation_accuracy, but the records have none; choose a suite that holds images out"
         )
     where = ["workload", "method", "sparsity"]
     means = (
@@ -94,7 +102,8 @@ def at_best_rate(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(records: pd.DataFrame, meta: Mapping[str, Meta], field: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Places (runs, complete methods), rows (workload, learning_rate, sparsity, seed); and all methods with some of these runs."""
+    """Return places (runs, complete methods), rows (workload, learning_rate, sparsity, seed), and all methods with such
+    runs."""
     table = accuracy_table(records, meta)
     declared = sorted({known(table, method) for method in field})
     runs = pd.DataFrame(table.stack().unstack("method")).sort_index()
@@ -115,12 +124,12 @@ def _mean_places(places: pd.DataFrame) -> pd.Series:
 
 
 def _order(means: pd.Series) -> list[str]:
-    """Methods by mean place, then by name; the tenth decimal of a sum must not decide."""
+    """Order methods by mean place, then by name. Places are rounded, since the tenth decimal of a sum must not decide."""
     return means.sort_index().round(9).sort_values(kind="stable").index.tolist()
 
 
 def _differences(places: pd.DataFrame, i: NDArray[np.intp], j: NDArray[np.intp]) -> tuple[Array, Array, Array]:
-    """Mean difference, its variance and degrees of freedom for each pair of columns i, j."""
+    """Return mean difference, its variance and degrees of freedom for each pair of columns i, j."""
     scores = places.groupby(level=["workload", "seed"]).mean()
     cells = places.reset_index()[CELL].drop_duplicates()["workload"].value_counts()
     means, variances, df = [], [], []
@@ -136,7 +145,7 @@ def _differences(places: pd.DataFrame, i: NDArray[np.intp], j: NDArray[np.intp])
 
 
 def _apart(tested: pd.DataFrame, order: list[str]) -> Flags:
-    """Symmetric (M, M) of flags in the order of the ranking."""
+    """Return the pairs told apart as a symmetric (M, M) array of flags, in the order of the ranking."""
     apart = np.zeros((len(order), len(order)), dtype=bool)
     apart[np.triu_indices(len(order), 1)] = tested["apart"]
     return apart | apart.T
@@ -149,7 +158,8 @@ def _ranks(apart: Flags, places: pd.DataFrame, order: list[str]) -> pd.DataFrame
 
 
 def _groups(apart: Flags) -> list[int]:
-    """Going down the order, a method that is not apart from its group's first member joins; otherwise it opens the next group."""
+    """Group the methods in order: one that is not apart from the first member joins its group, any other opens the next
+    group."""
     groups: list[int] = []
     first = 0
     for m in range(len(apart)):
@@ -160,14 +170,17 @@ def _groups(apart: Flags) -> list[int]:
 
 
 def _places_without(places: pd.DataFrame, order: list[str]) -> pd.DataFrame:
-    """The extreme positions of each method over all ways to leave one level out, or its own where each margin has only one level."""
+    """Return the extreme positions of each method over all ways to leave one level out.
+
+    It is the method's own position if every factor has only one level.
+    """
     levels = [
-        (margin, level)
-        for margin in CELL
-        for level in places.index.unique(margin)
-        if places.index.unique(margin).size > 1
+        (factor, level)
+        for factor in CELL
+        for level in places.index.unique(factor)
+        if places.index.unique(factor).size > 1
     ]
-    fewer = [places[places.index.get_level_values(margin) != level] for margin, level in levels] or [places]
+    fewer = [places[places.index.get_level_values(factor) != level] for factor, level in levels] or [places]
     orders = [_order(_mean_places(rest)) for rest in fewer]
     positions = pd.DataFrame(
         [[names.index(method) + 1 for method in order] for names in orders], columns=range(len(order))

@@ -1,6 +1,7 @@
-"""Jackpot, secondary prize or neither: the verdict on a ticket in a cell (specification, section 6; conditions of Ma et al. 2021).
+"""The verdict on a ticket in a cell: jackpot, secondary prize or neither (specification, section 6; Ma et al. 2021).
 
-Ticket t at (workload, rate l, sparsity s); D dense, R re-initialised with t's mask, Z small dense; gamma = clear gap, delta = tolerance:
+Ticket t at (workload, learning rate l, sparsity s); D dense, R re-initialised with t's mask, Z small dense; gamma =
+clear gap, delta = tolerance:
 
     1  s >= nontrivial sparsity, recipe sufficient     by definition
     2  t - Z > gamma       at all rates of the reading     shown: max p_more(gamma)     refuted: min(1, # min p_less(gamma))
@@ -10,8 +11,9 @@ Ticket t at (workload, rate l, sparsity s); D dense, R re-initialised with t's m
 
     p_prize = max(p2, p3, p4)    p_jackpot = max(p_prize, p5)    p_secondary = max(p_prize, r5)    p_neither = min(1, 3 min(r2, r3, r4))
 
-Reading `any` takes every learning rate in conditions 2 and 3 (the paper's words), reading `same` only l' = l (the paper's examples).
-A prize is Holm-adjusted, `neither` BH-adjusted, over the cells of the reading with condition 1 and enough seeds in every contrast.
+Reading `any` takes every learning rate in conditions 2 and 3 (the paper's words). Reading `same` takes only l' = l (the
+paper's examples). A prize is Holm-adjusted and `neither` BH-adjusted, over the cells of the reading with condition 1
+and enough seeds in every contrast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,14 +68,16 @@ def verdicts(
     sufficient: bool = True,
     thresholds: Thresholds | None = None,
 ) -> pd.DataFrame:
-    """One row a cell of the ticket and reading, first all of `any`, then all of `same`, with `VERDICT_COLUMNS`; gaps in pp.
+    """Return one row for each cell of the ticket, first in reading `any`, then in `same`, with `VERDICT_COLUMNS`; gaps
+    in pp.
 
-    A control that was not run is named None: its p is 1, and no prize can be shown. `sufficient` says whether the recipe counts for
-    condition 1. A suite with k ticket methods passes `Thresholds(alpha=0.05 / k)`; at alpha 0 every verdict is `pending`.
-    `n` is the fewest pairs in a contrast, `gap_k` the smallest difference over the reading, `pairs_k` the fewest
-    pairs of a condition; `failed` and `unproven` list conditions as
-    in "3 4". `seeds_needed` is inf where `max_seeds` are too few or collapses bar the claim, and NaN for no advice.
+    A control that was not run is named None: its p is 1, and no prize can be shown. `sufficient` says whether the
+    recipe satisfies condition 1. A suite with k ticket methods passes `Thresholds(alpha=0.05 / k)`. At alpha 0 every
+    verdict is `pending`. `n` is the smallest number of pairs in a contrast, `gap_k` the smallest difference over the
+    reading, and `pairs_k` the smallest number of pairs of a condition. `failed` and `unproven` list conditions as in "3
+    4". `seeds_needed` is inf if `max_seeds` are too few or collapses forbid the claim, and NaN if there is no advice.
     `paper_rule` is the verdict of the point estimates.
+
     Raises ValueError for bad records or a named method without runs.
     """
     thresholds = thresholds or Thresholds()
@@ -98,7 +102,10 @@ def _contrasts(
     controls: Mapping[str, str | None],
     thresholds: Thresholds,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The ticket's cells, and their contrasts with each control at every rate that it or a control was run at: one pool a workload."""
+    """Return the ticket's cells, and their contrasts with each control.
+
+    There is one contrast for each learning rate at which the ticket or a control was run. One workload is one pool.
+    """
     limits = collapse_limits(table, meta, controls["dense"] or "", thresholds)
     cells = table.xs(ticket, level="method").index.sort_values().to_frame(index=False)
     named = [ticket, *(method for method in controls.values() if method)]
@@ -119,7 +126,7 @@ def _contrasts(
 
 
 def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], thresholds: Thresholds) -> pd.DataFrame:
-    """The contrasts that each condition asks about, with its `margin` (pp), p_show and p_refute of this contrast, and their `count`."""
+    """Return the contrasts that each condition asks about, with `margin` (pp), p_show and p_refute, and their `count`."""
     kind, here = contrasts["kind"], contrasts["rate"] == contrasts["learning_rate"]
     read = here | (reading == "any")
     asked = {2: kind.eq("small") & read, 3: kind.eq("reinit") & read, 4: kind.eq("dense") & here, 5: kind.eq("dense")}
@@ -129,7 +136,7 @@ def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], thre
     delta = np.array([meta[workload].tolerance for workload in parts["workload"]], dtype=float)
     parts["margin"] = np.where(parts["condition"] <= 3, thresholds.clear, -delta)
     count = parts.groupby(["cell", "condition"])["kind"].transform("size")
-    # On the grid of counts a mean can equal its margin; the tenth decimal must not decide on which side it lies.
+    # On the grid of counts a mean can equal its margin. Rounding keeps the tenth decimal from deciding the side.
     gap = (parts["difference"] - parts["margin"]).round(9)
     return parts.assign(
         p_show=p_more(parts, parts["margin"]), p_refute=p_less(parts, parts["margin"]), count=count, gap=gap
@@ -139,7 +146,7 @@ def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], thre
 def _read(
     cells: pd.DataFrame, nontrivial: Flags, parts: pd.DataFrame, reading: str, thresholds: Thresholds
 ) -> pd.DataFrame:
-    """The rows of one reading, which is one family."""
+    """Return the rows of one reading, which is one family."""
     rows = pd.concat([cells, _conditions(parts)], axis=1)
     show, refute = ({k: rows[f"p_{name}_{k}"] for k in CONDITIONS} for name in ("show", "refute"))
     p_prize = np.maximum.reduce([show[2], show[3], show[4]])
@@ -159,7 +166,10 @@ def _read(
 
 
 def _conditions(parts: pd.DataFrame) -> pd.DataFrame:
-    """A row a cell: n, and for each condition k gap_k, p_show_k, p_refute_k, and over_k, the smallest gap to the margin."""
+    """Return one row for each cell: n, and for each condition k gap_k, p_show_k, p_refute_k, and over_k.
+
+    over_k is the smallest gap to the margin.
+    """
     grouped = parts.groupby(["cell", "condition"])
     summary = grouped.agg(
         gap=("difference", "min"),
@@ -174,19 +184,22 @@ def _conditions(parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first(holds: Sequence[ArrayLike], words: Sequence[str]) -> NDArray[np.object_]:
-    """The word of the first flag that holds in each row, or the last word."""
+    """Return, for each row, the word of the first flag that holds, or the last word."""
     return np.select([np.asarray(flags, dtype=bool) for flags in holds], list(words[:-1]), words[-1]).astype(object)
 
 
 def _paper_rule(rows: pd.DataFrame, nontrivial: Flags) -> NDArray[np.object_]:
-    """The verdict of the point estimates, without any evidence: shown beside the verdict, and greyed."""
+    """Return the verdict of the point estimates, without any evidence. It is shown in grey beside the verdict."""
     prize = (rows["over_2"] > 0) & (rows["over_3"] > 0) & (rows["over_4"] >= 0)
     unknown = rows[[f"over_{k}" for k in CONDITIONS]].isna().any(axis=1)
     return _first([~nontrivial, unknown, ~prize, rows["over_5"] >= 0], [NEITHER, OPEN, NEITHER, JACKPOT, SECONDARY])
 
 
 def _explained(rows: pd.DataFrame, nontrivial: Flags, thresholds: Thresholds) -> pd.DataFrame:
-    """Adds what failed, what is open and what is certain all the same, each only where the verdict leaves room for it."""
+    """Add the conditions that failed, those that are open, and the prize that is certain all the same.
+
+    Each is added only where the verdict leaves it open.
+    """
     open_, tested = rows["verdict"].eq(OPEN), rows["verdict"].eq(NEITHER) & nontrivial
     failing = _listed({k: tested & (3 * rows[f"p_refute_{k}"] <= thresholds.alpha) for k in (2, 3, 4)})
     rows["failed"] = np.where(nontrivial, failing, "1")
@@ -204,7 +217,10 @@ def _listed(holds: Mapping[int, pd.Series]) -> list[str]:
 
 
 def _advice(parts: pd.DataFrame, rows: pd.DataFrame, family: Flags, thresholds: Thresholds) -> Array:
-    """Seeds at which each open cell would get the verdict that its point estimates imply, at the level that comes next in its family."""
+    """Return the seeds at which each open cell would get the verdict that its point estimates imply.
+
+    The level is the next one in its family.
+    """
     open_ = family & rows["verdict"].eq(OPEN).to_numpy() & (thresholds.alpha > 0)
     asked = parts[open_[parts["cell"]]]
     implied, condition = rows["paper_rule"].to_numpy()[asked["cell"]], asked["condition"]
@@ -219,7 +235,7 @@ def _advice(parts: pd.DataFrame, rows: pd.DataFrame, family: Flags, thresholds: 
         asked["gap"], np.sqrt(asked["variance_moderated"]), asked["prior_df"], asked["n"], level, thresholds
     )
     asked = asked.assign(needed=np.where(np.isnan(needed) | barred(asked, asked["gap"]), np.inf, needed))
-    # A prize needs every contrast of its conditions; the failure of a condition needs one.
+    # A prize needs every contrast of its conditions. One contrast is enough for a condition to fail.
     every = asked[((implied == JACKPOT) & (condition != 4)) | ((implied == SECONDARY) & (condition != 5))]
     one = asked[(not_5 & (asked["gap"] < 0)) | ((implied == NEITHER) & (condition != 5) & (asked["gap"] <= 0))]
     advice = pd.concat([every.groupby("cell")["needed"].max(), one.groupby("cell")["needed"].min()], axis=1).max(axis=1)

@@ -1,7 +1,8 @@
-"""The outcomes as words on a board (specification, section 8): a row of `duel`, `marginals`, `verdicts` or `ranking` in, one line out.
+"""The sentences for outcomes on a board (specification, section 8), each from one row of a table.
 
-Accuracies are in pp, with one decimal where the difference is 1 pp or more and two below. Collapsed runs are always said.
-"tie" is a tie that was shown; what was not shown is "undecided".
+The tables are those of `duel`, `marginals`, `verdicts` and `ranking`. Accuracies are in pp, with one decimal if the
+difference is 1 pp or more and two below. Collapsed runs are always mentioned. A "tie" was shown; without evidence a
+cell is "undecided".
 """
 
 import math
@@ -17,14 +18,14 @@ CONTROLS = {2: "small dense", 3: "re-initialised", 4: "dense at this learning ra
 
 
 def cell_words(row: pd.Series, a: str, b: str, tolerance: float, thresholds: Thresholds | None = None) -> str:
-    """A row of `duel(…, a, b)`, with the tolerance of its workload in pp."""
+    """Describe a row of `duel(…, a, b)`, with the tolerance of its workload in pp."""
     thresholds = thresholds or Thresholds()
     if row["outcome"] == "pending":
         return PENDING
     if row["note"] == BOTH:
         return BOTH
     if row["n_pairs"] < thresholds.min_seeds:
-        return f"undecided: {row['n_pairs']} of the {thresholds.min_seeds} seeds that are the least"
+        return f"undecided: {row['n_pairs']} of the {thresholds.min_seeds} seeds needed"
     if row["n"] < 2:
         return f"undecided: too few seeds without a collapse{_collapses(row, a, b)}"
     seeds = f", {row['n']} seeds" if row["outcome"] in (a, b) and not row["small"] else ""
@@ -32,7 +33,10 @@ def cell_words(row: pd.Series, a: str, b: str, tolerance: float, thresholds: Thr
 
 
 def marginal_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
-    """A row of `marginals(…, a, b)`, with the mean tolerance of its workloads in pp; put the `tally` of its cells beside it."""
+    """Describe a row of `marginals(…, a, b)`, with the mean tolerance of its workloads in pp.
+
+    Show the `outcome_counts` of its cells beside it.
+    """
     if row["outcome"] == "pending":
         return PENDING
     if not row["used"]:
@@ -45,9 +49,9 @@ def marginal_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
 
 
 def on_new_images(row: pd.Series, thresholds: Thresholds | None = None) -> str:
-    """The interval of a row of `duel` or `marginals` for new test images as well as new seeds, told from the same side as its words.
+    """Return the interval, for new test images as well as new seeds, of a row of `duel` or `marginals`.
 
-    Nothing where it is not known, or where the seeds are too few to say anything.
+    It has the same sign as the words of the row. It is empty if the interval is unknown, or the seeds are too few.
     """
     low, high = row["low_images"], row["high_images"]
     too_few = row.get("n_pairs", math.inf) < (thresholds or Thresholds()).min_seeds
@@ -58,8 +62,8 @@ def on_new_images(row: pd.Series, thresholds: Thresholds | None = None) -> str:
     return f"{_pp(low, row['difference'])} to {_pp(high, row['difference'])}"
 
 
-def tally(cells: pd.DataFrame, a: str, b: str) -> str:
-    """How many cells of a duel went which way: a mean over cells is ruled by the extreme sparsities."""
+def outcome_counts(cells: pd.DataFrame, a: str, b: str) -> str:
+    """Count the outcomes of a duel's cells. A mean over cells can hide them, since extreme sparsities dominate it."""
     counts = cells["outcome"].value_counts()
     return ", ".join(
         f"{outcome} {counts[outcome]}" for outcome in (a, b, "tie", "undecided", "pending") if outcome in counts
@@ -67,7 +71,7 @@ def tally(cells: pd.DataFrame, a: str, b: str) -> str:
 
 
 def verdict_words(row: pd.Series, tolerance: float, thresholds: Thresholds | None = None) -> str:
-    """A row of `verdicts`, with the tolerance of its workload in pp."""
+    """Describe a row of `verdicts`, with the tolerance of its workload in pp."""
     thresholds = thresholds or Thresholds()
     if row["verdict"] == JACKPOT:
         above = f"more than {thresholds.clear:g} pp above re-initialised and small dense"
@@ -82,7 +86,7 @@ def verdict_words(row: pd.Series, tolerance: float, thresholds: Thresholds | Non
 
 
 def rank_words(row: pd.Series) -> str:
-    """A row of `ranking`, whose index is the position; the two numbers in brackets are simultaneous bounds."""
+    """Describe a row of `ranking`, whose index is the position. The two numbers in brackets are simultaneous bounds."""
     if row["partial"]:
         return "partial: no rank"
     group = chr(ord("A") + row["group"] - 1) if row["group"] <= 26 else str(row["group"])
@@ -90,15 +94,15 @@ def rank_words(row: pd.Series) -> str:
 
 
 def footer(meta: Mapping[str, Meta], alpha: float = 0.05, crossed: bool = False) -> str:
-    """What every table says below itself; `crossed` where it has intervals on new images too."""
+    """Return the note below every table; `crossed` adds a line for intervals on new images."""
     sizes = [f"{n:,}" for n in sorted({m.n_test for m in meta.values()})]
     test_set = (
         f"test set of {sizes[0]} images does" if len(sizes) == 1 else f"test sets of {' and '.join(sizes)} images do"
     )
-    also = " Where an interval is said to be 'on new images', both do." if crossed else ""
+    also = " Intervals marked 'on new images' allow for new test images too." if crossed else ""
     return (
         f"{100 * alpha:g} % of such tables carry a false prize; about {100 * alpha:g} % of the wins shown are false. "
-        "Intervals are 95 % each, so that one which excludes 0 in an undecided cell is normal. "
+        "Each interval is a 95 % interval, so one that excludes 0 in an undecided cell is normal. "
         f"Seeds vary, **the {test_set} not**: read 'on this test set'.{also}"
     )
 
@@ -116,7 +120,7 @@ def _outcome(row: pd.Series, tolerance: float) -> str:
 
 
 def _turned(row: pd.Series) -> bool:
-    """Whether the row is told from the side of b, which is ahead."""
+    """Tell whether the row is described from the side of b, which is ahead."""
     return row["outcome"] not in ("tie", "undecided") and row["difference"] < 0
 
 

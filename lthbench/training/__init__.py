@@ -1,1 +1,1 @@
-"""One training: its recipe, its schedule, the trainer, and what rules and probes may do inside and beside it."""
+"""One training: its recipe, its schedule, the trainer, and the rules and probes that act inside and beside it."""

@@ -1,7 +1,8 @@
-"""Augmentations on the device, each in two parts: what it draws, and what it makes of images and draws.
+"""Augmentations on the device, each in two parts: the random draws, and the images made from them.
 
-`images` are [B, C, H, W], normalised, so that 0 is the mean colour. Every draw is made where the generator lives, so that
-a CPU generator gives the same crops, flips and holes on every device, and those of a whole epoch can be made beforehand.
+`images` are [B, C, H, W] and normalised, so that 0 is the mean colour. Draws are made on the device of the generator. A
+CPU generator therefore gives the same crops, flips and holes on every device, and the draws of a whole epoch can be
+made beforehand.
 """
 
 import math
@@ -13,14 +14,18 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 Draws = Mapping[str, Tensor]
-"""What an augmentation drew for a batch, by name: [B] each."""
+"""The draws of an augmentation for a batch, by name: [B] each."""
 
 TRIES = 10  # rectangles drawn for each random resized crop, as in torchvision
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """`draw(count, height, width, generator)` gives Draws; `apply(images, draws)`, both on one device, draws nothing."""
+    """A pair of functions: `draw(count, height, width, generator)` returns Draws, and `apply(images, draws)` draws
+    nothing.
+
+    Images and draws are on one device.
+    """
 
     draw: Callable[[int, int, int, Generator], Draws]
     apply: Callable[[Tensor, Draws], Tensor]
@@ -32,7 +37,7 @@ class Augmentation:
         return self.apply(images, {name: t.to(images.device) for name, t in draws.items()})
 
     def then(self, other: "Augmentation") -> "Augmentation":
-        """This one, and then the other, whose draws have other names."""
+        """Return this augmentation followed by another, whose draws have other names."""
 
         def draw(count: int, height: int, width: int, g: Generator) -> Draws:
             return {**self.draw(count, height, width, g), **other.draw(count, height, width, g)}
@@ -51,7 +56,7 @@ def _padding(side: int) -> int:
 
 
 def _cropped_and_flipped(images: Tensor, draws: Draws) -> Tensor:
-    """Random crop after zero padding by an eighth of the side (4 at 32 pixels), and random horizontal flip.
+    """Crop at random after zero padding by an eighth of the side (4 at 32 pixels), and flip left to right at random.
 
     The padding is the mean colour. He et al., CVPR 2016.
     """
@@ -71,16 +76,16 @@ def _rectangle(count: int, height: int, width: int, g: Generator) -> Draws:
 
 
 def _resized(images: Tensor, draws: Draws) -> Tensor:
-    """A rectangle of 8 to 100 % of the area at a ratio of 3/4 to 4/3, enlarged to the size of the image, bilinear.
+    """Enlarge a random rectangle to the size of the image: 8 to 100 % of the area, aspect ratio 3/4 to 4/3, bilinear.
 
-    Szegedy et al., CVPR 2015, arXiv:1409.4842, with the draws of torchvision's RandomResizedCrop: the area uniform, the
-    ratio uniform in its logarithm, the first of ten rectangles that fits, else the whole image.
+    Szegedy et al., CVPR 2015, arXiv:1409.4842, with the draws of torchvision's RandomResizedCrop: the area is uniform
+    and the ratio is uniform in its logarithm. The first of ten rectangles that fits is used, else the whole image.
     """
     return resized_crop(images, draws["top"], draws["left"], draws["height"], draws["width"])
 
 
 def rectangles(count: int, height: int, width: int, g: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Top, left, height and width of random rectangles, int64 [count] each, on the generator's device."""
+    """Draw the top, left, height and width of random rectangles, int64 [count] each, on the generator's device."""
     area = height * width * _uniform((count, TRIES), 0.08, 1.0, g)
     ratio = _uniform((count, TRIES), math.log(3 / 4), math.log(4 / 3), g).exp()
     w, h = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
@@ -94,7 +99,7 @@ def rectangles(count: int, height: int, width: int, g: Generator) -> tuple[Tenso
 
 
 def resized_crop(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """A rectangle of each image, enlarged to the size of the image: bilinear, and blind to what lies outside of it."""
+    """Enlarge a rectangle of each image to the size of the image: bilinear, using no pixel outside of it."""
     above, below, down = _between(top, height, images.shape[2], images.dtype)
     before, behind, right = _between(left, width, images.shape[3], images.dtype)
     batch = torch.arange(len(images), device=images.device)[:, None]
@@ -111,10 +116,10 @@ def _centres(count: int, height: int, width: int, g: Generator) -> Draws:
 
 
 def _cut_out(images: Tensor, draws: Draws) -> Tensor:
-    """A square hole of half the side (16 at 32 pixels), filled with the mean colour; it may stick out of the image.
+    """Cut a square hole of half the side (16 at 32 pixels) and fill it with the mean colour.
 
-    The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552, whose holes on CIFAR-10 are 16
-    pixels wide (8 on CIFAR-100, 20 on SVHN).
+    It may extend past the border. The centre is uniform over the pixels. DeVries and Taylor 2017, arXiv:1708.04552,
+    whose holes on CIFAR-10 are 16 pixels wide (8 on CIFAR-100, 20 on SVHN).
     """
     half = max(1, images.shape[2] // 4)
     row, column = draws["row"][:, None], draws["column"][:, None]
@@ -129,7 +134,7 @@ def _halves(count: int, height: int, width: int, g: Generator) -> Draws:
 
 
 def _mirrored(images: Tensor, draws: Draws) -> Tensor:
-    """Half of the images, left to right."""
+    """Flip half of the images left to right."""
     return torch.where(draws["flip"][:, None, None, None], images.flip(3), images)
 
 
@@ -138,12 +143,13 @@ def _uniform(shape: tuple[int, ...], low: float, high: float, g: Generator) -> T
 
 
 def _below(bound: Tensor, g: Generator) -> Tensor:
-    """Integers from 0 to below each bound."""
+    """Draw integers from 0 to below each bound."""
     return (torch.rand(bound.shape, generator=g, device=g.device, dtype=torch.float64) * bound).long()
 
 
 def _between(start: Tensor, length: Tensor, side: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """For each of `side` places along a stretch: the two pixels it lies between, and how far from the first. [B, side]."""
+    """Return, for each of `side` sample points, the two pixels around it and its distance from the first: [B, side]
+    each."""
     places = (torch.arange(side, device=start.device, dtype=torch.float64) + 0.5) * (length[:, None] / side) - 0.5
     places = places.clamp(min=0).minimum((length[:, None] - 1).double())
     low = places.floor().long()

@@ -1,4 +1,4 @@
-"""Where in a training a network stands: positions in epochs or steps, and the clock that converts between them."""
+"""Positions in a training, in epochs or steps, and the clock that converts between them."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ Position = int | Steps
 
 
 def check_position(what: str, position: Position) -> None:
-    """MethodError for a position that is no whole number of epochs or steps, or lies before the start."""
+    """Raise MethodError for a position that is negative, or is not a whole number of epochs or steps."""
     if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), from 0 on")
+        raise MethodError(f"{what} {position!r}: a position is a whole number of epochs, or Steps(n), and at least 0")
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Converts between epochs, steps and examples: `size` examples an epoch, the last batch of an epoch may be smaller."""
+    """Converts between epochs, steps and examples. An epoch has `size` examples, and its last batch may be smaller."""
 
     epochs: int
     batch: int
@@ -32,14 +32,14 @@ class Clock:
 
     @property
     def total(self) -> int:
-        """Optimizer steps of the whole training."""
+        """Return the number of optimizer steps of the whole training."""
         return self.epochs * self.steps_per_epoch
 
     def step(self, position: Position) -> int:
-        """The step at a position given in epochs or in Steps."""
+        """Return the step at a position given in epochs or in Steps."""
         return int(position) if isinstance(position, Steps) else int(position) * self.steps_per_epoch
 
     def examples(self, step: int) -> int:
-        """Training examples seen in the first `step` steps."""
+        """Return the number of training examples used in the first `step` steps."""
         epochs, rest = divmod(step, self.steps_per_epoch)
         return epochs * self.size + min(rest * self.batch, self.size)

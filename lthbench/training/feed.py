@@ -1,7 +1,8 @@
-"""The training examples on a device, and which of them each step sees.
+"""The training examples on a device, and the batch of each step.
 
-Images that fit are resident there; others are streamed from the packed data set, batch by batch, the next one read by a
-thread while the device works on this one. Both give the same bits: size decides where images lie, and nothing else.
+Images that fit on the device are resident there. Others are streamed from the packed data set batch by batch: a thread
+reads the next batch while the device works on this one. Both give the same bits; the size only decides where images
+are.
 """
 
 import math
@@ -25,7 +26,7 @@ from lthbench.training.recipe import Recipe
 class Feed:
     """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step)."""
 
-    resident = True  # a batch is on the device without the host
+    resident = True  # a batch is already on the device
 
     def __init__(self, examples: Examples, manifest: Manifest, device: torch.device):
         self._raw, self._manifest, self.device = examples, manifest, device
@@ -36,18 +37,19 @@ class Feed:
 
     @cached_property
     def images(self) -> Tensor:
-        """float32 [N, C, H, W], normalised by the training split's mean and deviation of each channel."""
+        """Return float32 [N, C, H, W], normalised by the training split's mean and deviation of each channel."""
         return normalised(self._raw.images, self._manifest).to(self.device)
 
     def subset(self, count: int | None, seed: int, stream: int = 0) -> Tensor:
-        """Indices of a seeded subset: the first `count` of one shuffle, so that a larger one holds a smaller one."""
+        """Return the indices of a seeded subset: the first `count` of one shuffle, so that a larger one contains a
+        smaller one."""
         if count is None:
             return torch.arange(len(self), device=self.device)
         shuffled = torch.randperm(len(self), generator=_generator("examples", seed, stream))
         return shuffled[:count].to(self.device)
 
     def per_class(self, count: int, seed: int, stream: int = 0) -> Tensor:
-        """Indices of `count` seeded examples of every class."""
+        """Return the indices of `count` seeded examples of every class."""
         shuffled = torch.randperm(len(self), generator=_generator("per class", seed, stream)).to(self.device)
         labels = self.labels[shuffled]
         chosen = [shuffled[labels == c][:count] for c in range(self._manifest.classes)]
@@ -58,27 +60,27 @@ class Feed:
         return torch.cat(chosen)
 
     def epoch(self, clock: Clock, recipe: Recipe, seed: int, order: int, epoch: int) -> list[Tensor]:
-        """The batches of one epoch, as indices."""
+        """Return the batches of one epoch, as indices."""
         shuffled = torch.randperm(clock.size, generator=_generator("order", seed, order, epoch)).to(self.device)
         if recipe.examples is not None:
             shuffled = self.subset(recipe.examples, seed)[shuffled]
         return self._expected(shuffled.split(clock.batch))
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Images float32 [B, C, H, W] and labels [B] of some examples."""
+        """Return images float32 [B, C, H, W] and labels [B] of the examples at these indices."""
         return self.images[index], self.labels[index]
 
     def in_order(self, batch: int) -> Iterator[Tensor]:
-        """The images of all examples, `batch` at a time."""
+        """Iterate over the images of all examples, `batch` at a time."""
         return iter(self.images.split(batch))
 
     def _expected(self, batches: Sequence[Tensor]) -> list[Tensor]:
-        """Batches that will be asked for one after another."""
+        """Return the batches as a list, and note that they will be asked for one after another."""
         return list(batches)
 
 
 class StreamedFeed(Feed):
-    """The same of images that stay on disk: `part` are the positions of the feed's examples among `examples`."""
+    """A feed whose images stay on disk. `part` has the positions of its examples among `examples`."""
 
     resident = False
 
@@ -86,8 +88,8 @@ class StreamedFeed(Feed):
         super().__init__(Examples(examples.images, examples.labels[part]), manifest, device)
         self._part = part
         self._reader = ThreadPoolExecutor(1)
-        self._after: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a batch's index: that of the batch after it
-        self._read: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a batch's index: its images, once they are read
+        self._after: WeakIdKeyDictionary = WeakIdKeyDictionary()  # from a batch's index to that of the batch after it
+        self._read: WeakIdKeyDictionary = WeakIdKeyDictionary()  # from a batch's index to its images, once read
 
     @property
     def images(self) -> Tensor:
@@ -119,21 +121,24 @@ class StreamedFeed(Feed):
 
 
 def feed(examples: Examples, part: Tensor, manifest: Manifest, device: torch.device) -> Feed:
-    """A feed of a part of the examples: resident where its images fit `room`, else streamed."""
-    if 4 * len(part) * math.prod(manifest.shape) > room(device):
+    """Return a feed of a part of the examples: resident if its images fit in `image_memory`, else streamed."""
+    if 4 * len(part) * math.prod(manifest.shape) > image_memory(device):
         return StreamedFeed(examples, part, manifest, device)
     return Feed(examples[part], manifest, device)
 
 
-def room(device: torch.device) -> int:
-    """Bytes that the images of one feed may take: half of what is free on a GPU; half of a core's share of memory."""
+def image_memory(device: torch.device) -> int:
+    """Return the bytes that the images of one feed may take.
+
+    On a GPU that is half of the free memory; on a CPU, half of the memory per core.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1) // 2
 
 
 def normalised(images: Tensor, manifest: Manifest) -> Tensor:
-    """uint8 [N, H, W, C] as float32 [N, C, H, W], by the training split's mean and deviation of each channel."""
+    """Normalise uint8 [N, H, W, C] to float32 [N, C, H, W] by the training split's mean and deviation of each channel."""
     mean, std = (torch.tensor(v, dtype=torch.float64, device=images.device) for v in (manifest.mean, manifest.std))
     return ((images.to(torch.float64) - mean) / std).to(torch.float32).permute(0, 3, 1, 2).contiguous()
 
@@ -143,5 +148,5 @@ def _generator(*parts: str | int) -> Generator:
 
 
 def step_generator(what: str, seed: int, order: int, step: int) -> Generator:
-    """A generator for one step of one training."""
+    """Return a generator for one step of one training."""
     return _generator(what, seed, order, step)

@@ -1,4 +1,5 @@
-"""What a rule or a probe is, for keys: its name, version and fields, and its source where it is not part of lthbench."""
+"""The identity of a rule or a probe, for keys: its name, version and fields, and its source if it is not part of
+lthbench."""
 
 import inspect
 from collections.abc import Mapping
@@ -13,11 +14,11 @@ from lthbench.errors import MethodError
 from lthbench.pruning.tensors import digest
 
 _PACKAGE = Path(__file__).parent.parent
-_METHODS = _PACKAGE / "baselines"  # where they lie in an installed package; a method file is a method file everywhere
+_METHODS = _PACKAGE / "baselines"  # their place in an installed package; a baseline counts as a method file there too
 
 
 def identity(thing: Any) -> dict[str, Any]:
-    """Plain values that differ whenever what it computes may differ. Takes frozen dataclasses only."""
+    """Return plain values that differ whenever the result may differ. Takes frozen dataclasses only."""
     kind = type(thing)
     if not (is_dataclass(thing) and kind.__dataclass_params__.frozen):
         raise MethodError(f"{kind.__name__} must be a frozen dataclass: its fields are its identity")
@@ -31,7 +32,7 @@ def identity(thing: Any) -> dict[str, Any]:
 
 
 def sources(kind: type) -> list[str]:
-    """Digests of the files that define the class and its bases, outside lthbench."""
+    """Return the digests of the files outside lthbench that define the class and its bases."""
     files = {Path(path) for path in map(_file, inspect.getmro(kind)) if path}
     return [source.digest(path) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
 

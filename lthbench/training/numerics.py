@@ -15,7 +15,7 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 def set_up(device: torch.device) -> None:
-    """One thread, deterministic algorithms: what every process does before it computes anything that enters a result."""
+    """Set the process to one thread and deterministic algorithms. Every process does this before it computes a result."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     if device.type == "cuda":
@@ -25,7 +25,7 @@ def set_up(device: torch.device) -> None:
 
 @contextlib.contextmanager
 def one_thread(device: torch.device) -> Any:
-    """`set_up` for a while: what is left afterwards is as it was before."""
+    """Apply `set_up` within a context, and restore the previous settings afterwards."""
     threads = torch.get_num_threads()
     try:
         set_up(device)
@@ -37,7 +37,7 @@ def one_thread(device: torch.device) -> Any:
 
 @contextlib.contextmanager
 def precision(name: str, device: torch.device) -> Any:
-    """Computes in a numerics class: fp32, tf32 (matrix products of fp32 on CUDA) or bf16 (autocast)."""
+    """Compute in a numerics class: fp32, tf32 (matrix products of fp32 on CUDA) or bf16 (autocast)."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
@@ -50,7 +50,10 @@ def precision(name: str, device: torch.device) -> Any:
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Device, processor, instruction set and library versions: results are equal bit for bit within one environment."""
+    """Return device, processor, instruction set and library versions.
+
+    Within one environment, results are equal bit for bit.
+    """
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
         "device": device.type,
@@ -62,17 +65,18 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def environment_key(device: torch.device) -> str:
-    """A short key of the environment, for addresses in the store."""
+    """Return a short key of the environment, for addresses in the store."""
     return keys.key("build", environment(device))[:12]
 
 
 def default_device() -> torch.device:
-    """CUDA where there is one."""
+    """Return CUDA if there is a GPU, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def alike(device: torch.device) -> list[torch.device]:
-    """The devices that "cuda" stands for: all GPUs of the kind of the first, so that their results are of one environment."""
+    """Return the devices that "cuda" stands for: all GPUs of the same model as the first, so that they share one
+    environment."""
     if device.type != "cuda" or device.index is not None:
         return [device]
     kinds = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -1,8 +1,8 @@
-"""One batch in parts, which so many devices may take side by side. How many parts is the recipe's, and enters the result;
-which device takes which does not.
+"""Sharded batches: the parts of one batch, which several devices may compute side by side.
 
-Every part is normalised by statistics of its own, as under DistributedDataParallel without synchronised batch-norm. The
-gradients are averaged in the order of the parts, the running statistics likewise.
+The number of parts is set by the recipe and enters the result. The assignment of parts to devices does not. Every part
+is normalised by its own statistics, as under DistributedDataParallel without synchronised batch-norm. The gradients and
+the running statistics are averaged in the order of the parts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from lthbench.pruning.tensors import Tensors, mapped
 
 
 class Shards:
-    """`count` parts of a batch, on `devices` in turn; the first one is the module's."""
+    """`count` parts of a batch, assigned to `devices` in turn. The first device is that of the module."""
 
     def __init__(self, module: nn.Module, count: int, devices: Sequence[torch.device]):
         self.module = module
@@ -23,7 +23,10 @@ class Shards:
         self._seen: list[dict[str, Tensor]] = []  # buffers after each part
 
     def split(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Images, labels and share of the batch of each part, on its device. Parts differ by one image at most."""
+        """Split a batch: yield images, labels and share of the batch of each part, on its device.
+
+        Sizes differ by at most one.
+        """
         parts = zip(
             images.tensor_split(len(self._devices)), labels.tensor_split(len(self._devices)), self._devices, strict=True
         )
@@ -32,7 +35,7 @@ class Shards:
                 yield some.to(device), theirs.to(device), len(some) / len(images)
 
     def forward(self, weights: Tensors, images: Tensor) -> Tensor:
-        """Logits of one part, by weights that are fetched to where it lies."""
+        """Return the logits of one part, with weights copied to its device."""
         buffers = {name: t.to(images.device, copy=True) for name, t in self.module.named_buffers()}
         self._seen.append(buffers)
         there = mapped(lambda t: t.to(images.device), dict(self.module.named_parameters()) | dict(weights))
@@ -40,7 +43,7 @@ class Shards:
         return logits
 
     def settle(self) -> None:
-        """After the last part: the running statistics are the mean over the parts."""
+        """Set the running statistics to the mean over the parts, after the last one."""
         with torch.no_grad():
             for name, buffer in self.module.named_buffers():
                 after = [seen[name].to(buffer.device) for seen in self._seen]

@@ -1,7 +1,7 @@
-"""One optimizer step as a program on tensors of one device.
+"""One optimizer step on tensors of one device.
 
-Nothing in it looks at a value or waits for the device, and what it changes it changes in place, so that the same program
-serves every step of a training, and a CUDA graph can hold it.
+A step never looks at a value, never waits for the device, and changes tensors in place. The same sequence of operations
+therefore serves every step of a training, and a CUDA graph can hold it.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from lthbench.training.trajectory import Trajectory
 
 
 class Step:
-    """The forward pass, the backward pass, SGD as torch.optim.SGD has it, and the mask.
+    """The forward pass, the backward pass, SGD as in torch.optim.SGD, and the mask.
 
     `current` is the training that it changes, `shown` what the hooks of a rule may look at. `seen` counts examples.
     """
@@ -38,7 +38,7 @@ class Step:
         self.shards = Shards(module, count, devices or [current.lr.device]) if count > 1 else None
 
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
-        """One step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
+        """Do one step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
         current = self.current
         self.seen += len(images)
         current.lr.copy_(rate)
@@ -48,7 +48,7 @@ class Step:
             self._update(grads)
 
     def remask(self) -> None:
-        """Take over a mask that has changed."""
+        """Apply a mask that has changed."""
         for name, factor in self.factors.items():
             factor.copy_(self.current.mask[name])
 
@@ -56,7 +56,7 @@ class Step:
         return self._by_trained(self._with_penalty(self._loss(self._forward(images), labels)))
 
     def _averaged(self, shards: Shards, images: Tensor, labels: Tensor) -> list[Tensor]:
-        """Gradients of the mean over the parts of the batch."""
+        """Return the gradients of the mean over the parts of the batch."""
         sums: list[Tensor] = []
         for some, theirs, share in shards.split(images, labels):
             loss = share * self._loss(shards.forward(self._weights(), some), theirs)
@@ -93,14 +93,17 @@ class Step:
         return functional_call(self.module, weights, (images,)) if weights else self.module(images)
 
     def _weights(self) -> dict[str, Tensor]:
-        """The weights that the module computes with, where they are not its own."""
+        """Return the weights that the module computes with, if they are not its own."""
         if self.basis is None and not self._own_weights:
             return {}
         return dict(in_weights(self.basis, self.rule.weights(self.shown), self.current.prunable))
 
     def _factors(self) -> dict[str, Tensor]:
-        """Masks as factors of the gradient: what is removed is zero and stays so. None for a tensor that lacks no weight
-        and, as no rule looks in, never will. A rule with weights of its own masks them itself."""
+        """Return masks as factors of the gradient: removed weights are zero and stay zero.
+
+        There is no factor for a tensor that is whole and, as no rule has a hook between steps, stays so. A rule with
+        weights of its own masks them itself.
+        """
         masks = self.current.mask.items()
         lacking = {name: mask for name, mask in masks if self.rule.every or not mask.all()}
         return {n: torch.empty_like(t).copy_(lacking[n]) for n, t in self.trained.items() if n in lacking}

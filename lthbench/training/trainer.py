@@ -1,7 +1,8 @@
-"""The reference trainer: one network, one step after another, in the order in which a reader would write it down.
+"""The reference trainer: one network, trained one step after another, as a reader would write it down.
 
 Its result is a function of the trajectory alone. Training from 0 to k and from k to T gives the same bits as training
-from 0 to T, because everything random is drawn from (seed, order, step) and everything that a step needs is in the state.
+from 0 to T, because everything random is drawn from (seed, order, step) and everything that a step needs is in the
+state.
 """
 
 import copy
@@ -27,7 +28,7 @@ from lthbench.training.step import Step
 from lthbench.training.trajectory import Trajectory
 
 Turn = Callable[[], AbstractContextManager[object]]
-"""A context in which no other training of the process computes, where there are others."""
+"""A context that excludes all other trainings of the process from computing."""
 
 PARTS = ("params", "mask", "state", "momentum")
 
@@ -35,8 +36,9 @@ PARTS = ("params", "mask", "state", "momentum")
 class Trainer:
     """One training under way, on one device.
 
-    Takes the state that the trajectory stands at, gives a State at every stop. Made in a turn, it takes its own from then on.
-    `devices` are the feed's and others, which may take shards of a batch.
+    It starts from the state of the trajectory at step `at` and returns a State at every stop. The caller has the turn
+    while it makes the trainer; afterwards the trainer takes turns itself. `devices` are the feed's device and others
+    that may compute shards of a batch.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Trainer:
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
-                f"{trajectory.model.name} draws random numbers: it cannot be trained in shards; shards = 1"
+                f"{trajectory.model.name} draws random numbers, so it cannot be trained in shards; set shards = 1"
             )
 
     @property
@@ -72,19 +74,21 @@ class Trainer:
         return self.step.seen
 
     def run(self, stops: Iterable[int], on_stop: Callable[[int, State], None]) -> int:
-        """Train to the last of the stops, handing out the state at each. Returns the step where it ended, which is
-        short of the last stop where the rule said that it is done."""
+        """Train to the last of the stops, and pass on the state at each. Returns the step at which the training ended.
+
+        That step is before the last stop if the rule's `done` said so.
+        """
         stops = sorted(stops)
         while self.current.step < stops[-1] and not self._done():
             self._epoch(stops, on_stop)
         state = self.snapshot()
         for stop in stops:
-            if stop >= self.current.step:  # where the rule ended the training, that is the state at all later stops
+            if stop >= self.current.step:  # where the rule ended the training, this is the state at all later stops
                 on_stop(stop, state)
         return self.current.step
 
     def snapshot(self) -> State:
-        """The state at this step, in memory of its own, on the CPU."""
+        """Return the state at this step, in new memory on the CPU."""
         self._wait()
         with self._alone():
             state = self._copy(self.current)
@@ -99,7 +103,7 @@ class Trainer:
             return State(**{**vars(self._copy(finished)), "raw": state if short else None})
 
     def _epoch(self, stops: list[int], on_stop: Callable[[int, State], None]) -> None:
-        """The rest of the epoch that the training stands in, or as much of it as there is before the last stop."""
+        """Train to the end of the current epoch, or to the last stop if that comes first."""
         trajectory, clock = self.trajectory, self.trajectory.clock
         epoch, offset = divmod(self.current.step, clock.steps_per_epoch)
         with self._alone():
@@ -112,7 +116,7 @@ class Trainer:
                 on_stop(self.current.step, self.snapshot())
 
     def _train(self, batches: Sequence[Tensor]) -> None:
-        """Steps of one epoch, on the examples of these indices, that nobody wants to look at on the way."""
+        """Do consecutive steps of one epoch on the examples at these indices, with no stop in between."""
         with self._computing():
             for index in batches:
                 if self.draws:
@@ -126,11 +130,11 @@ class Trainer:
 
     @property
     def _looks(self) -> bool:
-        """Whether the rule looks in after this step."""
+        """Tell whether the rule's hook is called after this step."""
         return bool(self.rule.every) and (self.current.step + 1) % self.rule.every == 0
 
     def _look(self) -> None:
-        """The rule's look between two steps. The tensors that it put in place of others go where the step finds them."""
+        """Call the rule's hook between two steps. Tensors that it replaced are copied into those that the step uses."""
         current = self.current
         with torch.no_grad():
             self.rule.after_step(current)
@@ -143,7 +147,11 @@ class Trainer:
             self.step.remask()
 
     def _done(self) -> bool:
-        """Asked before an epoch rather than after one, so that a training that is stopped there and goes on asks too."""
+        """Ask the rule whether the training ends.
+
+        The rule is asked before an epoch rather than after one, so that a training that stopped there and continues
+        asks too.
+        """
         at_epoch_end = (
             self.current.step > self.trajectory.first and self.current.step % self.current.steps_per_epoch == 0
         )
@@ -155,20 +163,20 @@ class Trainer:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """In the trajectory's precision; what the module draws is drawn apart."""
+        """Compute in the trajectory's precision, with a private random state for draws of the module."""
         private = torch.random.fork_rng(devices=_devices(self.feed.device), enabled=self.draws)
         with self._alone(), private, precision(self.trajectory.precision, self.feed.device):
             yield
 
     def _alone(self) -> AbstractContextManager[object]:
-        """In a turn."""
+        """Take a turn."""
         return self.turn()
 
     def _wait(self) -> None:
-        """Before somebody looks at the training, and outside of a turn: until all its steps are done. Here they are."""
+        """Wait until all steps are done, outside of a turn, before the training is looked at. Here they already are."""
 
     def prepare(self) -> None:
-        """What takes long or much memory before the first step. Here nothing."""
+        """Do work that needs much time or memory before the first step. Here there is none."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self.feed.batch(index)
@@ -176,7 +184,7 @@ class Trainer:
         return self.augment.apply(images, draws), labels
 
     def _drawn(self, count: int, step: int) -> Draws:
-        """What the augmentation draws for `count` images in a step, on the CPU."""
+        """Draw what the augmentation needs for `count` images in a step, on the CPU."""
         if self.recipe.augment == "none":
             return {}
         _, height, width = self.trajectory.model.shape
@@ -197,7 +205,7 @@ class Trainer:
         continued = at > trajectory.first
         current.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
         if not continued:
-            with torch.no_grad():  # what is summed later is summed in one order, before and after a state is stored
+            with torch.no_grad():  # with one memory layout, sums have one order before and after a state is stored
                 current.state = mapped(Tensor.contiguous, self.rule.start(current))
         return current
 
@@ -217,7 +225,7 @@ def _devices(device: torch.device) -> list[torch.device]:
 
 
 def _draws(module: torch.nn.Module, feed: Feed) -> bool:
-    """Whether a forward pass of the module draws from the global generators (dropout does)."""
+    """Tell whether a forward pass of the module draws from the global generators, as dropout does."""
 
     def states() -> list[bytes]:
         on_device = [torch.cuda.get_rng_state(device) for device in _devices(feed.device)]

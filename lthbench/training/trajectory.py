@@ -1,4 +1,4 @@
-"""A training as plain data: from where, how, and on what. Every stop on it is a state."""
+"""A training as plain data: its start, its recipe and its data. Every position on it is a state."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ VERSION = 1
 class Trajectory:
     """The steps `first` … clock.total of a recipe, from a network, in one order of the data.
 
-    `data` is the fingerprint of the training examples, `seed` and `order` fix every random choice on the way.
+    `data` is the fingerprint of the training examples. `seed` and `order` fix every random choice.
     """
 
     start: Lineage
@@ -45,11 +45,11 @@ class Trajectory:
         return keys.key("train", VERSION, self._parts)
 
     def state(self, step: int) -> Trained:
-        """The state after `step` steps."""
+        """Return the state after `step` steps."""
         return Trained(self.model, self.key, step, self.start.basis)
 
     def continues(self, recipe: Recipe, rule: Rule | None, order: int) -> bool:
-        """Whether training under these is the same trajectory."""
+        """Tell whether training with these settings is the same trajectory."""
         same_rule = (rule and identity(rule)) == (self.rule and identity(self.rule))
         return recipe.identity == self.recipe.identity and order == self.order and same_rule
 

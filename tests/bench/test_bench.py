@@ -1,4 +1,4 @@
-"""`lthbench speed` from the command line to the hours of a plan, and what it trains."""
+"""`lthbench speed`, from the command line to the hours of a plan, and the trainings that it times."""
 
 import json
 from pathlib import Path
@@ -38,9 +38,9 @@ def test_a_workload_is_timed_and_then_a_plan_says_hours_and_money(tmp_path: Path
 
     plan = ("plan", "smoke", "--method", "dense", "--only", "--data", tmp_path, "--device", "cpu", "--json")
     one, two = (json.loads(lthbench(*plan, "--gpus", n, "--price-per-hour", 1e6).stdout) for n in (1, 2))
-    assert one["workloads"][0]["by"] == "bench of mlp-32/digits, 2 side by side, augmentation crop-flip"
+    assert one["workloads"][0]["by"] == "speed of mlp-32/digits, 2 side by side, augmentation crop-flip"
     assert one["workloads"][0]["device hours"] == two["workloads"][0]["device hours"] > 0
-    assert 0 <= two["hours"] <= one["hours"]  # to three decimals
+    assert 0 <= two["hours"] <= one["hours"]  # rounded to three decimals
     assert one["price"] > 0
 
 

@@ -1,4 +1,4 @@
-"""`lthbench plan` with hours: the simulated schedule, a deadline, devices that come, straggle and fail; and disk."""
+"""`lthbench plan` with hours: the simulated schedule, a deadline, devices that join, straggle and fail; and disk space."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ EPOCH = 36.0  # seconds on a device that does two at once
 
 @pytest.fixture
 def timed(tmp_path: Path, data_folder: Path) -> Path:
-    """A data folder in which the workload of `smoke` was timed on the CPU."""
+    """Return a data folder in which the workload of `smoke` was timed on the CPU."""
     (tmp_path / "digits").symlink_to(data_folder / "digits")
     suite = Suite.read("smoke")
     model = suite.workload[0].build((1, 8, 8), 10)

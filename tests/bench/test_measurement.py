@@ -1,4 +1,4 @@
-"""What a bench keeps, and the hours and money that a plan makes of it."""
+"""Kept measurements, and the hours and cost that a plan computes from them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A headless browser for the site, and pages that say what went wrong in them."""
+"""A headless browser for the site, and pages that report their errors."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-expect.set_options(timeout=30_000)  # ms: a busy machine is no reason to fail
+expect.set_options(timeout=30_000)  # ms: a busy machine must not make a test fail
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page from disk. At the end: no error was logged, and nothing but pages on disk was asked for."""
+    """Open a page from disk. At the end, check that no error was logged and that only pages on disk were requested."""
     said: list[str] = []
     asked: list[str] = []
     contexts: list[Any] = []

@@ -1,7 +1,7 @@
-"""Run folders of made-up records, as large as one likes: to see what a board costs.
+"""Run folders of artificial records, of any size, to measure the cost of a board.
 
 python -m tests.board.synthetic FOLDER [METHODS] [SEEDS] [WORKLOADS] [IMAGES]
-    by default 100,000 runs: 25 methods, 20 seeds, 4 workloads; which of 500 test images were right is on every record
+    by default 100,000 runs: 25 methods, 20 seeds, 4 workloads; every record has the correct ones of 500 test images
 """
 
 import json
@@ -20,7 +20,7 @@ RATES, SPARSITIES = [0.01, 0.03, 0.1, 0.3, 1.0], [0.5, 0.6, 0.7, 0.8, 0.85, 0.9,
 
 
 def suite(methods: int, seeds: int, workloads: int = 4) -> Suite:
-    """A large suite whose first methods are those that duels and verdicts ask for."""
+    """Return a large suite whose first methods are those of the duels and verdicts."""
     return Suite.model_validate(
         {
             "name": "large",
@@ -53,7 +53,8 @@ def write(folder: Path, methods: int = 25, seeds: int = 20, workloads: int = 4, 
 
 
 def lines(made: Suite, method: str, place: int, images: int) -> Iterator[str]:
-    """The records of one method, from one record with other numbers in it; some images are harder than others."""
+    """Yield the records of one method, made from one record with other numbers in it. Some images are harder than
+    others."""
     hard = np.sort(np.random.default_rng(0).random(images))
     rng = np.random.default_rng(place)
     content = json.loads(_record(made, method).line())

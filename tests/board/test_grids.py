@@ -1,4 +1,4 @@
-"""Squares, levels and the winning property: what a board shows, without a browser."""
+"""Grids, levels and the winning property: the content of a board, without a browser."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_new_images_are_spoken_of_where_the_answers_to_single_ones_are_known(ana
         squares = [q.words for q in grid.squares.values() if "both collapsed" not in q.words]
         assert {"On new images" in words for words in squares} == {said}
         assert {"on new images" in line for _, line in marginal_lines(one, duel)} == {said}
-        assert ("| on new images" in page(one)) == ("said to be 'on new images'" in page(one)) == said
+        assert ("| on new images" in page(one)) == ("marked 'on new images'" in page(one)) == said
 
 
 def test_a_duel_the_other_way_round_mirrors(analysis: Analysis) -> None:

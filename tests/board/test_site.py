@@ -96,7 +96,7 @@ def test_a_run_opens_from_its_row_and_from_its_address(opened: Opened) -> None:
     for part in ("rate 0.1, sparsity 90 %, seed 3", "masked at 0", "120 epochs", "hidden.0.weight", "claimed"):
         expect(other.locator("#run")).to_contain_text(part)
     other.evaluate("location.hash = '#run=nobody,%E0%A4%A,x'")
-    expect(other.locator("#run-title")).to_have_text("There is no such run")
+    expect(other.locator("#run-title")).to_have_text("No such run")
 
 
 @pytest.mark.parametrize("path", sorted(SITE.glob("*.html")), ids=lambda p: p.stem)

@@ -1,4 +1,4 @@
-"""Event files: what TensorBoard reads back, and that nothing is written twice."""
+"""Event files: TensorBoard can read them, and nothing is written twice."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ CURVE = "test accuracy by percent removed"
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with event files; two of its runs failed."""
+    """Return a run folder with event files; two of its runs failed."""
     return folder(tmp_path_factory.mktemp("user"), "--tensorboard") / "runs/little"
 
 
@@ -42,12 +42,12 @@ def read(out: Path) -> EventMultiplexer:
 
 
 def scalars(board: EventMultiplexer, run: str, tag: str) -> dict[int, float]:
-    """Values by step."""
+    """Return values by step."""
     return {event.step: event.value for event in board.Scalars(run, tag)}
 
 
 def files(out: Path) -> dict[Path, tuple[int, int]]:
-    """Every file with its inode and time."""
+    """Return every file with its inode and time."""
     there = (path for path in (out / "tensorboard").rglob("*") if path.is_file())
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in there}
 
@@ -125,7 +125,7 @@ def test_a_repeated_run_replaces_what_it_wrote(tmp_path: Path, suite: Suite, rec
     write(tmp_path, suite, [failed, later])
     board, run = read(tmp_path), "runs/shaky/mlp-16_digits-lr0.1-s0.5-seed0"
     assert "test accuracy" in board.Runs()[run]["scalars"]
-    assert len(files(tmp_path)) == 2  # the run's and its curve's
+    assert len(files(tmp_path)) == 2  # that of the run and that of its curve
 
 
 def test_a_run_that_diverged_is_in_no_mean(tmp_path: Path, suite: Suite, records: list[Record]) -> None:

@@ -1,4 +1,4 @@
-"""Methods are tested in real runs: the fixtures are those of the tests of runs."""
+"""Methods are tested in real runs, with the fixtures of the tests of runs."""
 
 from tests.runs.conftest import _denormals, _fork_is_meant, _own_registry, home, run, whole
 

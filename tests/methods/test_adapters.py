@@ -1,4 +1,4 @@
-"""Criteria of other libraries, and lthbench's own against theirs on the same tensors."""
+"""Criteria of other libraries, and those of lthbench compared with them on the same tensors."""
 
 import sys
 from typing import Any
@@ -33,7 +33,7 @@ FAMILIES = {
 
 
 class Owner:
-    """A run, as far as a network needs one: all its parameters are drawn at random, scales of batch-norms too."""
+    """The part of a run that a network needs. All its parameters are random, including the scales of batch-norms."""
 
     def __init__(self, init: Init):
         g, state = Generator().manual_seed(0), initial_state(init)

@@ -1,4 +1,4 @@
-"""One criterion at initialisation, four methods: what each keeps of the mask and of the initial weights."""
+"""Pruning at initialisation: each of the four methods keeps its part of the mask and of the initial weights."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The compacted network: smaller, the same outputs, and the size that the record says."""
+"""The compacted network: it is smaller, has the same outputs, and has the size on the record."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ FAMILIES = {
 
 
 def network(m: Model, mask: Mask) -> nn.Module:
-    """A network as after a training: no scale is one, and nothing but what the mask removes is zero."""
+    """Return a network like a trained one: no scale is one, and only the weights that the mask removes are zero."""
     g = Generator().manual_seed(3)
     state = initial_state(Init(m, "library" if ":" in m.name else "kaiming-normal", 0, 0))
     params = {n: t + 0.2 * torch.randn(t.shape, generator=g) * (t.dim() == 1) for n, t in state.params.items()}
@@ -46,7 +46,7 @@ def network(m: Model, mask: Mask) -> nn.Module:
 
 
 def pruned(m: Model, share: float) -> Mask:
-    """Without that share of every group's units, chosen at random."""
+    """Remove a share of every group's units, chosen at random."""
     g, units = Generator().manual_seed(0), Units.of(m)
     gone = {name: torch.rand(size, generator=g) < share for name, size in units.sizes.items()}
     return Mask(units.mask(gone, m.prunable_shapes))
@@ -71,7 +71,7 @@ def test_the_same_outputs_and_the_size_on_the_record(name: str) -> None:
 
 
 def counted(m: Model, module: nn.Module) -> int:
-    """Multiplications by the sizes that the layers say they have, as they run."""
+    """Count multiplications by the sizes that the layers report while they run."""
     total = 0
 
     def hook(layer: nn.Module, _: object, out: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""A network in a basis: what is pruned and trained are coefficients, what is evaluated are weights."""
+"""A network in a basis: pruning and training act on coefficients, and evaluation uses weights."""
 
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def canonical(run: Run) -> Network:
 
 
 def low_rank(run: Run) -> Network:
-    """Coefficients of the lower half of the rows removed."""
+    """Train with the coefficients of the lower half of the rows removed."""
     dense = run.train(run.init())
     net = run.init().in_basis(LeftSingular.of(dense.prunable))
     rows = {n: -torch.arange(len(w)).float()[:, None].expand_as(w) for n, w in net.prunable.items()}

@@ -1,4 +1,4 @@
-"""The registry: methods by name, by file, and with parameters as typed; whatever is wrong is said before any work."""
+"""The registry: methods by name, by file, and with parameters as typed. Errors are reported before any work."""
 
 import sys
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def other(run):
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty registry, and no method file that was loaded before."""
+    """Provide an empty registry, with no method file loaded before."""
     monkeypatch.setattr(registry, "METHODS", {})
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(registry.MODULES)}
     yield

@@ -1,4 +1,4 @@
-"""What a method may do with its Run and its networks, with real trainings behind it."""
+"""The Run and its networks as a method uses them, with real trainings."""
 
 import math
 from itertools import pairwise
@@ -37,7 +37,7 @@ FREE = tiny(sparsities=(0.5,), seeds=1, budget="none")
 
 @pytest.fixture
 def run(tmp_path: Path, home: DataHome) -> Run:  # type: ignore[misc]
-    """A run without a budget, so that what is tested is not how often one may train."""
+    """Return a run without a budget, so that tests may train as often as they need."""
     with open_run(tmp_path, home, FREE) as run:
         yield run
 
@@ -128,7 +128,7 @@ class TestPosition:
         assert equal(moved, net)
         assert run.train(moved).key not in (run.train(net.at(0)).key, net.key)
         with pytest.raises(
-            MethodError, match=r"at -1: a position is a whole number of epochs, or Steps\(n\), from 0 on"
+            MethodError, match=r"at -1: a position is a whole number of epochs, or Steps\(n\), and at least 0"
         ):
             net.at(-1)
 
@@ -256,7 +256,7 @@ class TestMasks:
 
     def test_a_mask_of_something_else_is_refused(self, run: Run) -> None:
         init = run.init()
-        with pytest.raises(MethodError, match=r"says nothing of out\.weight"):
+        with pytest.raises(MethodError, match=r"lacks out\.weight"):
             init.masked(Mask({LAYER: torch.ones(16, 64, dtype=torch.bool)}))
         with pytest.raises(MethodError, match="shape"):
             init.masked(Mask.full(run.init(model="mlp-8").model.prunable_shapes))

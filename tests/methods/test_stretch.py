@@ -1,4 +1,4 @@
-"""Stretching and squeezing networks: there and back, with masks and batch-norm statistics, and what is refused."""
+"""Transferring networks to another depth and back, with masks and batch-norm statistics, and refused cases."""
 
 import re
 
@@ -43,7 +43,8 @@ def network(name: str, seed: int = 0) -> Network:
 
 
 def ticket(name: str) -> Network:
-    """Pruned at random, with statistics that differ from layer to layer, some steps into its training."""
+    """Return a network that is pruned at random, some steps into its training, with statistics that differ between
+    layers."""
     net = network(name)
     g = torch.Generator().manual_seed(1)
     stats = {n: torch.rand(b.shape, generator=g) for n, b in net.buffers.items() if b.is_floating_point()}
@@ -99,7 +100,7 @@ def test_every_block_of_the_target_has_one_origin_in_order(source: int, target: 
 def test_given_pairs_by_stage() -> None:
     source = ticket("resnet14-w0.25")
     each = [parsed("0:0;1:1,2"), parsed("0:0;1:1,2"), parsed("0:0,2;1:1")]
-    with pytest.raises(MethodError, match="not of one shape"):
+    with pytest.raises(MethodError, match="differ in shape"):
         transferred_to_depth(source, network("resnet20-w0.25"), each)  # the first block of a stage has another input
     assert same(
         transferred_to_depth(source, network("resnet20-w0.25"), parsed("0:0;1:1,2")),
@@ -115,7 +116,7 @@ def test_refused_pairs(pairs: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0:a", "0:0;1"])
 def test_text_that_is_no_mapping(text: str) -> None:
-    with pytest.raises(MethodError, match="no block mapping"):
+    with pytest.raises(MethodError, match="not a block mapping"):
         parsed(text)
 
 

@@ -1,4 +1,4 @@
-"""Whole channels from a training to the record, and what is left of the network when they are taken out."""
+"""Whole channels from a training to the record, and the network that remains without them."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def parameters(module: nn.Module) -> int:
 def test_the_penalty_pulls_every_scale_toward_zero(run: Run) -> None:
     plain, pulled = (run.train(run.init(), until=Steps(1), rule=Slimming(strength)) for strength in (0.0, 0.25))
     scales = [net.units.param("gamma", net.params) for net in (plain, pulled)]
-    for name, gamma in scales[0].items():  # they start at 1, and the rate is 0.1
+    for name, gamma in scales[0].items():  # they start at 1, and the learning rate is 0.1
         torch.testing.assert_close(gamma - scales[1][name], torch.full_like(gamma, 0.1 * 0.25))
     rest = set(plain.params) - {name for name in plain.params if name.endswith("bn.weight")}
     assert all(torch.equal(plain.params[name], pulled.params[name]) for name in rest)

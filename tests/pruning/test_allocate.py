@@ -30,7 +30,7 @@ sparsities = st.floats(0, 1) | st.sampled_from([0.0, 0.2, 0.5, 0.8, 0.9, 0.95, 0
 
 @st.composite
 def tied_scores(draw: st.DrawFn) -> dict[str, Tensor]:
-    """Few values at many places, so that nearly every border is a tie."""
+    """Draw few values at many positions, so that nearly every threshold is a tie."""
     found = {}
     for index, shape in enumerate(draw(shapes)):
         values = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, math.inf]), min_size=1, max_size=4)
@@ -211,7 +211,7 @@ def test_one_weight_too_many_pruned_raises(sparsity: float) -> None:
 def test_nan_raises_and_names_the_layer(allocation: str, sparsity: float) -> None:
     scores = random_scores(good=(9,), bad=(9,))
     scores["bad"][4] = math.nan
-    with pytest.raises(MethodError, match="bad hold NaN"):
+    with pytest.raises(MethodError, match="bad contain NaN"):
         select(scores, sparsity, allocation)
 
 
@@ -237,7 +237,7 @@ def test_scores_may_be_of_any_number_type(allocation: str, dtype: torch.dtype) -
 
 
 def erk_by_bisection(sizes: dict[str, torch.Size], sparsity: float) -> dict[str, float]:
-    """The one scale at which min(1, scale x (sum of dimensions) / (their product)) keeps the right number."""
+    """Find the one scale at which min(1, scale x (sum of dimensions) / (their product)) keeps the right number."""
     raw = {name: sum(shape) / math.prod(shape) for name, shape in sizes.items()}
     low, high = 0.0, max(1 / r for r in raw.values())
     for _ in range(200):

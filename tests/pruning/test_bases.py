@@ -1,4 +1,5 @@
-"""Bases: orthonormal and there and back in every shape; canonical is ordinary pruning; what is pruned are coefficients."""
+"""Bases: they are orthonormal and invertible in every shape, the canonical one is ordinary pruning, and pruning acts on
+coefficients."""
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> Tensor:
 
 
 def every(shape: tuple[int, ...]) -> list[Orthonormal]:
-    """One of each kind, for weights of this shape."""
+    """Return one basis of each kind, for weights of this shape."""
     return [*(named_basis(name, 3) for name in BASES), LeftSingular.of({"w": drawn(shape, 1)})]  # type: ignore[list-item]
 
 

@@ -1,4 +1,4 @@
-"""Planned tensors: a shape and a lineage, and no value to look at."""
+"""Planned tensors: they have a shape and a lineage, and no values."""
 
 from collections.abc import Callable
 

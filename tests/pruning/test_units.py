@@ -1,4 +1,4 @@
-"""Units: which weights go together, how many must go, and that what is left does not miss them."""
+"""Units: the weights that belong together, the number to remove, and a network that works without them."""
 
 import math
 from dataclasses import replace
@@ -33,7 +33,7 @@ NARROW = {
 
 
 def scores_of(units: Units, seed: int = 0) -> dict[str, Tensor]:
-    """Few values, so that many tie."""
+    """Return scores with few values, so that many tie."""
     g = Generator().manual_seed(seed)
     return {name: torch.randint(0, 4, (size,), generator=g).float() for name, size in units.sizes.items()}
 
@@ -44,7 +44,7 @@ def chosen(m: Model, sparsity: float, allocation: str = "global", seed: int = 0)
 
 
 def answers(m: Model, mask: Mask, changes: dict[str, Tensor], images: Tensor) -> Tensor:
-    """Logits of the masked initial network, with some parameters changed."""
+    """Return logits of the masked initial network, with some parameters changed."""
     state = initial_state(Init(m, "kaiming-normal", 0, 0))
     params = {n: torch.where(mask.tensors[n], t, 0) if n in mask.tensors else t for n, t in state.params.items()}
     return module_of(m, replace(state, params=params | changes)).eval()(images).detach()
@@ -71,7 +71,8 @@ def test_layers_that_are_not_prunable_have_no_units() -> None:
 
 @pytest.mark.parametrize("name", NARROW)
 def test_nothing_that_belongs_to_a_removed_unit_matters(name: str) -> None:
-    """Whatever its biases, scales and statistics are, the network says the same, and with the others it does not."""
+    """Whatever the unit's biases, scales and statistics are, the network gives the same output. Those of other units
+    matter."""
     m = NARROW[name]
     units, mask = Units.of(m), chosen(m, 0.3)
     gone = units.gone(mask.tensors)

@@ -1,4 +1,4 @@
-"""Records of a suite without a run: accuracies that a rule gives, so that reports can be read against what is known."""
+"""Artificial records of a suite, with accuracies from a rule, so that reports can be compared with a known truth."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,8 @@ TEST = 1000
 
 
 def records(suite: Suite, accuracy: Accuracy, seed: int = 0) -> tuple[Record, ...]:
-    """One record for each run of the suite, its accuracy the rule's plus a little noise that is the same for a seed."""
+    """Return one record for each run of the suite. Its accuracy is the rule's plus a little noise, the same for equal
+    seeds."""
     registry.load_all()
     return tuple(_records(suite, accuracy, np.random.default_rng(seed)))
 

@@ -1,4 +1,4 @@
-"""Reports: what they say of made-up records that are known to be one way or the other, and what they never say."""
+"""Reports: their statements about artificial records with a known truth, and the statements that they must never make."""
 
 import re
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_every_page_is_whole(name: str) -> None:
 
 
 def claim(suite: str, accuracy: Accuracy, **changes: object) -> str:
-    """What a report says of a paper's claim."""
+    """Return a report's statement about a paper's claim."""
     section = CLAIMS[suite.partition("-")[0]](measured(suite, accuracy, **changes))
     assert section.title == "Does the claim hold here"
     return section.text
@@ -60,13 +60,13 @@ def liu(gap_low: float, gap_high: float, tuned: float) -> Callable[[Method, Cell
 
 def test_liu_holds() -> None:
     text = claim("liu2021-digits", liu(3, 0, 2))
-    assert "more cells at the small rate" in text and "the first half of the claim holds" in text
+    assert "more cells at the small learning rate" in text and "the first half of the claim holds" in text
     assert "prune-finetune is never behind and sometimes ahead" in text
 
 
 def test_liu_fails() -> None:
     text = claim("liu2021-digits", liu(3, 3, -2))
-    assert "as many cells" in text and "does not hold as it stands" in text
+    assert "as many cells" in text and "does not hold as stated" in text
     assert re.search(r"prune-finetune is ahead in 0 cells and behind in \d+", text)
 
 
@@ -103,7 +103,8 @@ def test_wolfe_sees_growth_and_its_absence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "said"), [(0, "nowhere shown to be behind"), (5, "behind the target's own IMP ticket in 6")]
+    ("gap", "said"),
+    [(0, "shown to be behind the target's own IMP ticket in no cell"), (5, "behind the target's own IMP ticket in 6")],
 )
 def test_elastic_against_its_own(gap: float, said: str) -> None:
     def accuracy(method: Method, cell: Cell) -> float:
@@ -136,7 +137,7 @@ def test_malach_sets_neurons_against_random_features(neurons: int, ahead: str) -
 
 
 def shelf(folder: Path, *suites: str) -> Path:
-    """Records of some suites side by side, as under leaderboard/results."""
+    """Write records of some suites side by side, as under leaderboard/results."""
     for name in suites:
         found = measured(name, lambda m, c: 95 - 4 * (m.label == "imp"))
         (folder / name).mkdir(parents=True)
@@ -187,7 +188,7 @@ def test_early_birds_stand_in_wolfes_report_where_there_are_records(tmp_path: Pa
     shelf(tmp_path, "digits-channels")
     (section,) = early_bird.sections(wolfe2021_digits)
     assert "It is drawn between epochs 5 and 9 of 30" in section.text
-    assert "Against slimming, which trains to the end first: tie: within 1 pp" in section.text
+    assert "Against slimming, which pre-trains to the end: tie: within 1 pp" in section.text
     assert section.text.count("| vgg11-w0.125/digits |") == 2
     assert ">tolerance</text>" in section.charts["early-bird"]
 
@@ -268,7 +269,7 @@ def test_command_writes_page_and_charts(tmp_path: Path) -> None:
     for image in re.findall(r"\]\((.+\.svg)\)", text):
         assert (folder / "report" / image).read_text().startswith("<svg")
     assert "| resnet14-w0.25 " in text
-    assert build(str(folder)).read_text() == text  # the same bytes again
+    assert build(str(folder)).read_text() == text  # the same bytes
 
 
 @pytest.mark.parametrize("asked", ["no-such-suite", "smoke", "digits", "liu2021-digits"])

@@ -43,7 +43,8 @@ def drawn(world: World, seeds: int, suites: int) -> Iterator[tuple[Truth, pd.Dat
 
 
 def jackpot_rates(world: World, seeds: int, suites: int) -> pd.Series:
-    """Shares of suites with a false jackpot, by the verdicts and by point estimates; share of true ones found."""
+    """Return the shares of suites with a false jackpot, by the verdicts and by point estimates, and the share of true
+    ones found."""
     rows = []
     for truth, records in drawn(world, seeds, suites):
         table = verdicts(records, worlds.META, "lottery-ticket")
@@ -57,7 +58,7 @@ def jackpot_rates(world: World, seeds: int, suites: int) -> pd.Series:
 
 
 def duel_rates(seeds: int, suites: int) -> dict[str, float]:
-    """What the cells of duels in the mixed world say, pooled over suites."""
+    """Return the outcomes of the cells of duels in the mixed world, pooled over suites."""
     tables = []
     for truth, records in drawn(worlds.mixed_duel, seeds, suites):
         gap = (truth[PAIR[0]] - truth[PAIR[1]]).ravel()
@@ -120,7 +121,7 @@ def of_worlds(suites: int) -> None:
 
 
 def column(seeds: int, suites: int) -> list[float]:
-    """The figures of `SPECIFICATION`, in its order."""
+    """Return the figures of `SPECIFICATION`, in its order."""
     realistic, edge = (jackpot_rates(world, seeds, suites) for world in (worlds.realistic, worlds.boundary))
     power = jackpot_rates(worlds.jackpots, seeds, suites // 4)["power"]
     cells = duel_rates(seeds, suites)

@@ -1,7 +1,9 @@
-"""Acceptance by simulation (specification, end of section 11): how often a suite carries a false claim, in worlds where the truth is known.
+"""Acceptance by simulation (specification, end of section 11): the frequency of false claims in worlds with a known
+truth.
 
-The whole run is `LTHBENCH_ACCEPTANCE_SUITES=2000 pytest tests/scoring/test_acceptance.py`, some minutes. Without the variable it is 80
-suites, and the bounds give way by 2.5 standard errors of the count. The shares are printed, for pytest -s.
+The whole run is `LTHBENCH_ACCEPTANCE_SUITES=2000 pytest tests/scoring/test_acceptance.py`, some minutes. Without the
+variable there are 80 suites, and the bounds are wider by 2.5 standard errors of the count. The shares are printed, for
+pytest -s.
 """
 
 import os
@@ -22,7 +24,8 @@ Truth = dict[str, np.ndarray]
 
 
 def bound(rate: float) -> float:
-    """The share of suites that may carry a false claim: `rate` in the whole run, and what chance adds in a short one."""
+    """Return the share of suites that may carry a false claim: `rate` in the whole run, and more in a short one, by
+    chance."""
     return rate if SUITES >= 2000 else rate + 2.5 * np.sqrt(rate * (1 - rate) / SUITES)
 
 
@@ -33,7 +36,7 @@ def drawn(world: Callable[[np.random.Generator], Truth], seed: int) -> list[tupl
 
 
 def false_jackpots(suites: list[tuple[Truth, pd.DataFrame]]) -> pd.DataFrame:
-    """Whether each suite carries a false jackpot, by the verdicts and by the paper's rule, in the reading `same`."""
+    """Tell whether each suite carries a false jackpot, by the verdicts and by the paper's rule, in the reading `same`."""
     rows = []
     for truth, records in suites:
         table = verdicts(records, worlds.META, "lottery-ticket")

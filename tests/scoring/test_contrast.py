@@ -30,7 +30,7 @@ LIMIT = 18.18
 
 
 def alone(a: list[float], b: list[float], n_test: int = 10000) -> pd.DataFrame:
-    """The contrast of two lists of accuracies, with a variance of its own."""
+    """Return the contrast of two lists of accuracies, with its own variance."""
     pairs = Pairs(*(np.array([side], dtype=float) for side in (a, b)), np.array([LIMIT]), np.array([float(n_test)]))
     return borrowed(contrast(pairs).assign(workload="w"), Thresholds())
 
@@ -140,7 +140,7 @@ def test_rows_in_any_order_and_diverged_runs_make_one_table() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: pd.concat([r, r.head(1)]), "one row a run"),
+        (lambda r: pd.concat([r, r.head(1)]), "each run needs exactly one row"),
         (lambda r: r.assign(validation_acc=1.0), "unknown: .'validation_acc'"),
         (lambda r: r.drop(columns="seed"), "missing: .'seed'"),
         (lambda r: r.assign(workload="z"), "no Meta for workload .'z'"),

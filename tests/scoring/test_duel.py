@@ -1,4 +1,4 @@
-"""Section 5: the duel's cells and margins."""
+"""Section 5: the duel's cells and marginals."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from scipy import stats
 
 from lthbench.scoring.contrast import Meta, Thresholds
 from lthbench.scoring.correction import seeds_needed
-from lthbench.scoring.duel import CELL_COLUMNS, MARGIN_COLUMNS, duel, marginals, overall
+from lthbench.scoring.duel import CELL_COLUMNS, MARGINAL_COLUMNS, duel, marginals, overall
 
 Close = Callable[[object], object]
 Case = Callable[[str], pd.DataFrame]
@@ -69,7 +69,7 @@ def test_the_margins_of_the_case(records: pd.DataFrame, meta: Metas, close: Clos
     assert by_sparsity["p_adjusted"].tolist() == close([0.4508066, 0.00345901, 0.0110345, 0.0213743, 0.4508066])
     assert by_sparsity["outcome"].tolist() == ["tie", FINETUNE, FINETUNE, FINETUNE, "undecided"]
     assert table.index.tolist()[:4] == ["overall", "workload w", "learning_rate 0.01", "learning_rate 0.1"]
-    assert marginals(records, meta, TICKET, FINETUNE).columns.tolist() == MARGIN_COLUMNS
+    assert marginals(records, meta, TICKET, FINETUNE).columns.tolist() == MARGINAL_COLUMNS
 
 
 def test_two_workloads_weigh_the_same(case: Case, meta: Metas, close: Close) -> None:
@@ -203,7 +203,7 @@ def test_between_looks_everything_is_pending(records: pd.DataFrame, meta: Metas)
 def test_no_common_cell_is_an_empty_answer_and_an_unknown_method_an_error(records: pd.DataFrame, meta: Metas) -> None:
     empty = duel(records, meta, TICKET, "dense")
     assert (len(empty), empty.columns.tolist()) == (0, CELL_COLUMNS)
-    assert marginals(records, meta, TICKET, "dense").columns.tolist() == MARGIN_COLUMNS
+    assert marginals(records, meta, TICKET, "dense").columns.tolist() == MARGINAL_COLUMNS
     assert np.isnan(overall(records, meta, TICKET, "dense")["difference"])
     with pytest.raises(ValueError, match="did you mean 'prune-finetune'"):
         duel(records, meta, TICKET, "prune-finetun")

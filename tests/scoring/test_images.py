@@ -52,7 +52,7 @@ def test_shapes_that_cannot_be_crossed_raise(shapes: tuple[tuple[int, ...], tupl
 
 
 def seen(seed: int, n: int = 4, images: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Right answers of two methods, (seeds, images), some images harder than others."""
+    """Draw the correct answers of two methods, (seeds, images), with some images harder than others."""
     rng = np.random.default_rng(seed)
     a, b = rng.random((2, n, images)) < np.clip(rng.normal(0.7, 0.3, (2, 1, images)), 0, 1)
     return a, b
@@ -89,7 +89,7 @@ META = {w: Meta(classes=10, n_test=40, tolerance=1.0) for w in ("u", "v")}
 
 
 def runs(cells: int = 3, seeds: int = 4, workloads: Sequence[str] = ("u",)) -> pd.DataFrame:
-    """Records of methods a and b, with the text of their right answers."""
+    """Return records of methods a and b, with the text of their correct answers."""
     rows = []
     for i, (workload, cell) in enumerate(product(workloads, range(cells))):
         for method, right in zip("ab", seen(i, seeds), strict=True):

@@ -1,7 +1,7 @@
-"""The point-estimate rule on published tables: the winners that the papers name, from the papers' own numbers.
+"""The point-estimate rule on published tables: from the papers' own numbers it names the papers' winners.
 
-Ma et al. 2021 (Table 4) and Renda et al. 2020 (released raw data, medians of three). Means stand in for seeds: the rule asks for no
-more, and the verdicts, which do, must stay open on one value a cell.
+Ma et al. 2021 (Table 4) and Renda et al. 2020 (released raw data, medians of three). Means stand in for seeds, which is
+enough for the rule. The verdicts need seeds, and must stay open with one value in a cell.
 """
 
 import pandas as pd
@@ -31,7 +31,7 @@ ONE_SHOT = {
 
 
 def analysis(tickets: dict[float, float], below: float = 10.0) -> pd.DataFrame:
-    """The reading `same` for tickets by learning rate, with controls `below` them: as kind to the ticket as can be."""
+    """Return the reading `same` for tickets by learning rate, with controls `below` them, in the ticket's favour."""
     rows = [("resnet-20", rate, 0.0, "dense", 0, accuracy) for rate, accuracy in DENSE.items()]
     for rate, accuracy in tickets.items():
         rows += [("resnet-20", rate, 0.914, "ticket", 0, accuracy)]
@@ -57,7 +57,7 @@ def test_condition_4_is_what_the_best_ticket_fails() -> None:
 
 
 def test_small_rates_make_the_best_tickets_of_ma() -> None:
-    """The paper's reading: tickets from insufficient pre-training do better, and best at or below its rate."""
+    """The paper's reading: tickets from insufficient pre-training are better, and best at or below its learning rate."""
     best = {(rate, by): max(row, key=lambda r: row[r][by]) for rate, row in MA.items() for by in (0, 1)}
     assert best[0.01, 0] == 0.005
     assert max(v[0] for v in MA[0.01].values()) > max(v[0] for v in MA[0.1].values())

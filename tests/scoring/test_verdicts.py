@@ -63,7 +63,7 @@ def test_the_paper_rule_is_the_verdict_of_the_point_estimates(records: pd.DataFr
 
 
 def at_0_8(dense: float, ticket: float, reinit: float, small: float) -> pd.DataFrame:
-    """One cell of one rate with these means; the seeds differ by a regular pattern."""
+    """Return one cell at one learning rate with these means; the seeds differ by a regular pattern."""
     rows = []
     for k, (method, mean) in enumerate({"dense": dense, "ticket": ticket, "reinit": reinit, "small": small}.items()):
         rows += [
@@ -88,7 +88,10 @@ def test_float_noise_does_not_decide_on_which_side_of_the_edge_a_mean_lies(meta:
 
 
 def two_rates(reinit: float, dense: float) -> tuple[pd.DataFrame, np.ndarray]:
-    """A ticket at one rate and two sparsities, far behind at 0.9, controls at two rates; and its noise, which only it has."""
+    """Return a ticket at one learning rate and two sparsities, and its noise.
+
+    It is far behind at 0.9. The controls have two learning rates and no noise.
+    """
     noise = np.array([0.6, -0.4, 0.5, -0.7, 0.1])
     rows = []
     for sparsity, ticket in ((0.8, 90.0), (0.9, 80.0)):
@@ -111,7 +114,7 @@ def test_seeds_to_neither_are_those_of_the_nearest_failure(meta: Metas) -> None:
     records, noise = two_rates(reinit=89.8, dense=88.0)
     table = read(records, meta, "any", Thresholds(min_pool=100))
     assert (table["verdict"].tolist(), table["paper_rule"].tolist()) == ([OPEN, NEITHER], [NEITHER, NEITHER])
-    # Two cells, one of them refuted already; a third for the conditions, a half for the two rates of condition 3.
+    # Two cells, one of them refuted already; a third for the conditions, a half for the two learning rates of condition 3.
     assert table["seeds_needed"][0] == seeds_needed(-0.28, noise.std(ddof=1), 0, 5, 0.05 * 2 / 2 / 3 / 2)
 
 

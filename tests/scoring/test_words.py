@@ -1,4 +1,4 @@
-"""Section 8: what a row says on a board."""
+"""Section 8: the words of a row on a board."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ from lthbench.scoring.words import (
     footer,
     marginal_words,
     on_new_images,
+    outcome_counts,
     rank_words,
-    tally,
     verdict_words,
 )
 
@@ -76,7 +76,7 @@ def test_cells_that_the_case_lacks(cells: pd.DataFrame) -> None:
         "; more than 100 seeds would be needed if the present gap is the true one": changed(
             undecided, seeds_needed=np.inf
         ),
-        "undecided: 2 of the 3 seeds that are the least": changed(undecided, n_pairs=2),
+        "undecided: 2 of the 3 seeds needed": changed(undecided, n_pairs=2),
         "undecided: too few seeds without a collapse; lottery-ticket collapsed in 2 of 3": changed(
             collapsed, n=1, collapsed_a=2
         ),
@@ -97,7 +97,7 @@ def test_margins_and_their_tally(case: Case, meta: Metas, cells: pd.DataFrame) -
     assert words[0] == "prune-finetune ahead by 1.0 pp (0.2 to 1.9), 10 of 10 cells; lottery-ticket collapsed in 1"
     assert words[-1] == "undecided: −2.6 pp (−9.4 to 4.1), 2 of 2 cells; lottery-ticket collapsed in 1"
     assert marginal_words(changed(table.loc[0], used=0), A, B, 0.5) == "undecided: no cell to compare"
-    assert tally(cells, A, B) == "lottery-ticket 1, prune-finetune 5, tie 3, undecided 1"
+    assert outcome_counts(cells, A, B) == "lottery-ticket 1, prune-finetune 5, tie 3, undecided 1"
 
 
 def test_verdicts(case: Case, meta: Metas) -> None:

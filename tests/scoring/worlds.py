@@ -5,8 +5,9 @@ sd = sd at dense error · (error / dense error)^1.7, scattered between cells (lo
 (skewness -1) at high sparsity; runs of one seed are correlated, 0.15 over cells and 0.35 over the methods of one cell. Accuracies are
 rounded to the images counted.
 
-The specification leaves open how large errors are, and noise grows with them. Duels here lose accuracy with sparsity and at small
-rates as `null_duel` says: one curve with which its power, ties and undecided cells come out at 3, 5 and 10 seeds.
+The specification does not give the size of the errors, and noise grows with them. Duels here lose accuracy with
+sparsity and at small learning rates as in `null_duel`: with this one curve the power, ties and undecided cells agree at
+3, 5 and 10 seeds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,7 +69,10 @@ WORLDS = {
 
 
 def realistic(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """True accuracies by method (workload, rate, sparsity): tickets fade with sparsity, and beat re-initialisation at small rates only."""
+    """Draw true accuracies by method (workload, learning rate, sparsity).
+
+    Tickets fade with sparsity, and beat re-initialisation only at small learning rates.
+    """
     best = 100 - DENSE_ERROR[:, None, None]
     dense = best + np.array([-1.7, -0.3, 0.0])[:, None] + np.zeros(GRID)
     ticket = dense - np.array([0.0, 0.1, 0.25, 0.6, 1.3, 3.0]) + rng.normal(0, 0.15, GRID)
@@ -79,7 +83,10 @@ def realistic(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def boundary(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """All holds clearly but condition 5, on whose edge every ticket lies: exactly the tolerance below the best dense network."""
+    """Draw worlds in which every condition but 5 holds clearly, and every ticket is on the boundary of condition 5.
+
+    It is exactly the tolerance below the best dense network.
+    """
     best = 100 - DENSE_ERROR[:, None, None] + np.zeros(GRID)
     dense = best + np.array([-2.0, -2.0, 0.0])[:, None]
     ticket = best - DELTA[:, None, None]
@@ -102,17 +109,19 @@ def mixed_duel(rng: np.random.Generator, world: World = CIFAR) -> dict[str, np.n
 
 
 def jackpots(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Every ticket equals the best dense network exactly, that of one rate, and is 3 pp above its controls."""
+    """Draw worlds in which every ticket equals the best dense network, at one learning rate, and is 3 pp above its
+    controls."""
     edge = boundary(rng)
     best = edge["dense"].max(axis=1, keepdims=True) + np.zeros(GRID)
     return edge | {"lottery-ticket": best, "random-reinit": best - 3, "small-dense": best - 3}
 
 
 def prizes(truth: dict[str, np.ndarray], clear: float = 0.5) -> np.ndarray:
-    """Flags (workload, rate, sparsity): where the true means make a jackpot, comparing with re-initialisation at the same rate alone."""
+    """Flag (workload, learning rate, sparsity) where the true means make a jackpot, with re-initialisation at the same
+    learning rate."""
     ticket, best = truth["lottery-ticket"], truth["dense"].max(axis=1, keepdims=True)
     controls = np.maximum(truth["random-reinit"], truth["small-dense"])
-    # An edge that is met exactly is a jackpot by the paper's words, but nothing can show it; it counts as false here.
+    # By the paper's words, meeting the boundary exactly is a jackpot, but nothing can show it; it counts as false here.
     return (ticket - controls > clear) & (ticket - best > -DELTA[:, None, None])
 
 

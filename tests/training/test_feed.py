@@ -1,4 +1,4 @@
-"""Feeds: images that are streamed from disk give what resident ones give, bit for bit."""
+"""Feeds: streamed images give the same as resident ones, bit for bit."""
 
 import gc
 
@@ -20,13 +20,13 @@ from tests.helpers import CLASSES, SHAPE, begin, bits, examples, trajectory
 
 CPU = torch.device("cpu")
 SIZE = 40
-PART = torch.arange(3, SIZE, 2)  # as if others were held out
+PART = torch.arange(3, SIZE, 2)  # as if the others were held out
 MANIFEST = Manifest("random", CLASSES, SHAPE, (127.3,), (74.1,), {"train": SIZE}, {"train": ""})
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Examples:
-    """Examples whose images are mapped from a file."""
+    """Return examples whose images are mapped from a file."""
     folder = tmp_path_factory.mktemp("feed") / "random"
     pack(folder, "random", {"train": examples(SIZE)}, CLASSES)
     return unpack(folder, "train")
@@ -77,13 +77,13 @@ def test_a_pass_in_order_is_that_of_resident_images(packed: Examples) -> None:
 
 def test_what_fits_is_resident_and_the_rest_is_streamed(packed: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 4 * len(PART) * 16  # float32 of one channel of 4 x 4
-    for room, resident in ((size, True), (size - 1, False)):
-        monkeypatch.setattr(feeds, "room", lambda device, room=room: room)
+    for memory, resident in ((size, True), (size - 1, False)):
+        monkeypatch.setattr(feeds, "image_memory", lambda device, memory=memory: memory)
         assert feeds.feed(packed, PART, MANIFEST, CPU).resident == resident
 
 
 def test_there_is_room_for_a_small_data_set_here() -> None:
-    assert feeds.room(CPU) > 1_000_000
+    assert feeds.image_memory(CPU) > 1_000_000
 
 
 def test_streamed_images_are_not_handed_out_whole(packed: Examples) -> None:

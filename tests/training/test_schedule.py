@@ -1,4 +1,4 @@
-"""Learning-rate schedules against their closed forms, and the rate of fine-tuning."""
+"""Learning-rate schedules compared with their closed forms, and the learning rate of fine-tuning."""
 
 import math
 from itertools import pairwise

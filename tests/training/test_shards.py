@@ -1,4 +1,4 @@
-"""A batch in parts gives what independent arithmetic says, on however many devices."""
+"""A batch in parts gives the result of independent arithmetic, on any number of devices."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

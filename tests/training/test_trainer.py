@@ -1,4 +1,4 @@
-"""The trainer: where a training is cut does not matter, and one step is what the textbook says."""
+"""The trainer: cutting a training anywhere changes nothing, and one step is that of the textbook."""
 
 import math
 import random
@@ -30,7 +30,7 @@ def conv_family(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def generators_as_before() -> Iterator[None]:
-    """A test that fails here must not change what the next one draws."""
+    """Restore the generators, so that a failing test does not change the draws of the next."""
     before = torch.get_rng_state()
     yield
     torch.set_rng_state(before)
@@ -38,7 +38,8 @@ def generators_as_before() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Wandering(Rule):
-    """Keeps a mean of the weights, and moves its mask at random: state, mask, momentum and generator are all in use."""
+    """A rule that keeps a mean of the weights and moves its mask at random: state, mask, momentum and generator are all
+    in use."""
 
     every: int = 2
 
@@ -56,7 +57,7 @@ class Wandering(Rule):
 
 @dataclass(frozen=True)
 class Popup(Rule):
-    """Trains scores beside fixed weights; the forward pass uses the weights with the higher scores."""
+    """A rule that trains scores beside fixed weights; the forward pass uses the weights with the higher scores."""
 
     def start(self, s: TrainingState) -> dict[str, Tensor]:
         return {f"score.{n}": s.params[n].detach().abs().clone() for n in s.prunable}
@@ -74,7 +75,7 @@ class Popup(Rule):
 
 @dataclass(frozen=True)
 class Short(Rule):
-    """Ends after so many epochs."""
+    """A rule that ends the training after some epochs."""
 
     epochs: int = 1
 
@@ -84,7 +85,7 @@ class Short(Rule):
 
 @dataclass(frozen=True)
 class Hardened(Rule):
-    """Leaves half of the weights wherever a training is looked at, while the training itself goes on with all."""
+    """A rule that leaves half of the weights at every stop, while the training itself continues with all."""
 
     def start(self, s: TrainingState) -> dict[str, Tensor]:
         return {"finished": torch.zeros(())}
@@ -99,7 +100,7 @@ class Hardened(Rule):
 
 @dataclass(frozen=True)
 class HardenedBySetMask(Rule):
-    """The same through set_mask."""
+    """The same rule through set_mask."""
 
     def finish(self, s: TrainingState) -> None:
         s.set_mask(s.select({n: s.params[n].abs() for n in s.prunable}, 0.5))
@@ -107,7 +108,7 @@ class HardenedBySetMask(Rule):
 
 @dataclass(frozen=True)
 class Pushing(Rule):
-    """Moves a weight, its momentum and a mask, in place or by other tensors."""
+    """A rule that moves a weight, its momentum and a mask, in place or by other tensors."""
 
     in_place: bool
     every: int = 2
@@ -166,7 +167,7 @@ def built(case: dict[str, Any]) -> Trajectory:
 
 
 def halves_equal_the_whole(t: Trajectory) -> None:
-    """Trains in one go; then to every step, and from every step on."""
+    """Train in one go, then to every step and from every step on."""
     total = t.clock.total
     whole = bits(trained(t))
     stopping = states(t, range(1, total + 1))
@@ -270,7 +271,7 @@ def test_a_recipe_for_fewer_examples_sees_always_the_same_ones() -> None:
 
 
 def seen_by_the_network(t: Trajectory) -> list[Tensor]:
-    """The batches of a training, as the forward pass has them."""
+    """Return the batches of a training as the forward pass gets them."""
     trainer, seen = Trainer(t, begin(t), 0, feed(t.clock.size)), []
     trainer.module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
     trainer.run([t.clock.total], lambda *_: None)
@@ -305,7 +306,7 @@ def test_running_statistics_are_those_of_the_batches() -> None:
 def test_a_mask_that_removes_nothing_changes_no_bit() -> None:
     t = trajectory()
     full = {n: torch.ones_like(m) for n, m in begin(t).mask.items()}
-    unpruned = replace(t, start=start(mlp(prunable=(), dense=("*",))))  # a network of which nothing could be removed
+    unpruned = replace(t, start=start(mlp(prunable=(), dense=("*",))))  # a network of which nothing can be removed
     assert bits(states(t, [9], masked(begin(t), full))[9]) == bits(trained(t))
     assert bits(trained(t))["params"] == bits(trained(unpruned))["params"]
 
@@ -586,7 +587,7 @@ def test_a_training_that_diverges_is_not_hidden() -> None:
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_global_generator_has_no_influence_on_dropout_on_a_gpu() -> None:
-    """The generator of the device, that is: `_draws` looks at that of the CPU alone."""
+    """This means the generator of the device: `_draws` looks only at that of the CPU."""
     t, on_gpu, ends = trajectory(conv("conv-dropout")), feed(device="cuda"), []
     for seed in (1, 2):
         torch.manual_seed(seed)

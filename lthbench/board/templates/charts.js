@@ -1,4 +1,4 @@
-// Draws the charts with the colours of the page, again when they change, and only what is chosen.
+// Draws the chosen charts with the colours of the page, and redraws them when the colours change.
 "use strict";
 const DRAWN = Object.fromEntries(Object.entries(DATA.drawn).filter(([k]) => k !== "rows").map(([k, c]) => [k, reader(c)]));
 const ROWS = Array.from({ length: DATA.drawn.rows }, (_, i) => i);

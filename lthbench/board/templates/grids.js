@@ -1,4 +1,4 @@
-// Squares say their words below their grid, by pointer, touch or keyboard; arrow keys move between them.
+// Shows the words of a square below its grid, by pointer, touch or keyboard. Arrow keys move between squares.
 "use strict";
 for (const grids of document.querySelectorAll(".grids")) {
   const readout = document.getElementById(grids.dataset.readout);
@@ -7,7 +7,7 @@ for (const grids of document.querySelectorAll(".grids")) {
     if (!square) return;
     const row = square.parentElement.querySelector("th").textContent;
     const column = square.closest("table").tHead.rows[0].cells[square.cellIndex].textContent;
-    readout.textContent = `rate ${row}, ${column}: ${square.dataset.words}`;
+    readout.textContent = `learning rate ${row}, sparsity ${column}: ${square.dataset.words}`;
     readout.classList.add("said");
   };
   grids.addEventListener("pointerover", say);

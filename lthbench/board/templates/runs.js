@@ -1,4 +1,4 @@
-// The two tables, and a run in detail: the address #run=METHOD,WORKLOAD,RATE,SPARSITY,SEED opens it.
+// The two tables, and the details of one run. The address #run=METHOD,WORKLOAD,RATE,SPARSITY,SEED opens it.
 "use strict";
 const RUNS = Object.fromEntries(Object.entries(DATA.runs).filter(([k]) => k !== "rows").map(([k, c]) => [k, reader(c)]));
 const NAME = ["method", "workload", "learning_rate", "sparsity", "seed"];
@@ -8,7 +8,7 @@ const collapsed = { bad: (v) => v > 0 };
 new Table(document.getElementById("scores-table"), DATA.scores, [
   { key: "method", label: "method", text: true },
   { key: "workload", label: "workload", text: true },
-  { key: "learning_rate", label: "rate", show: general },
+  { key: "learning_rate", label: "learning rate", show: general },
   { key: "sparsity", label: "sparsity", show: percent },
   { key: "mean", label: "accuracy, %", show: fixed(2) },
   { key: "low", label: "from", show: fixed(2) },
@@ -27,7 +27,7 @@ new Table(document.getElementById("scores-table"), DATA.scores, [
 new Table(document.getElementById("runs-table"), DATA.runs, [
   { key: "method", label: "method", text: true, link: address },
   { key: "workload", label: "workload", text: true },
-  { key: "learning_rate", label: "rate", show: general },
+  { key: "learning_rate", label: "learning rate", show: general },
   { key: "sparsity", label: "sparsity", show: percent },
   { key: "seed", label: "seed" },
   { key: "accuracy", label: "test, %", show: fixed(2) },
@@ -64,7 +64,7 @@ function layerRows(i) {
   if (!layout) return [];
   return layout.names.map((name, k) => {
     const [gone, size] = [layers.removed[i][k], layout.sizes[k]];
-    const said = gone === size ? "collapsed: nothing left" : `${(100 * gone / size).toFixed(1)} % of ${size.toLocaleString("en")} removed`;
+    const said = gone === size ? "collapsed: no weight left" : `${(100 * gone / size).toFixed(1)} % of ${size.toLocaleString("en")} removed`;
     return [name, gone, size, said];
   });
 }
@@ -87,14 +87,14 @@ function describe(i) {
   close.addEventListener("click", () => dialog.close());
   const parts = [
     element("h2", of("method"), { id: "run-title" }), close,
-    element("p", `${of("workload")}, rate ${general(of("learning_rate"))}, sparsity ${percent(of("sparsity"))}, seed ${of("seed")}`),
+    element("p", `${of("workload")}, learning rate ${general(of("learning_rate"))}, sparsity ${percent(of("sparsity"))}, seed ${of("seed")}`),
     of("reason") ? element("p", `${of("status")}: ${of("reason")}`, { class: "readout said" }) : "",
     list([["test", pct("accuracy")], ["validation", pct("validation_accuracy")], ["train", pct("train_accuracy")],
       ["removed", of("removed") == null ? null : `${of("removed").toLocaleString("en")} of ${of("prunable").toLocaleString("en")}`],
-      ["speed-up in theory", of("speed_up") == null ? null : `${of("speed_up").toFixed(2)}×`], ["trust", DATA.levels[of("method")]]]),
+      ["theoretical speed-up", of("speed_up") == null ? null : `${of("speed_up").toFixed(2)}×`], ["trust", DATA.trust[of("method")]]]),
     element("h3", "Pipeline"), element("ol", of("pipeline").split(" → ").map((step) => element("li", step)), { class: "steps" }),
     element("h3", "Budget by phase"), bars(phases),
-    element("p", `${epochs(of("epochs_computed"))} computed for it, ${epochs(of("epochs_reused"))} reused from other runs.`),
+    element("p", `${epochs(of("epochs_computed"))} computed for this run, ${epochs(of("epochs_reused"))} reused from other runs.`),
   ];
   const found = layerRows(i), correlated = correlationRows(i);
   if (found.length) parts.push(element("h3", "Layers"), bars(found));
@@ -108,10 +108,10 @@ function describe(i) {
 function open() {
   if (!location.hash.startsWith("#run=")) { if (dialog.open) dialog.close(); return; }
   let asked = "";
-  try { asked = "#run=" + location.hash.slice(5).split(",").map((w) => encodeURIComponent(decodeURIComponent(w))).join(","); } catch { /* no address of a run */ }
+  try { asked = "#run=" + location.hash.slice(5).split(",").map((w) => encodeURIComponent(decodeURIComponent(w))).join(","); } catch { /* not the address of a run */ }
   let i = 0;
   while (i < DATA.runs.rows && address(i) !== asked) i++;
-  body.replaceChildren(...(i < DATA.runs.rows ? describe(i) : [element("h2", "There is no such run", { id: "run-title" }), element("p", location.hash.slice(5))]));
+  body.replaceChildren(...(i < DATA.runs.rows ? describe(i) : [element("h2", "No such run", { id: "run-title" }), element("p", location.hash.slice(5))]));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }

@@ -1,4 +1,4 @@
-// Tables that sort and filter any number of rows: columns stay as arrays, and only what is looked at becomes HTML.
+// Tables that sort and filter any number of rows. Columns stay arrays, and only visible rows become HTML.
 "use strict";
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const STEP = 100; // rows shown at first, and with every "more"
@@ -80,7 +80,7 @@ class Table {
   filter() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const picked = this.menus.filter((m) => m.select.value !== "").map((m) => [m.column.read, m.values[+m.select.value]]);
-    const known = new Map(); // a string is searched once, however many rows have it
+    const known = new Map(); // each distinct string is searched once
     const holds = (text, word) => {
       const key = `${word}\n${text}`;
       if (!known.has(key)) known.set(key, String(text ?? "").toLowerCase().includes(word));
@@ -98,11 +98,11 @@ class Table {
       const { read, sign } = this.sorted;
       const keys = new Float64Array(this.rows.length);
       const seen = [...new Set(this.found.map(read))].filter((v) => v != null);
-      if (typeof seen[0] === "string") { // words are compared once each, rows by the place of their word
+      if (typeof seen[0] === "string") { // each word is compared once, and rows by the position of their word
         const place = new Map(seen.sort((a, b) => (a < b ? -1 : 1)).map((value, k) => [value, k]));
         for (const i of this.found) keys[i] = sign * (place.get(read(i)) ?? sign * Infinity);
       } else {
-        for (const i of this.found) keys[i] = sign * (read(i) ?? sign * Infinity); // what is missing comes last
+        for (const i of this.found) keys[i] = sign * (read(i) ?? sign * Infinity); // missing values come last
       }
       this.found.sort((i, j) => (keys[i] < keys[j] ? -1 : keys[i] > keys[j] ? 1 : i - j));
     }

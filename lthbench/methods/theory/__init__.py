@@ -1,1 +1,1 @@
-"""The lottery ticket theorems at work: find a trained network in a wider random one by pruning alone."""
+"""Constructions from the lottery ticket theorems: they find a trained network in a wider random one by pruning alone."""

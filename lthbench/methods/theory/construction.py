@@ -1,9 +1,10 @@
-"""A target network inside a random one of twice its depth: every target weight is made of random weights by pruning.
+"""A target network inside a random one of twice its depth: pruning alone approximates every target weight by random
+weights.
 
-The weight w from input x to output j becomes Σ v_k relu(u_k x) over some of the random neurons k that are left to x alone:
-those with u_k > 0 make w relu(x), those with u_k < 0 make −w relu(−x), each where Σ v_k u_k is near w. Which neurons j
-reads is all that is chosen. Malach et al., ICML 2020, arXiv:2002.00585 (one neuron, the best of many); Pensia et al.,
-NeurIPS 2020, arXiv:2006.07990 (a subset sum of few).
+The weight w from input x to output j becomes Σ v_k relu(u_k x) over some of the random neurons k that read only x.
+Those with u_k > 0 give w relu(x) and those with u_k < 0 give −w relu(−x), each if Σ v_k u_k is near w. The only choice
+is the set of neurons that j reads. Malach et al., ICML 2020, arXiv:2002.00585 (one neuron, the best of many); Pensia et
+al., NeurIPS 2020, arXiv:2006.07990 (a subset sum of few).
 """
 
 from collections.abc import Callable
@@ -19,50 +20,51 @@ from lthbench.models.renamed import PREFIX
 from lthbench.pruning.mask import Mask
 
 Choose = Callable[[Tensor, Tensor], Tensor]
-"""Of candidates [P, n] and targets [P], which candidates to add up: boolean [P, n]."""
+"""From candidates [P, n] and targets [P] to the candidates to add up: boolean [P, n]."""
 
 
 @dataclass(frozen=True)
 class Approximation:
-    """A mask of the random network; `errors`: of every target weight, for either sign of its input, |Σ v_k u_k − w|."""
+    """A mask of the random network, and `errors`: |Σ v_k u_k − w| of every target weight, for either sign of its input."""
 
     mask: Mask
     errors: Tensor
 
     @property
     def kept(self) -> int:
-        """How many random weights are left."""
+        """Return the number of random weights that remain."""
         return self.mask.prunable - self.mask.removed
 
 
 def doubled(model: Model, candidates: int) -> Model:
-    """The random network for a target MLP: 2 x `candidates` neurons for every input of every layer, about half of which
-    have a positive weight. MethodError for a model that is no MLP."""
+    """Return the random network for a target MLP: 2 x `candidates` neurons for every input of every layer.
+
+    About half of them have a positive weight. Raises MethodError for a model that is not an MLP.
+    """
     prefix = PREFIX if model.name.startswith(PREFIX) else ""
     if model.name.removeprefix(prefix).partition("-")[0] != "mlp":
-        raise MethodError(f"the construction is of mlp-W1-W2-… networks, not of {model.name}")
+        raise MethodError(f"the construction needs a network mlp-W1-W2-…, not {model.name}")
     inputs = [shape[1] for shape in model.prunable_shapes.values()]
     widths = [width for size in inputs for width in (size, 2 * candidates * size)][1:]
     return replace(model, name=prefix + "-".join(["mlp", *map(str, widths)]), width=1.0)
 
 
 def approximated(target: Network, random: Network, candidates: int, choose: Choose) -> Approximation:
-    """The mask with which `random`, a network of `doubled(target.model, candidates)`, computes nearly what `target` does.
+    """Return the mask with which `random`, a network of `doubled(target.model, candidates)`, approximates `target`.
 
-    Biases must be 0 in both: they are not pruned. Of the neurons of an input, at most `candidates` of each sign are used.
+    Biases must be 0 in both, since they are not pruned. Of an input's neurons, at most `candidates` of each sign are
+    used.
     """
     biases = [name for net in (target, random) for name, t in net.params.items() if "bias" in name and t.any()]
     if biases:
-        raise MethodError(
-            f"the construction knows no biases, but {', '.join(biases)} is not 0; train the weights alone"
-        )
+        raise MethodError(f"the construction has no biases, but {', '.join(biases)} is not 0; train the weights alone")
     names, random_weights = iter(random.prunable), random.prunable
     masks, errors = {}, []
     for layer, weight in enumerate(target.prunable.values()):
         first, second = next(names), next(names)
         pair = random_weights[first], random_weights[second]
         masks[first], masks[second] = torch.zeros(pair[0].shape).bool(), torch.zeros(pair[1].shape).bool()
-        for sign in (1, -1)[: 1 if layer else 2]:  # behind a ReLU no input is negative
+        for sign in (1, -1)[: 1 if layer else 2]:  # after a ReLU no input is negative
             keep, error = _layer(weight, *pair, candidates, sign, choose)
             masks[second] |= keep
             errors.append(error)
@@ -73,12 +75,13 @@ def approximated(target: Network, random: Network, candidates: int, choose: Choo
 def _layer(
     weight: Tensor, first: Tensor, second: Tensor, candidates: int, sign: int, choose: Choose
 ) -> tuple[Tensor, Tensor]:
-    """What of `second` remains for one sign of the inputs, and the error of every weight [outputs x inputs]."""
+    """Return the part of `second` that remains for one sign of the inputs, and the error of every weight [outputs x
+    inputs]."""
     outputs, inputs = weight.shape
-    block = len(first) // inputs  # neurons of an input
+    block = len(first) // inputs  # neurons per input
     u = first.view(inputs, block, inputs).diagonal(dim1=0, dim2=2).T  # [inputs, block]
     v = second.view(outputs, inputs, block)
-    mine = (u * sign <= 0).to(torch.uint8).argsort(dim=1, stable=True)[:, :candidates]  # those of this sign first
+    mine = (u * sign <= 0).to(torch.uint8).argsort(dim=1, stable=True)[:, :candidates]  # those of this sign come first
     numbers = (u.double() * (u * sign > 0)).gather(1, mine) * v.double().gather(2, mine.expand(outputs, -1, -1))
     chosen = choose(numbers.flatten(0, 1), weight.double().flatten()).view_as(numbers) & (numbers != 0)
     error = ((numbers * chosen).sum(2) - weight).abs().flatten()
@@ -87,7 +90,7 @@ def _layer(
 
 
 def _own(first: Tensor, used: Tensor) -> Tensor:
-    """The weight of every used neuron to the input that it is left to: [neurons, inputs]."""
+    """Return the weight of every used neuron to the one input that it reads: [neurons, inputs]."""
     inputs = first.shape[1]
     own = torch.arange(len(first)) // (len(first) // inputs)
     return used[:, None] & (own[:, None] == torch.arange(inputs))

@@ -1,6 +1,7 @@
-"""Subset sums: which of some random numbers add up to nearly a given one.
+"""Subset sums: subsets of random numbers whose sum is near a given number.
 
-Lueker 1998: of n = O(log 1/ε) uniform numbers, some subset comes within ε of every target in [−1, 1], with high probability.
+Lueker 1998: with high probability, n = O(log 1/ε) uniform numbers have a subset sum within ε of every target in [−1,
+1].
 """
 
 import torch
@@ -12,10 +13,10 @@ MEMORY = 1 << 23  # sums held at once
 
 
 def closest_subset(numbers: Tensor, targets: Tensor) -> Tensor:
-    """For every row of `numbers` [P, n] the subset whose sum is nearest to its target [P]: boolean [P, n].
+    """Return, for every row of `numbers` [P, n], the subset whose sum is nearest to its target [P]: boolean [P, n].
 
-    Meets in the middle: all sums of one half, and for each by bisection the nearest of the other half's. Exact, in
-    n 2^(n/2) steps a row; memory grows with 2^(n/2), so n up to 40 or so.
+    It meets in the middle: all sums of one half, and for each by bisection the nearest sum of the other half. It is
+    exact, in n 2^(n/2) steps for a row. Memory grows with 2^(n/2), so n can be up to about 40.
     """
     per_row = 1 << (numbers.shape[1] + 1) // 2
     rows = max(1, MEMORY // per_row)
@@ -25,7 +26,8 @@ def closest_subset(numbers: Tensor, targets: Tensor) -> Tensor:
 
 
 def closest_single(numbers: Tensor, targets: Tensor) -> Tensor:
-    """For every row of `numbers` [P, n] the one number, or none, that is nearest to its target [P]: boolean [P, n]."""
+    """Return, for every row of `numbers` [P, n], the one number, or none, that is nearest to its target [P]: boolean
+    [P, n]."""
     distance = (numbers.double() - targets.double()[:, None]).abs()
     nearest = distance.argmin(1, keepdim=True)
     better = distance.gather(1, nearest) < targets.double()[:, None].abs()
@@ -48,5 +50,5 @@ def _meet(numbers: Tensor, targets: Tensor) -> Tensor:
 
 
 def _subsets(n: int) -> Tensor:
-    """All subsets of n things: boolean [2^n, n]."""
+    """Return all subsets of n things: boolean [2^n, n]."""
     return (torch.arange(1 << n)[:, None] >> torch.arange(n) & 1).bool()

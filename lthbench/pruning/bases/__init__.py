@@ -24,7 +24,7 @@ __all__ = [
     "named_basis",
 ]
 
-BASES: dict[str, Callable[[int], Basis]] = {  # of a seed
+BASES: dict[str, Callable[[int], Basis]] = {  # by name: the basis for a seed
     "canonical": lambda seed: Canonical(),
     "dct": lambda seed: DCT2(),
     "haar": lambda seed: Haar(),
@@ -34,7 +34,7 @@ BASES: dict[str, Callable[[int], Basis]] = {  # of a seed
 
 
 def named_basis(name: str, seed: int = 0) -> Basis:
-    """A basis that needs no weights, by name: canonical, dct, haar, hadamard, random (drawn from the seed)."""
+    """Return a basis that needs no weights, by name: canonical, dct, haar, hadamard, or random (drawn from the seed)."""
     if name not in BASES:
         raise MethodError(unknown("basis", name, BASES))
     return BASES[name](seed)

@@ -1,4 +1,4 @@
-"""What a basis is: weights W = B(C) of coefficients C of the same shape, by parameter name."""
+"""The basis protocol: weights W = B(C) of coefficients C of the same shape, by parameter name."""
 
 from dataclasses import fields
 from functools import cached_property
@@ -9,25 +9,27 @@ from torch import Size, Tensor
 
 
 class Basis(Protocol):
-    """A frozen dataclass; its name, `version` and fields are its identity, tensors by their digest.
+    """A frozen dataclass whose name, `version` and fields are its identity. Tensors enter it by their digest.
 
-    Both functions keep the shape, are each other's inverse, and take what they need to the device of their argument.
+    The two functions keep the shape, are inverse to each other, and move what they need to the device of their
+    argument.
     """
 
     def inverse(self, name: str, weight: Tensor) -> Tensor:
-        """The coefficients of a weight."""
+        """Return the coefficients of a weight."""
         ...
 
     def forward(self, name: str, coefficients: Tensor) -> Tensor:
-        """The weight of some coefficients. Part of every training step: it may not look at values."""
+        """Return the weight of some coefficients. It is part of every training step and must not look at values."""
         ...
 
 
 class Orthonormal:
-    """Base of the bases that are an orthonormal matrix along some dimensions of the weight, one after another.
+    """Base class for bases that apply an orthonormal matrix along one or more dimensions of the weight, one after
+    another.
 
-    A subclass says which: `axes` gives, by dimension, a float64 matrix [n, n] whose rows are the basis vectors. Lengths
-    are kept: |C| = |W|, so that weight decay and magnitudes mean the same.
+    A subclass defines `axes`: by dimension, a float64 matrix [n, n] whose rows are the basis vectors. Lengths are kept,
+    |C| = |W|, so weight decay and magnitudes mean the same as without a basis.
     """
 
     def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
@@ -44,7 +46,7 @@ class Orthonormal:
         return coefficients
 
     def _axes(self, name: str, like: Tensor) -> dict[int, Tensor]:
-        """The matrices in the type and on the device of a tensor, put there once."""
+        """Return the matrices in the type and on the device of a tensor. They are moved there once."""
         where = name, like.shape, like.dtype, like.device
         if where not in self._placed:
             self._placed[where] = {dim: matrix.to(like) for dim, matrix in self.axes(name, like.shape).items()}
@@ -59,14 +61,15 @@ class Orthonormal:
 
 
 def mixed(shape: Size) -> tuple[int, ...]:
-    """The dimensions that a transform goes over: the kernel's, where it is larger than one pixel, else outputs and inputs.
+    """Return the dimensions that a transform acts on: those of a kernel larger than one pixel, else outputs and inputs.
 
-    A 3x3 convolution [O, I, 3, 3] is transformed kernel by kernel, a linear layer [O, I] and a 1x1 convolution as a matrix.
+    A 3x3 convolution [O, I, 3, 3] is transformed kernel by kernel. A linear layer [O, I] and a 1x1 convolution are
+    transformed as a matrix.
     """
     kernel = tuple(dim for dim in range(2, len(shape)) if shape[dim] > 1)
     return kernel or tuple(range(min(2, len(shape))))
 
 
 def _along(dim: int, matrix: Tensor, tensor: Tensor) -> Tensor:
-    with torch.autocast(tensor.device.type, enabled=False):  # half the digits would be no basis any more
+    with torch.autocast(tensor.device.type, enabled=False):  # bf16 matrices are not orthonormal
         return torch.matmul(tensor.movedim(dim, -1), matrix.T).movedim(-1, dim).contiguous()

@@ -1,4 +1,4 @@
-"""The canonical basis: the coefficients are the weights. Pruning in it is ordinary pruning, bit for bit."""
+"""The canonical basis, whose coefficients are the weights. Pruning in it is ordinary pruning, bit for bit."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lthbench.pruning.bases.basis import Orthonormal
 
 @dataclass(frozen=True)
 class Canonical(Orthonormal):
-    """C = W."""
+    """The identity: C = W."""
 
     def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
         return {}

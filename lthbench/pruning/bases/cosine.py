@@ -20,7 +20,7 @@ class DCT2(Orthonormal):
 
 @lru_cache
 def cosine(n: int) -> Tensor:
-    """[n, n], row k: sqrt((1 if k == 0 else 2) / n) cos(π k (2 i + 1) / 2n)."""
+    """Return the matrix [n, n] whose row k is sqrt((1 if k == 0 else 2) / n) cos(π k (2 i + 1) / 2n)."""
     k, i = torch.arange(n, dtype=torch.float64)[:, None], torch.arange(n, dtype=torch.float64)
     rows = torch.cos(math.pi * k * (2 * i + 1) / (2 * n)) * math.sqrt(2 / n)
     rows[0] /= math.sqrt(2)

@@ -13,7 +13,8 @@ from lthbench.pruning.bases.basis import Orthonormal, mixed
 class Haar(Orthonormal):
     """The orthonormal 2-D Haar transform of every kernel, or of the weight matrix.
 
-    Sizes that are no power of two are halved unevenly (Girardi and Sweldens, 1997); for powers of two it is Haar's.
+    For sizes that are powers of two it is Haar's transform. Other sizes are halved unevenly (Girardi and Sweldens,
+    1997).
     """
 
     def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
@@ -22,10 +23,11 @@ class Haar(Orthonormal):
 
 @lru_cache
 def haar(n: int) -> Tensor:
-    """[n, n]: the constant, then for every interval that is split in two the step between its halves, widest first."""
+    """Return the matrix [n, n] of the wavelets: the constant, then the step between the halves of each interval, widest
+    first."""
     rows = [torch.full((n,), n**-0.5, dtype=torch.float64)]
     intervals = [(0, n)]
-    for start, end in intervals:  # grows while it is walked
+    for start, end in intervals:  # the list grows during the loop
         middle = (start + end + 1) // 2
         if middle < end:
             left, right = middle - start, end - middle

@@ -13,8 +13,8 @@ from lthbench.pruning.bases.basis import Orthonormal, mixed
 class Hadamard(Orthonormal):
     """The orthonormal 2-D Hadamard transform (Sylvester's order) of every kernel, or of the weight matrix.
 
-    It exists for powers of two: other sizes are cut into the powers of two that they are the sum of, largest first, and
-    each part is transformed by itself (300 = 256 + 32 + 8 + 4; a side of 3 is 2 + 1).
+    The transform exists for powers of two. Any other size is split into the powers of two that sum to it, largest
+    first, and each part is transformed by itself (300 = 256 + 32 + 8 + 4; a side of 3 is 2 + 1).
     """
 
     def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
@@ -23,7 +23,7 @@ class Hadamard(Orthonormal):
 
 @lru_cache
 def hadamard(n: int) -> Tensor:
-    """[n, n], block-diagonal; every block of size p holds ±1 / sqrt(p)."""
+    """Return the block-diagonal matrix [n, n]; every block of size p has entries ±1 / sqrt(p)."""
     powers = [1 << bit for bit in reversed(range(n.bit_length())) if n >> bit & 1]
     return torch.block_diag(*map(_sylvester, powers))
 

@@ -1,4 +1,4 @@
-"""A random rotation: the control of every other basis."""
+"""A random rotation, the control for every other basis."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from lthbench.pruning.bases.basis import Orthonormal, mixed
 
 @dataclass(frozen=True)
 class RandomOrthogonal(Orthonormal):
-    """Orthogonal matrices drawn uniformly (Haar measure), one for every parameter and dimension; `seed` fixes them.
+    """Orthogonal matrices drawn uniformly (Haar measure), one for every parameter and dimension. `seed` fixes them.
 
-    They go over the dimensions that the other transforms go over. Mezzadri, 2007, arXiv:math-ph/0609050.
+    They act on the same dimensions as the other transforms. Mezzadri, 2007, arXiv:math-ph/0609050.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""The left singular vectors of given weights: pruning whole rows of coefficients truncates the rank."""
+"""The left singular vectors of given weights. Pruning whole rows of coefficients truncates the rank."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +14,21 @@ from lthbench.pruning.units import Units
 
 @dataclass(frozen=True)
 class LeftSingular(Orthonormal):
-    """C = UᵀW, W as a matrix [outputs, rest]. `left`: by parameter name, U [outputs, outputs].
+    """The basis C = UᵀW with W as a matrix [outputs, rest]. `left` holds U [outputs, outputs] by parameter name.
 
-    Make it with `LeftSingular.of(weights)`: in the basis of its own weights, row i has the i-th singular value as its norm.
+    Make it with `LeftSingular.of(weights)`. In the basis of its own weights, row i has the i-th singular value as its
+    norm.
     """
 
     left: Mapping[str, Tensor]
 
     @classmethod
     def of(cls, weights: Tensors) -> "LeftSingular":
-        """The left singular vectors of these weights, say those of a trained network: `of(dense.prunable)`."""
+        """Return the basis of the left singular vectors of weights, say of a trained network: `of(dense.prunable)`."""
         return cls({name: _left(weight.flatten(1)) for name, weight in weights.items()})
 
     def rows(self) -> Units:
-        """The rows of the coefficients as units: keeping k of a matrix truncates it to rank k."""
+        """Return the rows of the coefficients as units. Keeping k of a matrix truncates it to rank k."""
         return Units.rows({name: vectors.shape for name, vectors in self.left.items()})
 
     def axes(self, name: str, shape: Size) -> dict[int, Tensor]:
@@ -37,5 +38,5 @@ class LeftSingular(Orthonormal):
 
 
 def _left(matrix: Tensor) -> Tensor:
-    """U of a matrix [m, n], square also where m > n; float64."""
+    """Return U of a matrix [m, n], square even if m > n, in float64."""
     return torch.linalg.svd(matrix.double(), full_matrices=matrix.shape[0] > matrix.shape[1])[0]

@@ -1,1 +1,1 @@
-"""One file a paper: the sections of its report, and the analyses that only it needs."""
+"""The papers: one file each, with the sections of its report and the analyses that only it needs."""

@@ -1,4 +1,5 @@
-"""Early-bird tickets (You et al. 2020) beside Wolfe et al. 2021: when the mask of channels stops to change, and what that is worth."""
+"""Early-bird tickets (You et al. 2020) beside Wolfe et al. 2021: the epoch at which the mask settles, and the ticket's
+worth."""
 
 import pandas as pd
 
@@ -8,12 +9,16 @@ from lthbench.report.measured import Measured, Section
 from lthbench.report.table import CELL, markdown, said_of, summary
 
 SUITES = {"wolfe2021-digits": "digits-channels"}
-"""By a suite of Wolfe et al.: the one whose records have early-bird tickets."""
+"""The suite whose records have early-bird tickets, by a suite of Wolfe et al."""
 EARLY, FULL = "early-bird", "slimming"
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The trace of mask distances, where it stopped, and its tickets against those of the whole training; none without records."""
+    """Return one section, or none without records.
+
+    It has the trace of mask distances, the epochs at which they settle, and the accuracy against tickets of a whole
+    training.
+    """
     name = SUITES.get(measured.suite.name)
     other = measured.other(name) if name else None
     return [_section(other)] if other and len(other.rows(EARLY)) else []
@@ -31,8 +36,8 @@ def _section(measured: Measured) -> Section:
     )
     parameters = rows["result"].iloc[0].parameters
     text = (
-        f"`{measured.suite.name}` has early-bird tickets (You et al., ICLR 2020): the channels that slimming would remove make a "
-        f"mask after every epoch, and the ticket is drawn at the first that differs from each of the last {parameters['window']} "
+        f"`{measured.suite.name}` has early-bird tickets (You et al., ICLR 2020). After every epoch, the channels that slimming would "
+        f"remove give a mask. The ticket is drawn at the first mask that differs from each of the last {parameters['window']} "
         f"by at most {100 * parameters['tolerance']:g} % of the channels. {_stop(rows, measured)}{_against(measured)}"
     )
     headers = [*(name.replace("_", " ") for name in CELL), "drawn at epoch", "epochs charged", "accuracy"]
@@ -41,18 +46,18 @@ def _section(measured: Measured) -> Section:
 
 def _stop(rows: pd.DataFrame, measured: Measured) -> str:
     low, high, total = rows["found"].min(), rows["found"].max(), measured.suite.recipe.epochs
-    return f"It is drawn between epochs {low:g} and {high:g} of {total}, so that the pre-training can end there."
+    return f"It is drawn between epochs {low:g} and {high:g} of {total}, and the pre-training can end there."
 
 
 def _against(measured: Measured) -> str:
     if FULL not in set(measured.table["label"]):
         return ""
     _, sentence = marginal_lines(measured.analysis, measured.analysis.duel(EARLY, FULL))[0]
-    return f" Against {FULL}, which trains to the end first: {sentence}."
+    return f" Against {FULL}, which pre-trains to the end: {sentence}."
 
 
 def _trace(rows: pd.DataFrame) -> str:
-    """The largest distance to one of the last masks, by epoch, with the tolerance."""
+    """Draw the largest distance to one of the last masks, by epoch, with the tolerance."""
     points = pd.DataFrame(
         {"sparsity": f"{100 * row['sparsity']:g} % removed", "seed": f"seed {row['seed']}", "epoch": epoch, "distance": 100 * distance}
         for _, row in rows.iterrows()

@@ -1,11 +1,11 @@
-"""Chen et al. 2021: the matrix of source and target, its drift of sparsity, and the barriers."""
+"""Chen et al. 2021: the matrix of source and target, the drift of sparsity, and the barriers."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
 from lthbench.report import charts
-from lthbench.report.measured import Measured, Section, tally
+from lthbench.report.measured import Measured, Section, outcomes
 from lthbench.report.table import markdown, said, said_of, summary
 from lthbench.scoring import duel, words
 
@@ -14,19 +14,19 @@ CONTROLS = {"elastic-reinit": "re-initialised", "snip": "SNIP", "random-pruning"
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The contests, the matrix, drift, cost and barriers."""
+    """Return the sections: the contests, the matrix, and drift, cost and barriers."""
     return [claim(measured), matrix(measured), drift(measured)]
 
 
 def claim(measured: Measured) -> Section:
-    """Stretched and squeezed tickets against the target's own, and against what no ticket is, by cell and over all targets."""
+    """Compare transferred tickets with the target's own ticket and with controls, by cell and over all targets."""
     runs = {source: _elsewhere(measured, source) for source in dict.fromkeys(_elastic(measured)["source"])}
     contests = {other: _cells(measured, runs, other) for other in (OWN, *CONTROLS.values())}
     contests = {other: cells for other, cells in contests.items() if len(cells)}
     counts = {other: cells["outcome"].value_counts() for other, cells in contests.items()}
     behind = counts[OWN].get(OWN, 0) if OWN in counts else 0
     beaten = [o for o in CONTROLS.values() if o in counts and counts[o].get(TICKET, 0) > counts[o].get(o, 0)]
-    first = f"behind {OWN} in {behind} cells" if behind else f"nowhere shown to be behind {OWN}"
+    first = f"behind {OWN} in {behind} cells" if behind else f"shown to be behind {OWN} in no cell"
     second = (
         f"ahead of {' and '.join(beaten)} in more cells than behind"
         if beaten
@@ -34,17 +34,17 @@ def claim(measured: Measured) -> Section:
     )
     text = (
         f"Tickets of another depth are {first}, and {second}. Differences are paired by seed; wins and ties are tests at a false "
-        "discovery rate of 5 % in each comparison, and what is not shown is undecided."
+        "discovery rate of 5 % in each comparison, and a cell that shows neither is undecided."
     )
-    lines = [f"- against {o}: {tally(cells, {TICKET: TICKET, o: o})}." for o, cells in contests.items()]
+    lines = [f"- against {o}: {outcomes(cells, {TICKET: TICKET, o: o})}." for o, cells in contests.items()]
     overall = [[f"from {source}", *(_overall(measured, rows, o) for o in contests)] for source, rows in runs.items()]
     table = markdown(pd.DataFrame(overall), ["", *(f"against {o}" for o in contests)])
-    parts = [text, "\n".join(lines), "Over all targets of a source, which decides more than a cell does:", table]
+    parts = [text, "\n".join(lines), "Over all targets of a source, with more evidence than one cell:", table]
     return Section("Does the claim hold here", "\n\n".join(parts))
 
 
 def _cells(measured: Measured, runs: Mapping[str, pd.DataFrame], other: str) -> pd.DataFrame:
-    """The duels of every source's tickets with one opponent, cell by cell."""
+    """Return the duels of every source's tickets with one opponent, cell by cell."""
     analysis = measured.analysis
     there = [rows for rows in runs.values() if {TICKET, other} <= set(rows["method"])]
     found = [duel.duel(rows, analysis.meta, TICKET, other, thresholds=analysis.thresholds()) for rows in there]
@@ -61,7 +61,7 @@ def _overall(measured: Measured, rows: pd.DataFrame, other: str) -> str:
 
 
 def _elsewhere(measured: Measured, source: str) -> pd.DataFrame:
-    """The runs on every target but the source itself, under the names by which a reader knows their methods."""
+    """Return the runs on every target but the source itself, with readable names for their methods."""
     rows, elastic = measured.analysis.table, measured.rows("elastic")
     sources = dict(zip(elastic["label"], elastic["source"], strict=True))
     targets = _target(rows)
@@ -70,7 +70,7 @@ def _elsewhere(measured: Measured, source: str) -> pd.DataFrame:
 
 
 def _named(label: str, target: str, source: str, sources: Mapping[str, str | None]) -> str:
-    """Nothing for what has no part in the contests of this source."""
+    """Return the readable name of a method. It is empty if the method has no part in the contests of this source."""
     if label not in sources:
         return (CONTROLS | {"dense": "dense"}).get(label.partition("[")[0], "")
     own = target if pd.isna(sources[label]) else sources[label]
@@ -78,7 +78,7 @@ def _named(label: str, target: str, source: str, sources: Mapping[str, str | Non
 
 
 def matrix(measured: Measured) -> Section:
-    """Accuracy of every source on every target, and below it what it is held against."""
+    """Show the accuracy of every source on every target, and below it that of the controls."""
     rows = _elastic(measured)
     others = measured.rows(*CONTROLS, "dense")
     others = others.assign(source=others["method"].map(CONTROLS | {"dense": "dense"}), target=_target(others))
@@ -103,14 +103,13 @@ def matrix(measured: Measured) -> Section:
         titles=("target", "source of the ticket", "test accuracy, %"),
         column="removed",
     )
-    note = (
-        "Rows are where the ticket comes from, columns the network that is trained; on the diagonal its own IMP ticket."
-    )
+    note = "Rows are the sources of the ticket, columns the networks trained; the diagonal has the network's own IMP ticket."
     return Section("Source and target", f"{note}\n\n{markdown(table.fillna(''))}", {"matrix": image})
 
 
 def drift(measured: Measured) -> Section:
-    """What the stretched masks came to, the epochs charged to target and source, and the barrier between two data orders."""
+    """Show the drift of the transferred masks, the epochs charged to target and source, and the barrier between two
+    data orders."""
     rows = _elastic(measured)
     rows = rows.assign(
         drift=[100 * r.notes["drift"] for r in rows["result"]],
@@ -132,9 +131,9 @@ def drift(measured: Measured) -> Section:
         "barrier, pp",
     ]
     note = (
-        "Drift: the sparsity of the stretched mask less what was asked. Barrier: the highest train error on the line between "
-        "two trainings of the ticket in different data orders, less the mean of their own; batch-norm statistics are measured "
-        "anew at every point. Near 0 both lie in one basin."
+        "Drift: the sparsity of the transferred mask minus the sparsity asked for. Barrier: the highest train error on the line between "
+        "two trainings of the ticket in different data orders, minus the mean of theirs; batch-norm statistics are measured "
+        "again at every point. Near 0, both are in one basin."
     )
     return Section("Drift, cost and barrier", f"{note}\n\n{markdown(table, headers)}")
 

@@ -1,9 +1,9 @@
-"""Alabdulmohsin et al. 2021: tickets in seven bases, and what their coefficients' sparsity is worth in weights."""
+"""Alabdulmohsin et al. 2021: tickets in seven bases, and the sparsity of weights that their coefficients give."""
 
 import pandas as pd
 
 from lthbench.report import charts
-from lthbench.report.measured import Measured, Section, tally
+from lthbench.report.measured import Measured, Section, outcomes
 from lthbench.report.table import markdown, summary, wide
 
 ARMS = {"ticket-in-basis": "ticket", "reinit-in-basis": "re-initialised", "finetune-in-basis": "prune-finetune"}
@@ -11,37 +11,37 @@ BY = ["workload", "learning_rate", "sparsity"]
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The ticket against its control in each basis, accuracies, sparsity of the weights."""
+    """Return the sections: the ticket against its control in each basis, accuracies, and sparsity of the weights."""
     return [claim(measured), accuracy(measured), weights(measured)]
 
 
 def claim(measured: Measured) -> Section:
-    """In how many cells of each basis the ticket is ahead of the re-initialised network."""
+    """Count the cells of each basis in which the ticket is ahead of the re-initialised network."""
     lines, bases = [], list(dict.fromkeys(_rows(measured)["basis"]))
     ahead = []
     for basis in bases:
         ticket, reinit = (f"{name}[basis={basis}]" for name in ("ticket-in-basis", "reinit-in-basis"))
         cells = measured.duel(ticket, reinit)
         names = {ticket: "the ticket", reinit: "re-initialised"}
-        lines.append(f"- {basis}: {tally(cells, names)}, by {cells['difference'].mean():+.1f} pp on average.")
+        lines.append(f"- {basis}: {outcomes(cells, names)}, by {cells['difference'].mean():+.1f} pp on average.")
         counts = cells["outcome"].value_counts()
         ahead += [basis] if counts.get(ticket, 0) > counts.get(reinit, 0) else []
     named = f" ({', '.join(ahead)})" if ahead else ""
     text = (
         f"The ticket is ahead of the re-initialised network in more cells than behind in {len(ahead)} of {len(bases)} "
         f"bases{named}. Differences are paired by seed; wins and ties are tests at a false "
-        "discovery rate of 5 % in each basis, and what is not shown is undecided."
+        "discovery rate of 5 % in each basis, and a cell that shows neither is undecided."
     )
     return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
 
 
 def accuracy(measured: Measured) -> Section:
-    """Every arm in every basis."""
+    """Show every arm in every basis."""
     found = summary(_rows(measured), [*BY, "basis", "arm"], "test")
     dense = summary(measured.rows("dense"), ["workload", "learning_rate"], "test")
     levels = ", ".join(f"{r['mean']:.1f} on {r['workload']} at {r['learning_rate']:g}" for _, r in dense.iterrows())
     shown = found.assign(
-        panel=found["workload"] + ", " + found["learning_rate"].map("rate {:g}".format),
+        panel=found["workload"] + ", " + found["learning_rate"].map("learning rate {:g}".format),
         removed=100 * found["sparsity"],
     )
     image = charts.lines(
@@ -53,14 +53,12 @@ def accuracy(measured: Measured) -> Section:
 
 
 def weights(measured: Measured) -> Section:
-    """How many weights are zero where so many coefficients are."""
+    """Show the share of weights that are zero at each sparsity of the coefficients."""
     rows = _rows(measured)
     rows = rows[rows["arm"] == "ticket"]
     zero = [100 * (r.removed if r.zero_weights is None else r.zero_weights) / r.prunable for r in rows["result"]]
     table = wide(summary(rows.assign(zero=zero), [*BY, "basis"], "zero"), BY, "basis")
-    note = (
-        "Weights of the ticket that are zero, in percent, where the sparsity is that of its coefficients in the basis."
-    )
+    note = "The share of the ticket's weights that are zero, in percent. The sparsity is that of its coefficients in the basis."
     return Section("Sparsity of the weights", f"{note}\n\n{markdown(table)}")
 
 

@@ -1,9 +1,9 @@
-"""Liu et al. 2021: the four starts under three masks, and the weight correlation."""
+"""Liu et al. 2021: four starting points under three masks, and the weight correlation."""
 
 import pandas as pd
 
 from lthbench.report import charts
-from lthbench.report.measured import Measured, Section, tally
+from lthbench.report.measured import Measured, Section, outcomes
 from lthbench.report.table import CELL, markdown, summary, wide
 
 MASKS = {"one-shot-mask": "one-shot", "imp-mask": "IMP", "admm-mask": "ADMM"}
@@ -11,30 +11,30 @@ STARTS = {"init": "ticket", "reinit": "re-initialised", "trained": "prune-finetu
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The claim, accuracies, weight correlation."""
+    """Return the sections: the claim, accuracies, and weight correlation."""
     return [claim(measured), accuracy(measured), correlation(measured)]
 
 
 def claim(measured: Measured) -> Section:
-    """How many cells each rate decides, and whether that is what the paper says."""
+    """Count the cells decided at each learning rate, and compare them with the paper's claim."""
     lines, wins = [], {}
     for rate in sorted(measured.suite.learning_rates):
         own = _contest(measured, rate, "init", "reinit")
         tuned = _contest(measured, rate, "trained", "init")
         wins[rate] = (int((own["outcome"] == "ticket").sum()), len(own))
         lines.append(
-            f"- rate {rate:g}: {tally(own, {'ticket': 'the ticket', 'other': 're-initialised'})} against re-initialised;"
+            f"- learning rate {rate:g}: {outcomes(own, {'ticket': 'the ticket', 'other': 're-initialised'})} against re-initialised;"
         )
-        lines[-1] += f" {tally(tuned, {'ticket': 'prune-finetune', 'other': 'the ticket'})} against prune-finetune."
+        lines[-1] += f" {outcomes(tuned, {'ticket': 'prune-finetune', 'other': 'the ticket'})} against prune-finetune."
     low, high = min(wins), max(wins)
     share = {rate: won / cells if cells else 0.0 for rate, (won, cells) in wins.items()}
     word = "more" if share[low] > share[high] else "fewer" if share[low] < share[high] else "as many"
     text = (
-        f"Tickets beat re-initialised networks in {word} cells at the small rate ({low:g}: {wins[low][0]} of {wins[low][1]}) "
+        f"Tickets beat re-initialised networks in {word} cells at the small learning rate ({low:g}: {wins[low][0]} of {wins[low][1]}) "
         f"{'as' if word == 'as many' else 'than'} at the usual one ({high:g}: {wins[high][0]} of {wins[high][1]}). "
-        f"The paper says: at the small rate only. Here {_verdict(measured, wins, low, high)} "
+        f"The paper's claim is: only at the small one. Here {_verdict(measured, wins, low, high)} "
         "Differences are paired by seed; wins and ties are tests at a false discovery rate of 5 % in each comparison, and "
-        "what is not shown is undecided."
+        "a cell that shows neither is undecided."
     )
     return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
 
@@ -44,17 +44,20 @@ def _verdict(measured: Measured, wins: dict[float, tuple[int, int]], low: float,
     tuned = _contest(measured, high, "trained", "init")["outcome"].value_counts()
     ahead, behind = tuned.get("ticket", 0), tuned.get("other", 0)
     second = ahead > 0 and behind == 0
-    said = "the first half of the claim holds" if first else "the first half of the claim does not hold as it stands"
+    said = "the first half of the claim holds" if first else "the first half of the claim does not hold as stated"
     rest = (
         "prune-finetune is never behind and sometimes ahead"
         if second
         else f"prune-finetune is ahead in {ahead} cells and behind in {behind}"
     )
-    return f"{said}; of the second, at rate {high:g} {rest}."
+    return f"{said}; of the second, at learning rate {high:g} {rest}."
 
 
 def _contest(measured: Measured, rate: float, a: str, b: str) -> pd.DataFrame:
-    """The duels of two starts under every mask at one rate; `outcome` is "ticket" where `a` is ahead, "other" where `b` is."""
+    """Return the duels of two starting points under every mask at one learning rate.
+
+    `outcome` is "ticket" if `a` is ahead and "other" if `b` is.
+    """
     parts = []
     for mask in MASKS:
         first, second = _label(measured, mask, a), _label(measured, mask, b)
@@ -72,7 +75,7 @@ def _label(measured: Measured, mask: str, start: str) -> str:
 
 
 def accuracy(measured: Measured) -> Section:
-    """Every start under every mask, beside the dense network."""
+    """Show every starting point under every mask, beside the dense network."""
     rows = _named(measured)
     found = summary(rows, [*CELL, "mask", "start"], "test")
     dense = summary(measured.rows("dense"), ["workload", "learning_rate"], "test")
@@ -95,11 +98,11 @@ def accuracy(measured: Measured) -> Section:
             rules=pd.concat(across).query("workload == @workload"),
             titles=("removed, %", "test accuracy, %"), order=_order(rows),
         )  # fmt: skip
-    return Section("Accuracy by start and mask", markdown(text), images)
+    return Section("Accuracy by starting point and mask", markdown(text), images)
 
 
 def correlation(measured: Measured) -> Section:
-    """R_p of the dense network with its initialisation, and of the pruned ones with where they come from."""
+    """Show R_p of the dense network with its initialisation, and of the pruned networks with their origins."""
     dense = _correlations(measured.rows("dense"), [*CELL, "seed"])
     dense = dense[dense["reference"] == "init"]
     found = summary(dense, ["workload", "learning_rate", "p"], "r")
@@ -123,8 +126,8 @@ def correlation(measured: Measured) -> Section:
             rules=_chance(bars),
         )  # fmt: skip
     note = (
-        "R_p in percent: the share of the largest p of each layer's weights that both networks have in common; of pruned "
-        "networks among the weights that are left, so that the chance level is p."
+        "R_p in percent: the share that both networks have in common among the largest p of each layer's weights; for "
+        "pruned networks, among the remaining weights. The chance level is therefore p."
     )
     first = f"Of the dense network with its initialisation:\n\n{markdown(lines)}"
     second = (
@@ -139,7 +142,7 @@ def _chance(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _correlations(rows: pd.DataFrame, keep: list[str]) -> pd.DataFrame:
-    """One row a run, reference and p; `r` in percent."""
+    """Return one row for each run, reference and p; `r` is in percent."""
     found = [
         {**{name: row[name] for name in keep}, "reference": reference, "p": float(p), "r": 100 * r}
         for _, row in rows.iterrows()
@@ -150,7 +153,7 @@ def _correlations(rows: pd.DataFrame, keep: list[str]) -> pd.DataFrame:
 
 
 def _named(measured: Measured) -> pd.DataFrame:
-    """The pruned networks, with masks and starts as a reader knows them."""
+    """Return the pruned networks, with readable names for masks and starting points."""
     rows = measured.rows(*MASKS)
     start = [STARTS.get(str(s), f"rewound to epoch {s}") for s in rows["start"]]
     return rows.assign(mask=rows["method"].map(MASKS), start=start)
@@ -162,4 +165,4 @@ def _order(rows: pd.DataFrame) -> list[str]:
 
 
 def _rate(rows: pd.DataFrame) -> pd.Series:
-    return "rate " + rows["learning_rate"].map("{:g}".format)
+    return "learning rate " + rows["learning_rate"].map("{:g}".format)

@@ -1,4 +1,4 @@
-"""Ma et al. 2021: the five conditions, with the rate of the pre-training and that of the ticket apart."""
+"""Ma et al. 2021: the five conditions, with separate learning rates for the pre-training and the ticket."""
 
 import pandas as pd
 
@@ -14,13 +14,14 @@ ORDER = ["LT", "RR", "WR", "small dense"]
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The verdicts, the conditions behind them, accuracies."""
+    """Return the sections: the verdicts, the conditions behind them, and accuracies."""
     found = verdicts_of(measured)
     return [claim(found), conditions(measured, found), accuracy(measured)]
 
 
 def verdicts_of(measured: Measured) -> pd.DataFrame:
-    """The rows of `verdicts` for each ticket, both readings, with `mask` and `pretrain_lr`, and the outcome in words."""
+    """Return the rows of `verdicts` for each ticket in both readings, with `mask`, `pretrain_lr` and the outcome in
+    words."""
     rows = measured.rows(*MASKS)
     tickets = rows.loc[rows["start"] == "init", ["label", "method", "pretrain_lr"]].drop_duplicates()
     thresholds = measured.analysis.thresholds(len(tickets))
@@ -48,21 +49,21 @@ def verdicts_of(measured: Measured) -> pd.DataFrame:
 
 
 def claim(found: pd.DataFrame) -> Section:
-    """How many cells got which verdict, by the rate of the pre-training."""
+    """Count the verdicts, by the learning rate of the pre-training."""
     if found.empty:
         return Section("Does the claim hold here", "No ticket was run.")
     lines = []
     for (reading, rate), rows in found.groupby(["reading", "pretrain_lr"], sort=False):
         shown, point = _counts(rows["verdict"]), _counts(rows["paper_rule"])
-        where = f"pre-trained at {rate:g}, controls at {'any' if reading == 'any' else 'the same'} rate"
+        where = f"pre-trained at {rate:g}, controls at {'any' if reading == 'any' else 'the same'} learning rate"
         lines.append(f"- {where}: {shown}; by the paper's rule on means: {point}.")
     counts = found["verdict"].value_counts()
     prizes = counts.get(JACKPOT, 0) + counts.get(SECONDARY, 0)
     text = (
         f"Of {len(found)} verdicts (cells, tickets and readings) {counts.get(JACKPOT, 0)} are a jackpot and {counts.get(SECONDARY, 0)} a "
-        f"secondary prize; {counts.get(NEITHER, 0)} are shown to be neither, the rest has not enough evidence. "
+        f"secondary prize; {counts.get(NEITHER, 0)} are shown to be neither; the rest lack evidence. "
         f"{'No prize is shown, as the paper finds for its small networks.' if not prizes else 'So prizes exist here.'} "
-        "Prizes are Holm-adjusted over the cells of a reading, at 5 % shared by the tickets."
+        "Prizes are Holm-adjusted over the cells of a reading, at 5 % divided among the tickets."
     )
     return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
 
@@ -72,7 +73,7 @@ def _counts(verdict: pd.Series) -> str:
 
 
 def conditions(measured: Measured, found: pd.DataFrame) -> Section:
-    """One row a ticket and cell: what conditions 2 to 5 ask about, and the verdict."""
+    """Show one row for each ticket and cell: the differences of conditions 2 to 5, and the verdict."""
     if found.empty:
         return Section("The conditions", "")
     rows = found[found["reading"] == "any"].copy()
@@ -80,7 +81,12 @@ def conditions(measured: Measured, found: pd.DataFrame) -> Section:
     rows["same"] = [same[key] for key in rows[[*CELL, "mask", "pretrain_lr"]].itertuples(index=False, name=None)]
     gaps = {
         f"gap_{k}": name
-        for k, name in {2: "− small dense", 3: "− re-initialised", 4: "− dense, same rate", 5: "− best dense"}.items()
+        for k, name in {
+            2: "− small dense",
+            3: "− re-initialised",
+            4: "− dense, same learning rate",
+            5: "− best dense",
+        }.items()
     }
     for gap in gaps:
         rows[gap] = rows[gap].map(lambda g: "" if pd.isna(g) else f"{g:+.1f}".replace("-", "−"))
@@ -91,15 +97,18 @@ def conditions(measured: Measured, found: pd.DataFrame) -> Section:
         "sparsity": "sparsity",
         **gaps,
     }
-    columns |= {"said": "controls at any rate", "same": "controls at the same rate", "paper_rule": "*by the means*"}
+    columns |= {"said": "controls at any learning rate", "same": "controls at the same", "paper_rule": "*by the means*"}
     workload = {"workload": "workload"} if len(measured.workloads) > 1 else {}
-    note = "Differences of the ticket in percentage points, the smallest over the control's rates; (2), (3), (4) and (5) in this order."
+    note = (
+        "Differences of the ticket in percentage points, for conditions 2 to 5 in this order. "
+        "Each is the smallest over the learning rates of the control."
+    )
     columns = workload | columns
     return Section("The conditions", f"{note}\n\n{markdown(rows[list(columns)], list(columns.values()))}")
 
 
 def accuracy(measured: Measured) -> Section:
-    """Accuracy against the ticket's rate: LT, RR and WR, beside the small dense and the dense network."""
+    """Show accuracy against the ticket's learning rate: LT, RR and WR, beside the small dense and the dense network."""
     rows = measured.rows(*MASKS)
     rows = rows.assign(mask=rows["method"].map(MASKS), arm=[ARMS.get(str(s), "WR") for s in rows["start"]])
     found = summary(rows, [*CELL, "mask", "pretrain_lr", "arm"], "test")
@@ -131,4 +140,4 @@ def accuracy(measured: Measured) -> Section:
             titles=("learning rate of the ticket", "test accuracy, %"),
             rules=panels.assign(name="best dense", mean=best),
         )  # fmt: skip
-    return Section("Accuracy by the ticket's rate", markdown(table), images)
+    return Section("Accuracy by the ticket's learning rate", markdown(table), images)

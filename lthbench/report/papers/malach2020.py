@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lthbench.report import charts
-from lthbench.report.measured import Measured, Section, tally
+from lthbench.report.measured import Measured, Section, outcomes
 from lthbench.report.papers.widths import logarithmic, polynomial
 from lthbench.report.table import markdown, summary, wide
 
@@ -13,12 +13,12 @@ CONSTRUCTIONS = {"subset-sum": "subset sum (Pensia et al.)", "single-weight": "s
 
 
 def sections(measured: Measured) -> list[Section]:
-    """Edge-popup by width, the constructions and their fits."""
+    """Return the sections: the claim, edge-popup by width, and the constructions with their fits."""
     return [claim(measured), popup(measured), constructions(measured)]
 
 
 def claim(measured: Measured) -> Section:
-    """The best subnetwork without weight training against dense, and which fit of the width is the better one."""
+    """Compare the best subnetwork of untrained weights with dense, and name the better fit of the width."""
     best = (
         summary(_popup(measured), ["workload", "sparsity", "label"], "test")
         .sort_values("mean")
@@ -36,26 +36,28 @@ def claim(measured: Measured) -> Section:
     lines += [f"- {said}" for said in features(measured)]
     lines += [f"- {name}: {said}" for name, said in fits(measured).items()]
     text = (
-        "The theorem says that subnetworks of wide random networks can be as good as a trained network, and the constructions how wide is "
-        "wide enough; of subnetworks of neurons, that they only match random features, under which the last layer alone is trained. "
-        "Below is what training scores finds, and what the constructions need; the first is a lower bound on what there is."
+        "The theorem says that subnetworks of weights in a wide random network can be as good as a trained network, and the "
+        "constructions say how wide is wide enough. Subnetworks of neurons only match random features, of which only the last "
+        "layer is trained. Below are the subnetworks that training scores finds, a lower bound on the best ones, and the widths "
+        "that the constructions need."
     )
     return Section("Does the claim hold here", text + "\n\n" + "\n".join(lines))
 
 
 def features(measured: Measured) -> list[str]:
-    """In how many cells subnetworks of neurons, and of weights, are ahead of random features at one sparsity."""
+    """Count the cells in which subnetworks of neurons, and of weights, are ahead of random features at the same
+    sparsity."""
     there = set(measured.table["label"])
     duels = {label: measured.duel(label, FEATURES) for label in SUBNETWORKS if {label, FEATURES} <= there}
     return [
         f"{SUBNETWORKS[label]} against random features at the same sparsity: "
-        f"{tally(cells, {label: SUBNETWORKS[label], FEATURES: 'random features'})}."
+        f"{outcomes(cells, {label: SUBNETWORKS[label], FEATURES: 'random features'})}."
         for label, cells in duels.items()
     ]
 
 
 def fits(measured: Measured) -> dict[str, str]:
-    """For each construction, the width by log 1/ε and by a power of 1/ε, and which of them fits better."""
+    """Return, for each construction, the fits of the width by log 1/ε and by a power of 1/ε, and the better one."""
     found = {}
     for name, rows in _built(measured).groupby("construction", sort=False):
         points = rows.groupby("width")["error_99"].mean()
@@ -66,13 +68,13 @@ def fits(measured: Measured) -> dict[str, str]:
         better = "the logarithm" if log.aic < power.aic else "the power"
         found[str(name)] = (
             f"width ≈ {log.a:.3g} + {log.b:.3g} log2(1/ε) with R² = {log.r2:.3f}, or {power.a:.3g} (1/ε)^{power.b:.3g} with "
-            f"R² = {power.r2:.3f}; by AIC {better} fits better ({len(points)} widths, ε the error that 99 % of the weights keep)."
+            f"R² = {power.r2:.3f}; by AIC {better} fits better ({len(points)} widths, ε is the error that 99 % of the weights stay below)."
         )
     return found
 
 
 def popup(measured: Measured) -> Section:
-    """Accuracy without weight training, and with that of the last layer, by width and sparsity."""
+    """Show accuracy without weight training, and with training of the last layer, by width and sparsity."""
     found = summary(measured.rows("edge-popup", FEATURES), ["workload", "label", "sparsity"], "test")
     shown = found.assign(removed=100 * found["sparsity"])
     dense = summary(measured.rows("dense"), ["workload"], "test").assign(name="trained dense")
@@ -81,12 +83,12 @@ def popup(measured: Measured) -> Section:
         titles=("removed, %", "test accuracy, %"),
     )  # fmt: skip
     table = wide(found, ["workload", "label"], "sparsity")
-    note = "Of random-features the last layer is trained, of the others no weight."
+    note = "In random-features the last layer is trained; in the others no weight is."
     return Section("Accuracy without training a weight", f"{note}\n\n{markdown(table)}", {"popup": image})
 
 
 def constructions(measured: Measured) -> Section:
-    """Error, accuracy and size of the constructed networks."""
+    """Show error, accuracy and size of the constructed networks."""
     rows = _built(measured)
     by = ["workload", "construction", "epsilon"]
     names = ("width", "error", "error_99", "kept_ratio", "drawn_ratio", "test", "target")
@@ -96,7 +98,7 @@ def constructions(measured: Measured) -> Section:
     shown = shown.assign(inverse=1 / shown["error"], low=shown["mean"], high=shown["mean"])
     image = charts.lines(
         shown, "inverse", "mean", "construction", column="workload", scale="log", order=list(CONSTRUCTIONS.values()),
-        titles=("1/ε, ε the error that 99 % of the weights keep", "random products for a weight"),
+        titles=("1/ε, ε the error that 99 % of the weights stay below", "random products per weight"),
     )  # fmt: skip
     headers = [
         "workload",
@@ -108,7 +110,7 @@ def constructions(measured: Measured) -> Section:
         "kept / target",
         "drawn / target",
     ]
-    note = "Kept and drawn: weights over those of the target network, whose accuracy is the last column."
+    note = "Kept and drawn: the numbers of weights, divided by that of the target network. The last column is the target's accuracy."
     return Section(
         "The constructions", f"{note}\n\n{markdown(table, [*headers, 'accuracy', 'target'])}", {"width": image}
     )

@@ -1,4 +1,4 @@
-"""How much of something is enough, and how that grows: first steps at which a curve reaches a level, and their logarithmic fit."""
+"""Thresholds and their growth: the first steps at which a curve reaches a level, and their logarithmic fit."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,11 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Growth:
-    """`thresholds` by number of examples (NaN where none was reached), the fit t* = a + b ln m through those that there are,
-    and the 95 % percentile interval of b over resampled seeds. NaN where fewer than two are known."""
+    """The thresholds by number of examples (NaN if none was reached), and the fit t* = a + b ln m through them.
+
+    `low` and `high` bound the 95 % percentile interval of b over resampled seeds. a, b and the interval are NaN if
+    fewer than two thresholds are known.
+    """
 
     thresholds: Mapping[int, float]
     a: float
@@ -26,11 +29,11 @@ class Growth:
 
 
 def growth(curves: pd.DataFrame, dense: pd.DataFrame, share: float, seed: int = 0) -> Growth:
-    """The growth of the threshold with the number of examples.
+    """Return the growth of the threshold with the number of examples.
 
-    `curves`: columns steps, examples, seed, accuracy; `dense`: examples, seed, accuracy, both on one grid without gaps. The
-    threshold is the first of the steps at which the mean accuracy over seeds is at least `share` of the dense network's on as
-    many examples. Seeds are resampled whole.
+    `curves`: columns steps, examples, seed, accuracy; `dense`: examples, seed, accuracy, both on one grid without gaps.
+    The threshold is the first of the steps at which the mean accuracy over seeds is at least `share` of that of the
+    dense network on the same number of examples. Seeds are resampled whole.
     """
     examples, steps = (np.unique(curves[name]) for name in ("examples", "steps"))
     cube = (
@@ -48,13 +51,16 @@ def growth(curves: pd.DataFrame, dense: pd.DataFrame, share: float, seed: int = 
 
 
 def _first(curves: Array, levels: Array, steps: Array) -> Array:
-    """The first of the steps at which each curve [examples, steps] is at least at its level [examples]; NaN for nowhere."""
+    """Return the first of the steps at which each curve [examples, steps] reaches its level [examples].
+
+    NaN if it never does.
+    """
     reached = curves >= levels[:, None] - 1e-9
     return np.where(reached.any(1), steps[reached.argmax(1)], np.nan)
 
 
 def logarithmic(sizes: Array, values: Array) -> tuple[float, float]:
-    """a and b of the least-squares fit a + b ln m, leaving out NaN; NaN where fewer than two sizes are left."""
+    """Return a and b of the least-squares fit a + b ln m, ignoring NaN. Both are NaN if fewer than two sizes are left."""
     known = ~np.isnan(values)
     if known.sum() < 2:
         return math.nan, math.nan

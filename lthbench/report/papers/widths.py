@@ -1,4 +1,4 @@
-"""How the width that a construction needs grows as the error falls: with log 1/ε, or with a power of 1/ε."""
+"""The growth of a construction's width as the error falls: with log 1/ε, or with a power of 1/ε."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,10 @@ Form = Callable[[np.ndarray, float, float], np.ndarray]
 
 @dataclass(frozen=True)
 class Fit:
-    """Width ≈ form(ε; a, b), least squares in log width. `r2` and `aic` are of log width too, so that forms compare."""
+    """A fit of width ≈ form(ε; a, b), by least squares in log width.
+
+    `r2` and `aic` also refer to log width, so forms compare.
+    """
 
     a: float
     b: float
@@ -21,12 +24,12 @@ class Fit:
 
 
 def logarithmic(errors: Sequence[float], widths: Sequence[float]) -> Fit:
-    """Width = a + b log2(1/ε): Pensia et al. 2020."""
+    """Fit width = a + b log2(1/ε): Pensia et al. 2020."""
     return _fit(lambda x, a, b: np.log(np.maximum(a + b * x / math.log(2), 1e-9)), errors, widths, (1.0, 3.0))
 
 
 def polynomial(errors: Sequence[float], widths: Sequence[float]) -> Fit:
-    """Width = a (1/ε)^b: Malach et al. 2020."""
+    """Fit width = a (1/ε)^b: Malach et al. 2020."""
     return _fit(lambda x, a, b: np.log(max(a, 1e-9)) + b * x, errors, widths, (1.0, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""Wolfe et al. 2021: how much pre-training a good subnetwork takes, and how that grows with the examples."""
+"""Wolfe et al. 2021: the pre-training that a good subnetwork needs, and its growth with the number of examples."""
 
 import math
 from itertools import product
@@ -13,17 +13,17 @@ from lthbench.report.table import markdown, summary, wide
 
 HOW = {"greedy-forward": "greedy", "neuron-magnitude": "magnitude", "neuron-random": "random"}
 WHEN = {"test": "after fine-tuning", "before": "before fine-tuning"}
-SHARE = 0.98  # of the dense network's accuracy: what counts as a good subnetwork, after Ye et al. 2020
+SHARE = 0.98  # of the dense network's accuracy: the threshold for a good subnetwork, after Ye et al. 2020
 
 
 def sections(measured: Measured) -> list[Section]:
-    """The threshold and its fit, accuracies, train losses, early-bird tickets."""
+    """Return the sections: the threshold and its fit, accuracies, train losses, and early-bird tickets."""
     own = [claim(measured), curves(measured, "test"), curves(measured, "before"), losses(measured)]
     return [*own, *early_bird.sections(measured)]
 
 
 def claim(measured: Measured) -> Section:
-    """t*(m) by how neurons are chosen and when it is looked at, with the fit a + b log m."""
+    """Show t*(m) by selection method, before and after fine-tuning, with the fit a + b log m."""
     rows, points, greedy = [], [], {}
     for sparsity, method, when in product(sorted(measured.suite.sparsities), HOW, WHEN):
         found = _growth(measured, method, sparsity, when)
@@ -39,10 +39,10 @@ def claim(measured: Measured) -> Section:
         f"t*(m) is the first of the steps tried at which the mean test accuracy reaches {100 * SHARE:g} % of that of the dense "
         "network on the same m examples; t* = a + b ln m by least squares, with a percentile bootstrap over seeds. "
         + " ".join(
-            f"Of greedy selection at {100 * s:g} %, {WHEN[when]}: {_said(found)}" for (s, when), found in greedy.items()
+            f"Greedy selection at {100 * s:g} %, {WHEN[when]}: {_said(found)}" for (s, when), found in greedy.items()
         )
-        + " Thresholds are known up to the grid of steps only, and the fit has few points: it can speak against growth or for "
-        "it, not for the logarithm against another slow law."
+        + " Thresholds are known only to within the grid of steps, and the fit has few points. It can show or refute growth, but "
+        "cannot tell the logarithm from another slow law."
     )
     images = {}
     if points:
@@ -83,7 +83,7 @@ def _growth(measured: Measured, method: str, sparsity: float, when: str) -> Grow
 
 
 def curves(measured: Measured, when: str) -> Section:
-    """Test accuracy against the steps of pre-training."""
+    """Show test accuracy against the steps of pre-training."""
     rows = _rows(measured)
     by = ["workload", "sparsity", "examples", "how", "pretrain"]
     found = summary(rows, by, when)
@@ -93,7 +93,7 @@ def curves(measured: Measured, when: str) -> Section:
     panels = shown[["panel", "removed", "examples"]].drop_duplicates().merge(dense[["examples", "mean"]], on="examples")
     image = charts.lines(
         shown, "steps", "mean", "how", column="panel", row="removed", scale="log", order=list(HOW.values()),
-        titles=("steps of pre-training (0 drawn at 1)", "test accuracy, %"), rules=panels.assign(name="dense"),
+        titles=("steps of pre-training (0 is drawn at 1)", "test accuracy, %"), rules=panels.assign(name="dense"),
     )  # fmt: skip
     note = "Columns are steps of pre-training; the dense networks reach "
     note += ", ".join(f"{row['mean']:.1f} on {row['examples']:g} examples" for _, row in dense.iterrows()) + "."
@@ -102,7 +102,7 @@ def curves(measured: Measured, when: str) -> Section:
 
 
 def losses(measured: Measured) -> Section:
-    """Cross-entropy on the training images (all of them) before fine-tuning."""
+    """Show the cross-entropy on all training images before fine-tuning."""
     found = summary(_rows(measured), ["sparsity", "examples", "how", "pretrain"], "loss_before")
     note = "Cross-entropy on all training images, in nats, before fine-tuning. Columns are steps of pre-training."
     return Section(

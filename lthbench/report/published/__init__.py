@@ -1,4 +1,4 @@
-"""What papers have published, as data with a tag for how it is known; what is only recalled is never shown."""
+"""The published numbers of papers, as data with a tag for their source. Numbers that are only recalled are never shown."""
 
 import tomllib
 from pathlib import Path
@@ -16,9 +16,10 @@ class _Strict(BaseModel):
 
 
 class Number(_Strict):
-    """One published number. `tag`: read in the paper or its released code; second-hand; or recalled, which is not checked.
+    """One published number.
 
-    `workload`, `learning_rate`, `sparsity` and `method` (as a suite names it) say which measured number stands beside it.
+    `tag`: read in the paper or its released code; second-hand; or recalled, which means unchecked. `workload`,
+    `learning_rate`, `sparsity` and `method` (as a suite names it) choose the measured number beside it.
     """
 
     what: str
@@ -32,15 +33,15 @@ class Number(_Strict):
 
     @property
     def shown(self) -> bool:
-        """Whether it may stand in a report as the paper's."""
+        """Tell whether a report may show the number as the paper's."""
         return self.tag != "recalled"
 
 
 class Paper(_Strict):
     """A paper: its citation, its claim in a sentence, the settings of its protocol, its numbers.
 
-    `protocol` has keys of a suite or its recipe, `protocol_of` those that are others for one suite, by its name; `differs`
-    says in words what no key says.
+    `protocol` has keys of a suite or its recipe. `protocol_of` has those that differ for one suite, by its name.
+    `differs` describes differences that no key expresses.
     """
 
     citation: str
@@ -52,17 +53,17 @@ class Paper(_Strict):
 
     @property
     def numbers(self) -> list[Number]:
-        """Those that may be shown."""
+        """Return the numbers that may be shown."""
         return [number for number in self.number if number.shown]
 
 
 def names() -> list[str]:
-    """The papers that there is something of."""
+    """Return the names of the papers with data."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def paper(name: str) -> Paper:
-    """A paper by name. InputError for an unknown one, or a file that is not as it should be."""
+    """Return a paper by name. Raises InputError for an unknown paper or an invalid file."""
     if name not in names():
         raise InputError(unknown("paper", name, names()))
     path = FOLDER / f"{name}.toml"

@@ -1,1 +1,1 @@
-"""Training on a GPU: one CUDA graph for a whole step, and the settings that decide how it runs."""
+"""Training on a GPU: one CUDA graph for a whole step, and the settings that govern it."""

@@ -1,8 +1,9 @@
-"""A lane: a training as a program on a stream of its own, replayed for a whole epoch while the host does something else.
+"""The graph trainer: a training whose step is recorded once, on a stream of its own, and replayed for a whole epoch.
 
-What the steps depend on (examples, draws of the augmentation, learning rates) lies in tables on the device, and the program
-looks up there which step it is. On CUDA it is captured as a graph, one for whole batches and one for the epoch's tail; on
-a CPU it is run as it is, which shows that it gives the bits of the reference trainer.
+The inputs of the steps (examples, draws of the augmentation, learning rates) are in tables on the device, and the
+recorded step reads the row of the current step there. On CUDA it is captured as graphs, one for full batches and one
+for the last batch of an epoch. On a CPU it runs uncaptured, which lets tests compare its bits with those of the
+reference trainer.
 """
 
 import logging
@@ -26,7 +27,7 @@ from lthbench.training.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 
-REHEARSALS = 2  # before a capture: libraries choose their algorithms and take their workspaces in the first step
+REHEARSALS = 2  # before a capture: libraries choose algorithms and allocate workspaces in the first steps
 
 
 def trainer(
@@ -37,17 +38,22 @@ def trainer(
     turn: Turn = nullcontext,
     devices: Sequence[torch.device] = (),
 ) -> Trainer:
-    """A lane, where one device takes all of it, has graphs and holds the data; else the plain trainer. Both give the same
-    bits."""
+    """Return a graph trainer where the device can run it, else the plain trainer. Both give the same bits.
+
+    A graph trainer needs graphs switched on, a CUDA device that holds the data, and a training on this one device
+    alone.
+    """
     together = trajectory.recipe.shards > 1 and len(devices) > 1
-    lane = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
+    graphs = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
     return (
-        GraphTrainer(trajectory, state, at, feed, turn) if lane else Trainer(trajectory, state, at, feed, turn, devices)
+        GraphTrainer(trajectory, state, at, feed, turn)
+        if graphs
+        else Trainer(trajectory, state, at, feed, turn, devices)
     )
 
 
 class Tables:
-    """The inputs of consecutive steps on a device, a row each, and the number of the row that is next."""
+    """The inputs of consecutive steps on a device, one row a step, and the number of the next row."""
 
     def __init__(self, rows: int, batch: int, draws: Draws, device: torch.device):
         self._order = torch.zeros(rows, batch, dtype=torch.int64, device=device)
@@ -56,7 +62,7 @@ class Tables:
         self.row = torch.zeros(1, dtype=torch.int64, device=device)
 
     def load(self, batches: Sequence[Tensor], draws: Sequence[Draws], rates: Tensor) -> None:
-        """Fill the first rows, whole batches but for the last, and start with the first one."""
+        """Fill the first rows, and start at the first one. All batches are full except perhaps the last."""
         _fill(self._order, torch.cat([*batches]))
         for name, table in self._draws.items():
             _fill(table, torch.cat([drawn[name] for drawn in draws]))
@@ -64,22 +70,22 @@ class Tables:
         self.row.zero_()
 
     def next(self, size: int) -> tuple[Tensor, Draws, Tensor]:
-        """Indices [size], draws [size] and rate of the next row."""
+        """Return indices [size], draws [size] and the learning rate of the next row."""
         draws = {name: table.index_select(0, self.row)[0, :size] for name, table in self._draws.items()}
         return self._order.index_select(0, self.row)[0, :size], draws, self._rates.index_select(0, self.row)[0]
 
 
 class Replay(NamedTuple):
-    """A program that is ready, and where it leaves the gradients, by name."""
+    """A step that is ready to run, and the tensors in which it leaves the gradients, by name."""
 
     run: Callable[[], None]
     grads: Mapping[str, Tensor]
 
 
 class GraphTrainer(Trainer):
-    """A Trainer that replays its step. It goes on as the plain one where its step cannot be captured.
+    """A Trainer that replays its step. It continues as the plain trainer if its step cannot be captured.
 
-    Raises torch.OutOfMemoryError where the device has no room for the programs; nothing has changed then.
+    Raises torch.OutOfMemoryError if the device has too little memory for the graphs. Nothing has changed then.
     """
 
     def __init__(self, trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext):
@@ -89,7 +95,7 @@ class GraphTrainer(Trainer):
             rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
             self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
         self.replays: dict[int, Replay] = {}  # by batch size
-        self._fixed: list[Tensor] = []  # what they read and write
+        self._fixed: list[Tensor] = []  # the tensors that they read and write
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
         self.step.shown = GraphSafeView(self.current)
         self.plain = False
@@ -97,7 +103,7 @@ class GraphTrainer(Trainer):
             self._give_up("its module draws random numbers")
 
     def prepare(self) -> None:
-        """Make all programs now: what memory this training takes, it has from then on."""
+        """Make all graphs now. This training takes no further memory afterwards."""
         clock = self.trajectory.clock
         if not self.plain:
             self._ready({clock.batch} if clock.size >= clock.batch else set())
@@ -121,8 +127,10 @@ class GraphTrainer(Trainer):
             self.tables.load(batches, draws, self.rates[steps.start : steps.stop])
 
     def _replay(self, sizes: Sequence[int]) -> None:
-        """Steps with batches of these sizes, and then the rule's look. A graph needs no turn: nothing that others do to the
-        process reaches it."""
+        """Replay steps with batches of these sizes, then call the rule's hook.
+
+        A graph needs no turn, because nothing that other threads change in the process affects it.
+        """
         with torch.cuda.stream(self.stream) if self.stream else self._computing():
             for size in sizes:
                 self.replays[size].run()
@@ -137,22 +145,25 @@ class GraphTrainer(Trainer):
         self.current.step += 1
 
     def _undisturbed(self, most: int) -> int:
-        """Steps up to and with the one that the rule looks in after."""
+        """Count the steps up to and including the next one after which the rule's hook is called."""
         every = self.rule.every
         return min(most, every - self.current.step % every) if every else most
 
     def _program(self, size: int) -> None:
-        """One step on what the tables say."""
+        """Run one step on the next row of the tables."""
         index, draws, rate = self.tables.next(size)
         images, labels = self.feed.batch(index)
         self.step(self.augment.apply(images, draws), labels, rate)
         self.tables.row.add_(1)
 
     def _ready(self, sizes: set[int]) -> bool:
-        """Have the programs for batches of these sizes. False, after a warning, where there is no way."""
+        """Make the graphs that are missing for batches of these sizes.
+
+        Returns False, after a warning, if that is impossible.
+        """
         fixed = self._changing()
         if len(fixed) != len(self._fixed) or any(a is not b for a, b in zip(fixed, self._fixed, strict=True)):
-            self.replays.clear()  # a rule has put tensors of another shape in place of its own
+            self.replays.clear()  # a rule has replaced its tensors by tensors of another shape
             self._fixed = fixed
         try:
             for size in sorted(sizes - self.replays.keys(), reverse=True):
@@ -177,7 +188,7 @@ class GraphTrainer(Trainer):
                 made = self._captured(size) if self.stream else Replay(partial(self._program, size), {})
             if self._failed_allocations() > failures:  # a library may have gone on with an algorithm that needs less
                 raise torch.OutOfMemoryError(
-                    "too little memory to choose algorithms as they are chosen with enough of it"
+                    "too little memory: a library would choose other algorithms than with enough memory"
                 )
             return made
         finally:
@@ -187,7 +198,7 @@ class GraphTrainer(Trainer):
                     t.copy_(value)
 
     def _captured(self, size: int) -> Replay:
-        """Both graphs of a lane share one pool: they never run at the same time."""
+        """Capture a step. Both graphs of a training share one memory pool, since they never run at the same time."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"):
             self._program(size)
@@ -197,7 +208,7 @@ class GraphTrainer(Trainer):
         return torch.cuda.memory_stats(self.feed.device)["num_ooms"] if self.stream else 0
 
     def _changing(self) -> list[Tensor]:
-        """All that a step reads and writes, but for the data."""
+        """Return all tensors that a step reads and writes, except for the data."""
         current, step = self.current, self.step
         parts = (current.params, current.mask, current.momentum, current.state, step.trained, step.factors)
         return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
@@ -218,19 +229,22 @@ class GraphTrainer(Trainer):
 
 
 class GraphSafeView:
-    """What a hook that is part of every step may see of a training: nothing that is another value at every step."""
+    """The part of a running training that is safe for a hook inside every step: no value that differs from step to
+    step."""
 
     def __init__(self, current: TrainingState):
         self._current = current
 
     def __getattr__(self, name: str) -> Any:
         if name in ("step", "generator", "grads"):
-            raise AttributeError(f"a hook that is part of every step looks at `{name}`")
+            raise AttributeError(
+                f"a hook that is part of every step must not read `{name}`, which differs from step to step"
+            )
         return getattr(self._current, name)
 
 
 def _stream(feed: Feed) -> torch.cuda.Stream | None:
-    """A stream of its own on CUDA, that starts when the data is there."""
+    """Return a new stream on CUDA, started after the data has arrived. None on other devices."""
     if feed.device.type != "cuda":
         return None
     feed.batch(torch.zeros(1, dtype=torch.int64, device=feed.device))
@@ -239,7 +253,7 @@ def _stream(feed: Feed) -> torch.cuda.Stream | None:
 
 
 def _fill(table: Tensor, values: Tensor) -> None:
-    """Copy into the beginning of a table, without waiting for it."""
+    """Copy values into the beginning of a table, without waiting for the copy."""
     pinned = values.pin_memory() if table.is_cuda and not values.is_cuda else values
     table.view(-1)[: len(values)].copy_(pinned, non_blocking=True)
 
@@ -248,7 +262,7 @@ _warning = threading.Lock()
 
 
 def warn(model: str, why: str) -> None:
-    """Say that a model is trained by the plain loop, once in a process for each reason."""
+    """Warn that a model is trained by the plain loop, once in a process for each reason."""
     with _warning:
         _warn(f"{model} is trained by the plain loop, with the same result but more slowly: {why}")
 

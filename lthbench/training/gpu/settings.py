@@ -1,14 +1,14 @@
-"""How a GPU runs the steps of a training: decided here, from a table of measurements, and nowhere else."""
+"""The settings for training on a GPU. They come from a table of measurements and are decided only here."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class GpuSettings:
-    """`graphs`: a lane replays its step as a CUDA graph; without, every training is done by the plain trainer.
+    """Settings for trainings that share a GPU. No setting changes a bit of a result.
 
-    `most`: trainings at once on one GPU, at most; `share`: of its free memory, what they may take together. None of these
-    changes a bit of a result.
+    `graphs`: replay steps as CUDA graphs; without it, the plain trainer does every training. `most`: the maximum number
+    of trainings at once on one GPU. `share`: the share of its free memory that they may take together.
     """
 
     graphs: bool = True

@@ -1,4 +1,4 @@
-"""Probes: measurements outside a training, on examples that were paid for. They run in the worker."""
+"""Probes: measurements outside a training, on examples that are charged to the run. They run in the worker."""
 
 from lthbench.training.probes.activations import Activations
 from lthbench.training.probes.gradients import Gradients, HessianGradient, Sensitivity

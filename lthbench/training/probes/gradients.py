@@ -1,4 +1,4 @@
-"""Derivatives of the loss by the weights, and what is made of them."""
+"""Derivatives of the loss by the weights, and scores computed from them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,9 +13,10 @@ from lthbench.training.probes.probe import Batches, set_mode, zero_pruned
 
 @dataclass(frozen=True)
 class Gradients:
-    """The gradient of the mean cross-entropy over the examples, by parameter name, dense: pruned weights have one too.
+    """The gradient of the mean cross-entropy over the examples, by parameter name.
 
-    `temperature` divides the logits. `train_mode`: batch-norm by the batch, dropout off in either mode.
+    It is dense: pruned weights have one too. `temperature` divides the logits. With `train_mode`, batch-norm uses the
+    batch. Dropout is off in either mode.
     """
 
     passes: int = 1
@@ -41,8 +42,8 @@ class Gradients:
 class HessianGradient:
     """H g by parameter name: the Hessian of the mean cross-entropy times its gradient, over all weights that remain.
 
-    As GraSP has it, Wang et al., ICLR 2020, arXiv:2002.07376: one pass for g, one for the products. `temperature` divides
-    the logits. Batch-norm by the batch, dropout off.
+    As in GraSP, Wang et al., ICLR 2020, arXiv:2002.07376: one pass for g and one for the products. `temperature`
+    divides the logits. Batch-norm uses the batch, and dropout is off.
     """
 
     temperature: float = 1.0
@@ -71,7 +72,7 @@ class Sensitivity:
     """|∂L/∂c| at c = mask for the network with weights c · w: SNIP's connection sensitivity, for all prunable weights.
 
     Lee et al., ICLR 2019, arXiv:1810.02340. A weight that the mask removes scores |w · gradient of the masked network|
-    where the module still holds it, which is how FORCE lets it come back; where it is zero, it scores zero.
+    if the module still holds its value, which is how FORCE lets it come back. If its value is zero, it scores zero.
     """
 
     passes: ClassVar[int] = 1
@@ -85,5 +86,5 @@ class Sensitivity:
 
 
 def _loss(model: nn.Module, images: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """The sum of the cross-entropies of a batch."""
+    """Return the sum of the cross-entropies of a batch."""
     return F.cross_entropy(model(images).float() / temperature, labels, reduction="sum")

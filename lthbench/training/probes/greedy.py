@@ -1,4 +1,4 @@
-"""Greedy forward selection: which neurons of a hidden layer, taken together, do the work of all."""
+"""Greedy forward selection: a few neurons of a hidden layer that together replace all of them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,11 +14,12 @@ from lthbench.training.probes.probe import Batches
 
 @dataclass(frozen=True)
 class GreedyForward:
-    """How often each neuron is chosen, `count` [N], until `neurons` different ones are; `loss` [steps] after each step.
+    """The number of times that each neuron is chosen, `count` [N], until `neurons` different ones are.
 
-    The layer `out` sees the network as the mean of its neurons, N w_j h_j; from none, the neuron is added, again and again,
-    that lowers the cross-entropy of the mean over those chosen the most. Wolfe et al., arXiv:2108.00259. All N candidates of a
-    step are tried in one pass. After `patience` steps for each neuron that is asked for, only new ones are added.
+    `loss` [steps] is the loss after each step. The layer `out` sees the network as the mean of its neurons, N w_j h_j.
+    The selection starts from no neuron. Each step adds the neuron that most lowers the cross-entropy of the mean over
+    those chosen; a neuron may be added again. Wolfe et al., arXiv:2108.00259. All N candidates of a step are tried in
+    one pass. After `patience` steps for each of the `neurons`, only new neurons are added.
     """
 
     out: str
@@ -49,14 +50,14 @@ class GreedyForward:
 
 
 def _losses(total: Tensor, added: Tensor, bias: Tensor, labels: Tensor, size: int) -> Tensor:
-    """The mean cross-entropy with each neuron added to those whose sum is `total`: [N]."""
+    """Return the mean cross-entropy after adding each neuron to those whose sum is `total`: [N]."""
     logits = (total[:, None] + added) / size + bias
     each = F.cross_entropy(logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1]), reduction="none")
     return each.view(logits.shape[:2]).mean(0)
 
 
 def _inputs(model: nn.Module, layer: nn.Module, batches: Batches) -> tuple[Tensor, Tensor]:
-    """What a layer is given for every example [m, N], in evaluation mode, and the labels [m]."""
+    """Return a layer's inputs for every example [m, N], in evaluation mode, and the labels [m]."""
     found: list[Tensor] = []
     seen: list[Tensor] = []
     with torch.no_grad(), layer.register_forward_pre_hook(lambda _layer, inputs: found.append(inputs[0])):

@@ -1,4 +1,4 @@
-"""Pruning in many small rounds, all of them one measurement."""
+"""Pruning in many small rounds that together are one measurement."""
 
 import copy
 import math
@@ -14,11 +14,11 @@ from lthbench.training.probes.probe import Batches, Probe, zero_pruned
 
 @dataclass(frozen=True)
 class Iterated:
-    """Probe, select, mask, again. What is left shrinks by one factor a round: the density after round k is d^(k / rounds).
+    """A probe repeated for `rounds` rounds: probe, select, mask. The density after round k is d^(k / rounds).
 
-    Gives the scores of the last round, -inf where an earlier one pruned: selecting `sparsity` of them is its last step.
-    `revive`: nothing is final before that. The module keeps its weights and the probe is told of the pruning by the mask
-    alone, so that one that looks at it, such as Sensitivity, can score what is pruned.
+    It returns the scores of the last round, -inf where an earlier round pruned; selecting `sparsity` of them is the
+    last step. With `revive`, nothing is final before that step: the module keeps its weights, and the probe learns of
+    the pruning from the mask alone. A probe that looks at the mask, such as Sensitivity, can then score pruned weights.
     """
 
     probe: Probe

@@ -1,4 +1,4 @@
-"""What a probe is, and the examples that it is given."""
+"""The probe protocol, and the examples that a probe is given."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from lthbench.pruning.tensors import Tensors
 
 @dataclass
 class Batches:
-    """The examples that were paid for. One call is one pass over them: images [B, C, H, W] and labels [B].
+    """The examples that were charged. Each call is one pass over them: images [B, C, H, W] and labels [B].
 
-    Raises MethodError for more `passes` than were paid for. `shape`: of one image (C, H, W).
+    Raises MethodError for more passes than `passes`. `shape` is that of one image, (C, H, W).
     """
 
     draw: Callable[[], Iterator[tuple[Tensor, Tensor]]]
@@ -31,10 +31,11 @@ class Batches:
 
 
 class Probe(Protocol):
-    """A frozen dataclass, with a `version` that enters keys. It is given a private module; what it leaves there is lost.
+    """A frozen dataclass with a `version` that enters keys.
 
-    `passes`: how often it goes over the examples, which is what it is charged. `mask` is boolean, by parameter name; what
-    it removes is zero in the module.
+    It gets a private copy of the module, which is thrown away afterwards. `passes` is the number of passes over the
+    examples, and sets the charge. `mask` is boolean, by parameter name; the weights that it removes are zero in the
+    module.
     """
 
     @property
@@ -54,7 +55,7 @@ def passes_of(probe: Probe) -> int:
 
 
 def set_mode(model: nn.Module, train: bool) -> None:
-    """Training or evaluation mode, with dropout off in either."""
+    """Set training or evaluation mode, with dropout off in either."""
     model.train(train)
     for layer in model.modules():
         if isinstance(layer, nn.modules.dropout._DropoutNd):
@@ -62,7 +63,7 @@ def set_mode(model: nn.Module, train: bool) -> None:
 
 
 def zero_pruned(model: nn.Module, mask: Tensors) -> None:
-    """Zero in a module what a mask removes."""
+    """Set the weights that a mask removes to zero in a module."""
     with torch.no_grad():
         for name, keep in mask.items():
             model.get_parameter(name).masked_fill_(~keep, 0.0)

@@ -1,4 +1,4 @@
-"""Synaptic flow: a score that looks at no example."""
+"""Synaptic flow, a score that needs no examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,10 +12,11 @@ from lthbench.training.probes.probe import Batches
 
 @dataclass(frozen=True)
 class SynFlowScores:
-    """w · ∂R/∂w by prunable parameter, R the sum of the outputs for an image of ones under absolute parameters.
+    """w · ∂R/∂w by prunable parameter, where R is the sum of the outputs for an image of ones under absolute
+    parameters.
 
-    Tanaka et al., NeurIPS 2020, arXiv:2006.05467. Evaluation mode. float64: R is a sum over all paths, a product of as
-    many weights as there are layers each.
+    Tanaka et al., NeurIPS 2020, arXiv:2006.05467. In evaluation mode and float64: R sums over all paths a product of
+    one weight per layer.
     """
 
     passes: ClassVar[int] = 0

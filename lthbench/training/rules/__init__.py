@@ -1,4 +1,4 @@
-"""Rules: what happens inside a training beside the gradient step. They run in the worker, on the training device."""
+"""Rules: changes to a training beyond the gradient step. They run in the worker, on the training device."""
 
 from lthbench.training.rules.admm import ADMM
 from lthbench.training.rules.edge_popup import EdgePopup, NeuronPopup

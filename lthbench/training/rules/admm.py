@@ -1,4 +1,4 @@
-"""ADMM: weights are drawn to their own sparse projection while they train."""
+"""ADMM: weights are pulled to their own sparse projection while they train."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from lthbench.training.rules.rule import Rule, TrainingState
 class ADMM(Rule):
     """The loss plus ρ/2 ‖W − Z + U‖²; every `every` steps Z = top(W + U) and U += W − Z.
 
-    Zhang et al., ECCV 2018, arXiv:1804.03294. `top` keeps all but `sparsity` by the suite's allocation. The mask does not
-    change: prune what comes out by magnitude.
+    Zhang et al., ECCV 2018, arXiv:1804.03294. `top` keeps all but `sparsity` by the suite's allocation. The mask does
+    not change: prune the result by magnitude.
     """
 
     sparsity: float

@@ -1,4 +1,4 @@
-"""Edge-popup: weights stay at their random values, and what is trained is which of them there are."""
+"""Edge-popup: weights stay at their random values, and training chooses among them."""
 
 import math
 from dataclasses import dataclass
@@ -16,30 +16,31 @@ from lthbench.training.rules.rule import Rule, TrainingState
 
 @dataclass(frozen=True)
 class EdgePopup(Rule):
-    """Every weight has a score; the forward pass uses those with the highest |score|, the same share in every layer.
+    """A score for every weight.
 
-    Scores start uniform in ±1/sqrt(fan_in) and follow the recipe; the gradient goes straight through the choice. Nothing
-    else is trained: biases stay 0, batch-norm stays without scale and shift. `scaled`: the weights are multiplied by
-    1/sqrt(density), which keeps the variance of what is left. Ramanujan et al., CVPR 2020, arXiv:1911.13299.
+    The forward pass uses the weights with the highest |score|, the same share in every layer. Scores start uniform in
+    ±1/sqrt(fan_in) and follow the recipe; the gradient goes straight through the choice. Nothing else is trained:
+    biases stay 0, batch-norm stays without scale and shift. With `scaled`, the weights are multiplied by
+    1/sqrt(density), which keeps the variance of the remaining network. Ramanujan et al., CVPR 2020, arXiv:1911.13299.
     """
 
     sparsity: float
     scaled: bool = True
 
     def shapes(self, s: TrainingState) -> dict[str, Size]:
-        """The shape of the scores, by name."""
+        """Return the shape of the scores, by name."""
         return {name: s.params[name].shape for name in s.prunable}
 
     def counts(self, s: TrainingState) -> dict[str, int]:
-        """How many of the scores go, by name."""
+        """Return the number of scores to remove, by name."""
         return uniform_counts({name: shape.numel() for name, shape in self.shapes(s).items()}, self.sparsity)
 
     def spread(self, s: TrainingState, gates: Tensors) -> Tensors:
-        """Gates by name of a score, as factors of the prunable parameters."""
+        """Turn gates, by name of a score, into factors of the prunable parameters."""
         return gates
 
     def mask(self, s: TrainingState, kept: Tensors) -> Tensors:
-        """The mask of parameters that keeps what these scores stand for."""
+        """Return the mask of parameters that corresponds to the kept scores."""
         return kept
 
     def start(self, s: TrainingState) -> dict[str, Tensor]:
@@ -61,7 +62,7 @@ class EdgePopup(Rule):
             s.params[name].copy_(s.state[f"frozen/{name}"] * s.mask[name])
 
     def _kept(self, s: TrainingState) -> dict[str, Tensor]:
-        """The highest |scores| of every layer, exactly as many as there should be."""
+        """Mark the highest |scores| of every layer, an exact number of them."""
         gone = self.counts(s)
         return {name: _top(s.state[f"score/{name}"].detach().abs(), gone[name]) for name in gone}
 
@@ -75,7 +76,7 @@ class EdgePopup(Rule):
 class NeuronPopup(EdgePopup):
     """Edge-popup with one score for each neuron or channel: a neuron-subnetwork of Malach et al., ICML 2020.
 
-    The same share of every layer's neurons goes, the fewest with which as many weights go as asked.
+    The same share of neurons is removed in every layer: the smallest share that removes at least the weights asked for.
     """
 
     def shapes(self, s: TrainingState) -> dict[str, Size]:
@@ -94,7 +95,10 @@ class NeuronPopup(EdgePopup):
 
 @lru_cache
 def _fewest(model: Model, sparsity: float) -> dict[str, int]:
-    """How many neurons of each layer go: the same share, the smallest that takes enough weights; one always stays."""
+    """Count the neurons to remove in each layer: the smallest common share that removes enough weights.
+
+    One always stays.
+    """
     units, shapes = Units.of(model), model.prunable_shapes
     asked = removed_count(model.prunable_count, sparsity)
     for share in sorted({gone / size for size in units.sizes.values() for gone in range(size)}):
@@ -105,7 +109,7 @@ def _fewest(model: Model, sparsity: float) -> dict[str, int]:
 
 
 def _top(scores: Tensor, gone: int) -> Tensor:
-    """Boolean: all but the `gone` lowest, an exact number also where scores tie."""
+    """Mark all but the `gone` lowest scores: boolean, an exact number even if scores tie."""
     flat = scores.flatten()
     kept = torch.zeros_like(flat, dtype=torch.bool)
     kept[flat.topk(len(flat) - gone, sorted=False).indices] = True

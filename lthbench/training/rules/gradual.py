@@ -14,7 +14,7 @@ class Gradual(Rule):
     """Gradual magnitude pruning: a cubic rise of the sparsity from `begin` to `end` (fractions of the training).
 
     s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878. The last update that
-    fits prunes to `final`. Raises MethodError where none fits.
+    fits prunes to `final`. Raises MethodError if none fits.
     """
 
     final: float
@@ -29,12 +29,12 @@ class Gradual(Rule):
         return {}
 
     def due(self, s: TrainingState) -> float:
-        """The sparsity that the step at hand ends with."""
+        """Return the sparsity at the end of the current step."""
         last = s.step + 1 + self.every > s.total
         return self.final if last else self.sparsity((s.step + 1) / s.total)
 
     def sparsity(self, t: float) -> float:
-        """The sparsity at a fraction of the training."""
+        """Return the sparsity at a fraction of the training."""
         x = min(1.0, max(0.0, (t - self.begin) / (self.end - self.begin)))
         return self.final * (1 - (1 - x) ** 3)
 

@@ -1,4 +1,4 @@
-"""Movement pruning: what moves away from zero stays."""
+"""Movement pruning: weights that move away from zero stay."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,12 @@ from lthbench.training.rules.rule import TrainingState
 
 @dataclass(frozen=True)
 class Movement(Gradual):
-    """Movement pruning along the cubic of Gradual: the score of a weight w is −Σ rate · w · ∂L/∂w, over all steps.
+    """Movement pruning along the cubic of Gradual.
 
-    Sanh et al., NeurIPS 2020, arXiv:2005.07683 (hard movement pruning). The scores are trained beside the weights: the
-    forward pass uses w · top(score), whose straight-through derivative by the score is w · ∂L/∂(masked w). So they follow
-    the recipe's rate, momentum and decay. Weights keep their value while they are pruned, and may come back.
+    The score of a weight w is −Σ learning rate · w · ∂L/∂w, over all steps. Sanh et al., NeurIPS 2020, arXiv:2005.07683
+    (hard movement pruning). The scores are trained beside the weights: the forward pass uses w · top(score), whose
+    straight-through derivative by the score is w · ∂L/∂(masked w). So they follow the recipe's learning rate, momentum
+    and decay. Weights keep their value while they are pruned, and may come back.
     """
 
     def start(self, s: TrainingState) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Penalties: what is added to the loss of every step."""
+"""Penalties: terms added to the loss of every step."""
 
 from dataclasses import dataclass
 

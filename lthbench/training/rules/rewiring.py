@@ -1,4 +1,5 @@
-"""Sparse training: the mask moves, its count does not. Every few steps each layer drops weights and grows as many."""
+"""Sparse training: the mask moves and its count stays. Every few steps each layer drops weights and grows the same
+number."""
 
 import math
 from dataclasses import dataclass
@@ -13,20 +14,21 @@ from lthbench.training.rules.rule import Rule, TrainingState
 
 @dataclass(frozen=True)
 class SET(Rule):
-    """Every `every` steps each layer drops the `rate` smallest of its weights and grows as many at random, from zero.
+    """Sparse evolutionary training.
 
-    Mocanu et al., Nature Communications 2018, arXiv:1707.04780.
+    Every `every` steps each layer drops its smallest weights and grows others at random. `rate` is the fraction of the
+    weights that is dropped. As many grow, from zero. Mocanu et al., Nature Communications 2018, arXiv:1707.04780.
     """
 
     rate: float = 0.3
     every: int = 100
 
     def fraction(self, s: TrainingState) -> float:
-        """The share of a layer's weights that is rewired now."""
+        """Return the fraction of a layer's weights that is rewired now."""
         return self.rate
 
     def growth(self, s: TrainingState, name: str) -> Tensor:
-        """The score by which removed weights of a layer come back."""
+        """Return the scores by which removed weights of a layer come back."""
         return torch.rand(s.params[name].shape, generator=s.generator).to(s.params[name].device)
 
     def after_step(self, s: TrainingState) -> None:
@@ -36,7 +38,7 @@ class SET(Rule):
 
 @dataclass(frozen=True)
 class RigL(SET):
-    """SET that grows by |∂L/∂w|, a fraction that falls to zero along half a cosine at `end` (of the training).
+    """SET that grows by |∂L/∂w|. The rewired fraction falls to zero along half a cosine, at `end` of the training.
 
     Evci et al., ICML 2020, arXiv:1911.11134. The gradient is that of the step just done.
     """
@@ -53,9 +55,9 @@ class RigL(SET):
 
 @dataclass(frozen=True)
 class GraNet(Gradual):
-    """Gradual magnitude pruning, and after each of its updates one of RigL: neuroregeneration at no cost in weights.
+    """Gradual magnitude pruning with one update of RigL after each of its own: neuroregeneration at no cost in weights.
 
-    Liu et al., NeurIPS 2021, arXiv:2106.10404. `rate`: the share that is rewired at first.
+    Liu et al., NeurIPS 2021, arXiv:2106.10404. `rate` is the fraction that is rewired at first.
     """
 
     begin: float = 0.0
@@ -68,7 +70,7 @@ class GraNet(Gradual):
 
 
 def _rewired(s: TrainingState, name: str, fraction: float, growth: Tensor) -> Tensor:
-    """The mask of one layer after dropping a fraction of its smallest weights and growing as many; the count stays."""
+    """Return the mask of one layer after dropping a fraction of its smallest weights and growing the same number."""
     mask, weight = s.mask[name], s.params[name].detach()
     pruned = int((~mask).sum())
     dropped = int(fraction * (mask.numel() - pruned))

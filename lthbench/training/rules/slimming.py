@@ -12,7 +12,7 @@ from lthbench.training.rules.rule import Rule, TrainingState
 class Slimming(Rule):
     """The L1 norm of the batch-norm scales of all units, times `strength`, added to the loss.
 
-    MethodError where no unit has a scale.
+    Raises MethodError if no unit has a scale.
     """
 
     strength: float = 1e-4

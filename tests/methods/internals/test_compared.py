@@ -1,4 +1,4 @@
-"""What the record says of a result beside other networks: correlation, loss, kept networks, the barrier between two."""
+"""A result compared with other networks on the record: correlation, loss, kept networks, and the barrier between two."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from tests.runs.helpers import ONE, drive, method
 
 
 def compared(run: Run) -> Network:
-    """A ticket that keeps what it comes from, and a network of another model."""
+    """Train a ticket that keeps its origins and a network of another model."""
     init = run.init()
     dense = run.train(init)
     final = run.train(init.masked(run.select(magnitude(dense))))
@@ -24,7 +24,7 @@ def compared(run: Run) -> Network:
 
 
 def by_hand(run: Run) -> Network:
-    """The correlation, computed in the driver."""
+    """Note the correlation, computed in the driver."""
     init = run.init()
     dense = run.train(init)
     final = run.train(init.masked(run.select(magnitude(dense))))
@@ -35,7 +35,7 @@ def by_hand(run: Run) -> Network:
 
 
 def reinit(run: Run) -> Network:
-    """Descends from another draw, through weights that were changed by hand."""
+    """Train from another draw, through weights that were changed by hand."""
     net = run.train(run.init(1), until=1)
     dense = run.train(net.with_weights({"out.bias": torch.ones(10)}).at(1))
     return dense.masked(run.select(magnitude(dense)))

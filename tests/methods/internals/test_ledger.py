@@ -1,4 +1,4 @@
-"""What a run is charged: the union of the steps on each trajectory, and scoring beyond an allowance of one epoch."""
+"""The charge of a run: the union of the steps on each trajectory, and scoring beyond an allowance of one epoch."""
 
 import math
 
@@ -10,7 +10,7 @@ from lthbench import MethodError, OverBudget
 from lthbench.methods.internals.ledger import Ledger
 from lthbench.training.clock import Clock
 
-CLOCK = Clock(epochs=4, batch=10, size=25)  # batches of 10, 10 and 5: steps do not cost the same
+CLOCK = Clock(epochs=4, batch=10, size=25)  # batches of 10, 10 and 5: the costs of steps differ
 SPANS = st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda span: span[0] < span[1])
 
 fixed = settings(derandomize=True, deadline=None)
@@ -64,7 +64,7 @@ def test_early_end_found_on_the_way_and_again_at_the_end() -> None:
     ledger = Ledger(None, 25)
     ledger.train("a", CLOCK, 0, 9)  # until epoch 3, but the rule is done after 2
     ledger.end("a", CLOCK, 6, 9)
-    ledger.train("a", CLOCK, 6, 12)  # on to the end: the rule still is
+    ledger.train("a", CLOCK, 6, 12)  # to the end: the rule is still done
     ledger.end("a", CLOCK, 6, 12)
     assert ledger.charged["train"] == 50
 
@@ -144,7 +144,7 @@ def test_accounts_apart_are_neither_charged_nor_limited() -> None:
         ledger.measure("score", "c", 5)
     assert ledger.off_budget == {"search": 105, "inner": 7}
     assert (ledger.spent, ledger.left) == (0, 1)
-    ledger.train("a", CLOCK, 0, 3)  # the charge does not gain from what was done apart
+    ledger.train("a", CLOCK, 0, 3)  # work off budget does not lower the charge
     assert ledger.charged["train"] == 25
 
 

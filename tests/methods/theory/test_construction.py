@@ -1,4 +1,4 @@
-"""The construction: the pruned random network computes what its errors say that it does."""
+"""The construction: the pruned random network computes the target up to the stated errors."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ TARGET = Model("mlp-5-4", (1, 2, 3), 3, ("*.weight",), ("*.bias",))
 
 
 def net(model: Model, scheme: str, seed: int) -> Any:
-    """What the construction reads of a network."""
+    """Return the part of a network that the construction reads."""
     params = initial_tensors(model, scheme, seed, 0)
     return SimpleNamespace(model=model, params=params, prunable={n: params[n] for n in model.prunable_shapes})
 

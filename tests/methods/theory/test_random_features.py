@@ -1,4 +1,4 @@
-"""Random features: what is trained is the last layer, and what is left is as much as edge-popup over neurons leaves."""
+"""Random features: only the last layer is trained, and as many weights remain as in edge-popup over neurons."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Subset sums by meeting in the middle against trying all subsets."""
+"""Subset sums by meeting in the middle, compared with a search over all subsets."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Thresholds on made curves, and their logarithmic fit with its interval."""
+"""Thresholds on artificial curves, and their logarithmic fit with its interval."""
 
 import math
 
@@ -12,7 +12,7 @@ STEPS, SIZES = (0, 1, 2, 4, 8, 16, 32), (100, 200, 400, 800)
 
 
 def curves(threshold: dict[int, float], seeds: int = 5, noise: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Accuracy 90 from the threshold on and 50 below it; the dense network has 91."""
+    """Return curves with accuracy 90 from the threshold on and 50 below it; the dense network has 91."""
     g = np.random.default_rng(0)
     rows = [
         {
@@ -33,7 +33,7 @@ def test_a_logarithm_is_found() -> None:
     found = growth(*curves({100: 2, 200: 4, 400: 8, 800: 16}), share=0.98)
     assert found.thresholds == {100: 2.0, 200: 4.0, 400: 8.0, 800: 16.0}
     assert (found.a, found.b) == pytest.approx(tuple(np.polyfit(np.log(SIZES), [2, 4, 8, 16], 1)[::-1]))
-    assert found.low == pytest.approx(found.b) == pytest.approx(found.high)  # every seed says the same
+    assert found.low == pytest.approx(found.b) == pytest.approx(found.high)  # all seeds agree
 
 
 def test_one_step_a_doubling_has_the_slope_of_one_doubling() -> None:

@@ -1,4 +1,4 @@
-"""The fits tell a logarithm from a power."""
+"""The fits distinguish a logarithm from a power."""
 
 import pytest
 

@@ -123,7 +123,7 @@ BROKEN: dict[Callable[..., object], str] = {
     draws_python: r"drew from a global random generator, .*",
     mutates: r"net\.prunable\['out\.weight'\] was changed in place, .* net\.with_weights.*",
     takes_anothers: r"this network belongs to another run; make it with this run's init and train",
-    wrong_probe: r"the scores of .*\.weight hold NaN; .*",
+    wrong_probe: r"the scores of .*\.weight contain NaN; .*",
     unknown_model: r"There is no model 'resnet-1000'\. .*Known: .*",
     forgets_the_position: r"this network is trained to the end \(step 20\); write net\.at\(0\) .*",
 }

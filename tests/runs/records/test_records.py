@@ -115,7 +115,7 @@ def test_a_reason_with_an_odd_line_break_can_be_read_again(tmp_path: Path, break
             "result.correct: has 450 bits set, but 449 test answers are right",
         ),
         (lambda d: d["result"].update(test={"right": 450, "of": 505}), "result.correct: is not 505 bits"),
-        (lambda d: d["result"].update(correct="*"), "result.correct: is no base64"),
+        (lambda d: d["result"].update(correct="*"), "result.correct: is not base64"),
         (lambda d: d["result"].update(test=None), "result.correct: stands without a count of right test answers"),
     ],
 )

@@ -27,7 +27,7 @@ REASONS = {
     "peeking_at_the_split": ("no peeking", r"peeking_at_the_split\.py:4 imports lthbench\.data"),
     "peeking_at_the_result": ("no peeking", r"peeking_at_the_result\.py:10 uses run\._engine"),
     "reaching_for_the_ledger": ("no peeking", r"reaching_for_the_ledger\.py:4 imports lthbench\.methods\.internals"),
-    "nan_scores": ("runs everywhere", r"the scores of hidden\.0\.weight hold NaN"),
+    "nan_scores": ("runs everywhere", r"the scores of hidden\.0\.weight contain NaN"),
     "nan_weights": ("runs everywhere", "diverged: weights are not finite"),
     "global_randomness": ("runs everywhere", r"drew from a global random generator.* run\.generator"),
     "in_place_edit": ("runs everywhere", r"net\.prunable\['out\.weight'\] was changed in place"),
@@ -37,7 +37,7 @@ REASONS = {
     "not_the_dense_at_zero": ("at sparsity 0", "not the weights of dense"),
     "names_a_layer": ("substitution", r"under other names of workload, .*KeyError: 'out\.weight'"),
     "knows_its_workload": ("substitution", r"it does init → train 4 → mask .*, not init → train 3 → train 1 → mask"),
-    "no_formula": ("header", r"'2T \+ \?' is no formula"),
+    "no_formula": ("header", r"'2T \+ \?' is not a formula"),
 }
 
 

@@ -1,4 +1,5 @@
-"""A lane gives the bits of the reference trainer, whatever stands beside it, and gives way where it cannot be captured."""
+"""The graph trainer: it gives the bits of the reference trainer beside any other work, and falls back where capture
+fails."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ DEVICES = ["cpu", pytest.param("cuda", marks=cuda)]
 
 
 class Wide(Convolutional):
-    """Enough channels for a memory layout to matter, and two batch-norms."""
+    """A model with enough channels for the memory layout to matter, and two batch-norms."""
 
     def __init__(self, name: str, shape: tuple[int, int, int], classes: int):
         super().__init__(name, shape, classes)
@@ -35,7 +36,7 @@ class Wide(Convolutional):
 
 
 class Looking(Convolutional):
-    """Its forward pass asks for a value, which no graph can hold."""
+    """A model whose forward pass asks for a value, which no graph can hold."""
 
     def forward(self, images: Tensor) -> Tensor:
         scale = 1.0 if images.sum().item() < 1e9 else 0.0
@@ -54,7 +55,8 @@ def families(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def replays_read_what_they_were_made_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A graph would; a CPU's replay, which has no addresses, would not notice another tensor."""
+    """Check that replays read the tensors they were made on. A CPU's replay has no addresses, and would not notice
+    another tensor."""
     make = GraphTrainer._made
 
     def made(self: GraphTrainer, size: int) -> Replay:
@@ -78,7 +80,7 @@ def wide() -> Any:
 def via(
     kind: type[Trainer], t: Trajectory, *stops: int, state: State | None = None, at: int = 0, device: str = "cpu"
 ) -> dict[int, Any]:
-    """The bits at every stop, by default at the end."""
+    """Return the bits at every stop, by default at the end."""
     found: dict[int, State] = {}
     trainer = kind(t, state or begin(t), at, feed(t.clock.size, device))
     trainer.run(stops or [t.clock.total], found.__setitem__)
@@ -125,7 +127,7 @@ def test_a_lane_goes_on_where_another_one_stopped(rule: Rule | None, device: str
 
 @dataclass(frozen=True)
 class Careless(Rule):
-    """Puts new tensors in place of the training's, of another shape too."""
+    """A rule that replaces the training's tensors, also by tensors of another shape."""
 
     every: int = 2
 
@@ -154,7 +156,7 @@ def test_tensors_that_a_rule_replaces_are_used(device: str) -> None:
 
 @dataclass(frozen=True)
 class Dated(Rule):
-    """A penalty that grows with the step: no program of one step can say it."""
+    """A penalty that grows with the step, which one recorded step cannot express."""
 
     def penalty(self, s: TrainingState) -> Tensor:
         return 0.001 * s.step * s.params["out.weight"].square().sum()
@@ -165,7 +167,7 @@ class Dated(Rule):
     ("t", "why"),
     [
         ({"model": "conv-dropout"}, "its module draws random numbers"),
-        ({"rule": Dated()}, "a hook that is part of every step looks at `step`"),
+        ({"rule": Dated()}, "a hook that is part of every step must not read `step`"),
     ],
     ids=["dropout", "a penalty by step"],
 )

@@ -1,4 +1,4 @@
-"""Greedy forward selection against a search through all networks of so many neurons, one after another."""
+"""Greedy forward selection, compared with a search through all networks of each number of neurons."""
 
 from collections.abc import Iterator
 from itertools import combinations_with_replacement
@@ -25,7 +25,7 @@ def tiny(seed: int) -> tuple[MLP, Tensor, Tensor]:
 
 
 def chosen(seed: int, neurons: int, patience: int = 4) -> tuple[list[int], list[float]]:
-    """How often each neuron is chosen, and the loss after each step."""
+    """Return how often each neuron is chosen, and the loss after each step."""
     model, images, labels = tiny(seed)
 
     def draw() -> Iterator[tuple[Tensor, Tensor]]:
@@ -36,7 +36,7 @@ def chosen(seed: int, neurons: int, patience: int = 4) -> tuple[list[int], list[
 
 
 def loss(seed: int, members: tuple[int, ...]) -> float:
-    """Of the mean of these neurons, by building that network."""
+    """Return the loss of the mean of these neurons, by building that network."""
     model, images, labels = tiny(seed)
     with torch.no_grad():
         times = torch.tensor([members.count(j) for j in range(NEURONS)])
@@ -61,13 +61,15 @@ def test_every_step_is_the_best_of_all_steps(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_against_exhaustive_search(seed: int) -> None:
-    """One neuron is the best of all; two are not better than the best pair, and the first of them is in the path."""
+    """One neuron is the best of all. Two are not better than the best pair, and the first of them is on the path."""
     counts, losses = chosen(seed, 1)
     singles = [loss(seed, (j,)) for j in range(NEURONS)]
     assert losses == [pytest.approx(min(singles), abs=1e-5)] and counts[singles.index(min(singles))] == 1
     _, more = chosen(seed, 3)
     best_pair = min(loss(seed, pair) for pair in combinations_with_replacement(range(NEURONS), 2))
-    assert best_pair - 1e-5 <= more[1] <= singles[singles.index(min(singles))] + 1e-5  # the same one again is no worse
+    assert (
+        best_pair - 1e-5 <= more[1] <= singles[singles.index(min(singles))] + 1e-5
+    )  # choosing the same one again is no worse
 
 
 @pytest.mark.parametrize("patience", [1, 4, 50])

@@ -1,4 +1,4 @@
-"""Probes: what they measure equals the definition, computed here in one go over all examples."""
+"""Probes: their results equal the definition, computed here at once over all examples."""
 
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
@@ -36,7 +36,7 @@ def batches(size: int = 8) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def pruned(model: Model) -> State:
-    """A network half pruned, with running statistics that differ from those of any batch."""
+    """Return a half-pruned network, with running statistics that differ from those of any batch."""
     g = Generator().manual_seed(0)
     state = begin(trajectory(model))
     state = masked(state, {n: torch.rand(m.shape, generator=g) < 0.5 for n, m in state.mask.items()})
@@ -52,7 +52,7 @@ def measured(probe: Gradients, model: Model, size: int = 8) -> dict[str, Tensor]
 
 
 def by_hand(model: Model, sizes: int, train: bool, temperature: float = 1.0) -> dict[str, Tensor]:
-    """One loss over all examples, one backward pass; batch-norm sees batches of `sizes`, dropout nothing."""
+    """Compute one loss over all examples and one backward pass. Batch-norm sees batches of `sizes`; dropout is off."""
     module = module_of(model, pruned(model)).train(train)
     for layer in module.modules():
         if isinstance(layer, nn.Dropout):
@@ -141,12 +141,12 @@ def test_a_probe_is_frozen() -> None:
 
 
 def batched(size: int = 8, passes: int = 1) -> Batches:
-    """So many passes over the random examples."""
+    """Return `passes` passes over the random examples."""
     return Batches(lambda: batches(size), SHAPE, passes)
 
 
 def hessian(model: Model, temperature: float) -> tuple[Tensor, Tensor, list[str]]:
-    """Gradient and Hessian of the mean loss by all parameters in a row, and their names."""
+    """Return gradient and Hessian of the mean loss by all parameters in a row, and their names."""
     module = module_of(model, pruned(model)).eval()
     names, params = zip(*module.named_parameters(), strict=True)
     sizes, shapes = [p.numel() for p in params], [p.shape for p in params]
@@ -206,7 +206,7 @@ def test_sensitivity_is_the_derivative_by_the_mask() -> None:
 
 
 class Linear(nn.Module):
-    """Two linear layers without anything between them."""
+    """Two linear layers with nothing between them."""
 
     def __init__(self, name: str, shape: tuple[int, int, int], classes: int):
         super().__init__()
@@ -224,7 +224,7 @@ def linear(monkeypatch: pytest.MonkeyPatch) -> Model:
 
 
 def closed_form(hidden: Tensor, out: Tensor) -> dict[str, Tensor]:
-    """|w| times the sum of all paths through it: from the ones at the input, to the sum of the outputs."""
+    """Return |w| times the sum of all paths through it, from the ones at the input to the sum of the outputs."""
     hidden, out = hidden.abs().double(), out.abs().double()
     return {"hidden.weight": hidden * out.sum(0)[:, None], "out.weight": out * hidden.sum(1)[None, :]}
 
@@ -238,7 +238,7 @@ def test_synaptic_flow_of_a_linear_network_in_closed_form(linear: Model) -> None
 
 
 def test_synaptic_flow_is_conserved_from_layer_to_layer(linear: Model) -> None:
-    """Theorem 1 of Tanaka et al.: the scores of what enters a neuron and of what leaves it add up to the same."""
+    """Theorem 1 of Tanaka et al.: the scores of the weights into a neuron and out of it have the same sum."""
     state = pruned(linear)
     found = SynFlowScores()(module_of(linear, state), state.mask, batched(passes=0))
     assert torch.allclose(found["hidden.weight"].sum(1), found["out.weight"].sum(0))
@@ -266,7 +266,7 @@ def test_synaptic_flow_uses_running_statistics_and_the_shape_of_the_images() -> 
 
 
 def by_rounds(model: Model, rounds: int, sparsity: float, revive: bool) -> dict[str, Tensor]:
-    """FORCE and iterative SNIP as their papers write them down, with the mask of the last round as the result."""
+    """Compute FORCE and iterative SNIP as in their papers, with the mask of the last round as the result."""
     dense = begin(trajectory(model))
     mask = dense.mask
     for k in range(1, rounds + 1):

@@ -65,7 +65,7 @@ def test_neurons_go_whole_and_no_more_than_needed() -> None:
 
 @pytest.mark.parametrize("kind", [EdgePopup, NeuronPopup])
 def test_a_step_follows_the_straight_through_gradient(kind: type[EdgePopup]) -> None:
-    """∂L/∂score = ∂L/∂(weight as used) · frozen weight · sign(score), summed over what a score stands for."""
+    """∂L/∂score = ∂L/∂(weight as used) · frozen weight · sign(score), summed over the weights of a score."""
     t = trajectory(mlp("mlp-6"), rule=kind(0.5), epochs=1, weight_decay=0.0, momentum=0.0)
     data = feed(t.clock.size)
     trainer = Trainer(t, begin(t), 0, data)

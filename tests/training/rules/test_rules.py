@@ -1,4 +1,4 @@
-"""Rules: each is what its paper says, computed here a second time from plain SGD; and counts are exact at every step."""
+"""Rules: each does what its paper says, computed here a second time from plain SGD. Counts are exact at every step."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ PLAIN = {"momentum": 0.0, "weight_decay": 0.0}
 
 
 def sparse(t: Trajectory, sparsity: float = 0.6, seed: int = 0) -> State:
-    """A random sparse start."""
+    """Return a random sparse state to start from."""
     g = Generator().manual_seed(seed)
     state = begin(t)
     return masked(state, keep_global({n: torch.rand(m.shape, generator=g) for n, m in state.mask.items()}, sparsity))
@@ -34,7 +34,7 @@ def counts(state: State) -> dict[str, int]:
 
 
 def live_after(t: Trajectory, state: State, steps: int = 2) -> TrainingState:
-    """A training stopped in the middle, gradients and all."""
+    """Return a training stopped in the middle, with its gradients."""
     trainer = Trainer(t, state, 0, feed())
     trainer.run([steps], lambda *_: None)
     return trainer.current
@@ -120,7 +120,7 @@ def test_granet_is_gradual_pruning_that_regrows() -> None:
 
 
 def by_hand(t: Trajectory, gradient_step: Callable[[int, dict[str, Tensor], tuple[Tensor, Tensor]], None]) -> State:
-    """The batches of a training in turn, with the parameters to change."""
+    """Go through the batches of a training, and pass each on with the parameters to change."""
     state, data = begin(t), feed()
     params = {n: p.clone() for n, p in state.params.items()}
     for step in range(t.clock.total):

@@ -1,4 +1,4 @@
-"""Declares a cost that is no formula."""
+"""Declares a cost that is not a formula."""
 
 from lthbench import Network, Run, magnitude, method
 
