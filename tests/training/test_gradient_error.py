@@ -129,5 +129,5 @@ def test_the_gradient_of_a_step_is_that_of_float64_along_the_same_branches(m: Mo
         exact = in_float64(m, state, images, labels, replayed)
     assert recorded.branches and next(replayed.branches, None) is None
     assert replayed.tie < NEAR
-    error, layers = distance(trainer.live.grads, exact), len(m.prunable_shapes)
+    error, layers = distance(trainer.current.grads, exact), len(m.prunable_shapes)
     assert error < ROUNDING[layout] * layers
