@@ -31,9 +31,10 @@ def identity(thing: Any) -> dict[str, Any]:
 
 
 def sources(kind: type) -> list[str]:
-    """Digests of the files that define the class and its bases, outside lthbench."""
-    files = {Path(path) for path in map(_file, inspect.getmro(kind)) if path}
-    return [source.digest(path) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
+    """Return digests of the files that define the class and its bases, outside lthbench, with what they import."""
+    files = {Path(path): each.__module__ for each in inspect.getmro(kind) if (path := _file(each))}
+    own = [path for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
+    return [source.whole(path, files[path]) for path in own]
 
 
 def _file(kind: type) -> str | None:
