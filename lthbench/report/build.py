@@ -50,7 +50,7 @@ def build(where: str, leaderboard: Path = Path("leaderboard")) -> tuple[Path, st
     measured = Measured.read(suite, records)
     missing = incomplete(measured)
     if missing:
-        page, charts = part(measured, paper(name), missing), {}
+        page, charts = part(measured, paper(name), missing), dict[str, str]()
     else:
         page, charts = written(measured, paper(name), SECTIONS[name](measured))
     for chart, svg in charts.items():

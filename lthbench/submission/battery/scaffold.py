@@ -1,10 +1,10 @@
 """Writes a method file to start from: a criterion, a rule, or a criterion for whole channels and neurons."""
 
+import ast
 import keyword
 import re
 from pathlib import Path
 
-import lthbench
 from lthbench.errors import InputError
 from lthbench.methods import registry
 from lthbench.runs.store.files import write_whole
@@ -83,7 +83,14 @@ def _check(name: str) -> None:
         raise InputError(f"method {name!r} is in {registry.METHODS[name].file} already; choose another name")
     function = name.replace("-", "_")
     words = {function, function.title().replace("_", "")}
-    if keyword.iskeyword(function) or words & {*lthbench.__all__, "math", "dataclass"}:
+    if keyword.iskeyword(function) or words & _imported():
         raise InputError(
             f"{name!r} is a word of Python or lthbench that the file needs; choose another name: my-{name}"
         )
+
+
+def _imported() -> set[str]:
+    """Return the names that the templates import."""
+    texts = [text.format(name="x", function="x", kind="X") for text in TEMPLATES.values()]
+    imports = [n for text in texts for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
+    return {alias.name for node in imports for alias in node.names}
