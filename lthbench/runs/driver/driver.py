@@ -241,7 +241,7 @@ class Driver:
 
     def _warn(self, records: list[Record], what: str) -> None:
         if records:
-            log.warning("%d runs of %s in %s %s", len(records), records[0].result.method, self.out, what)
+            log.warning("%d runs of %s %s", len(records), records[0].result.method, what)
 
     def _check_room(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Run a suite from Python. The command `lthbench run` calls this function."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,8 @@ from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import Results, load_results
 from lthbench.runs.store.policy import Keep
 from lthbench.suite import Suite
+
+log = logging.getLogger(__name__)
 
 OnRecord = Callable[[Record], None]
 
@@ -49,7 +52,7 @@ def run_suite(
     that fails raises nothing.
     """
     job = Job.make(suite if isinstance(suite, Suite) else Suite.read(suite), methods, data, only, device)
-    folder = _folder(out, job.suite)
+    folder = _folder(out, job.suite, only_failed)
     driver = job.driver(
         folder,
         job.failed(folder) if only_failed else None,
@@ -65,9 +68,17 @@ def run_suite(
     return load_results(folder)
 
 
-def _folder(out: str | Path | None, suite: Suite) -> Path:
-    if out is None:
-        return default_folder(suite)
-    if not str(out):
-        raise InputError("out is empty; name a folder, or leave it out")
-    return Path(out)
+def _folder(out: str | Path | None, suite: Suite, there: bool) -> Path:
+    """Return the run folder: as given, else the default. `there`: it has to be there already."""
+    if out is not None:
+        if not str(out):
+            raise InputError("out is empty; name a folder, or leave it out")
+        return Path(out)
+    folder, plain = default_folder(suite), Path("runs") / suite.name
+    if there and not folder.is_dir():
+        return plain
+    if folder != plain:
+        log.warning(
+            "this is another text of suite %s than the one of %s; its runs are in %s", suite.name, plain, folder
+        )
+    return folder
