@@ -1,5 +1,6 @@
 """The analysis of a suite's results: the tables behind a board, all computed from the records alone."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -7,6 +8,8 @@ import pandas as pd
 
 from lthbench.board import scores
 from lthbench.errors import InputError, unknown
+from lthbench.methods import registry
+from lthbench.runs.plan.plan import order
 from lthbench.runs.records.tables import Results
 from lthbench.scoring import duel, ranking, verdicts
 from lthbench.scoring.contrast import Meta, Thresholds
@@ -70,6 +73,16 @@ class Analysis:
     @property
     def table(self) -> pd.DataFrame:
         return self.frame[STATISTICS]
+
+    @cached_property
+    def missing(self) -> dict[str, int]:
+        """Runs that the suite asks of its own methods and that have no result, by method. Diverged runs have one."""
+        known = registry.load_all()
+        own = [registry.find(name) for name in self.suite.methods if name.partition("[")[0] in known]
+        rows = self.frame[["method", "workload", "learning_rate", "sparsity", "seed"]].itertuples(index=False)
+        done = {tuple(row) for row in rows}
+        runs = [(m.label, c.workload.name, c.learning_rate, c.sparsity, c.seed) for m, c in order(self.suite, own)]
+        return dict(Counter(run[0] for run in runs if run not in done))
 
     @cached_property
     def scores(self) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from lthbench.scoring import words
 
 def page(analysis: Analysis) -> str:
     """Return the whole page."""
-    parts = [_head(analysis)]
+    parts = [_head(analysis), _missing_section(analysis)]
     parts += [duel_section(analysis, duel) for duel in analysis.duels]
     parts += [_verdict_section(analysis, ticket) for ticket in analysis.tickets]
     parts += [_winning_section(analysis, ticket) for ticket in analysis.tickets]
@@ -191,6 +191,15 @@ def _rate_section(analysis: Analysis) -> str:
     note = "Mean test accuracy at the learning rate that the mean *validation* accuracy chooses."
     lines = [[*where, *(found.get(method, "") for method in analysis.methods)] for where, found in rows.items()]
     return f"## At the best learning rate\n\n{note}\n\n{markdown(lines, [*_cell_headers(analysis, rate=False), *analysis.methods])}"
+
+
+def _missing_section(analysis: Analysis) -> str:
+    """Say which of the suite's runs have no record; nothing where all have one."""
+    missing = analysis.missing
+    if not missing:
+        return ""
+    said = ", ".join(f"{method} {count}" for method, count in missing.items())
+    return f"**Incomplete: {sum(missing.values())} runs of the suite's own methods have no result.** By method: {said}."
 
 
 def _failure_section(analysis: Analysis) -> str:

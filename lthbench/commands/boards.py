@@ -1,4 +1,4 @@
-"""What came out: scores, duels, boards."""
+"""The commands `score`, `duel`, `board` and `report`: what came out of a run folder."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images")
 @SKIP
 @JSON
 def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_broken: bool, as_json: bool) -> None:
-    """n, mean, deviation and 95 % interval of every method in every cell; or the records as a table.
+    """Print n, mean, deviation and 95 % interval of every method in every cell; or the records as a table.
 
     \b
     lthbench score runs/digits
@@ -37,6 +37,8 @@ def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_
     from lthbench.runs.records.tables import load_results
     from lthbench.runs.store.files import write_whole
 
+    if str(parquet) == "-":
+        raise InputError("--parquet writes a binary file; give a file name: --parquet scores.parquet")
     skipped = _skipped(skip_broken)
     results = load_results(folder, skipped=skipped)
     table = scores(results.scored) if name == "scores" else getattr(results, name)
@@ -58,7 +60,7 @@ def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_
 @SKIP
 @JSON
 def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None:
-    """Any two methods: cell by cell, by margin and overall, with intervals.
+    """Compare any two methods: cell by cell, by margin and overall, with intervals.
 
     \b
     lthbench duel lottery-ticket prune-finetune runs/digits
@@ -106,7 +108,10 @@ def report(suite: str) -> None:
     """
     from lthbench.report.build import build
 
-    click.echo(f"The report lies in {build(suite)}")
+    page, missing = build(suite)
+    if missing:
+        click.echo(f"{missing}; the report makes no claim", err=True)
+    click.echo(f"The report lies in {page}")
 
 
 def _parquet(table: Any) -> bytes:

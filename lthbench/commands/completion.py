@@ -1,4 +1,4 @@
-"""Suites, methods and run folders as types of arguments: known without torch, and completed by the shell."""
+"""Types of arguments: suites, methods and run folders. They are known without torch, and the shell completes them."""
 
 import ast
 from functools import cache
@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from lthbench.commands.shared import Folder
 from lthbench.errors import unknown
 
 _ROOT = Path(__file__).parent.parent
@@ -15,7 +16,7 @@ ARMS = ("", "-long", "-shuffled", "-reinit")  # the methods that @at_init makes 
 
 
 def _shipped(name: str) -> Path:
-    """A folder that comes with lthbench: in the package where it is installed, beside it in a checkout."""
+    """Return a folder that comes with lthbench: in the package where it is installed, beside it in a checkout."""
     return next(path for path in (_ROOT / name, _ROOT.parent / name) if path.is_dir())
 
 
@@ -43,7 +44,7 @@ def _entered(path: Path) -> list[str]:
 
 
 def _arms(call: ast.Call) -> tuple[str, ...]:
-    """The methods that one @at_init enters: without controls, the first two."""
+    """Return the suffixes of the methods that one @at_init enters: without controls, the first two."""
     values = {word.arg: word.value for word in call.keywords}
     controls = values.get("controls")
     return ARMS[:2] if isinstance(controls, ast.Constant) and not controls.value else ARMS
@@ -84,11 +85,8 @@ class MethodType(click.ParamType):
         return [CompletionItem(name) for name in method_names() if name.startswith(incomplete)] + files
 
 
-class RunFolder(click.Path):
+class RunFolder(Folder):
     """A folder; the shell completes those with records."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, file_okay=False)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
         base = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
@@ -99,7 +97,7 @@ class RunFolder(click.Path):
 
 
 def has_records(folder: Path) -> bool:
-    """Whether a folder is a run folder, or a folder of records."""
+    """Say whether a folder is a run folder, or a folder of records."""
     return folder.is_dir() and ((folder / "suite.json").is_file() or any(folder.glob("*.jsonl")))
 
 

@@ -1,4 +1,4 @@
-"""Methods: what there is, a file to start from, the battery."""
+"""The commands `list`, `new` and `check`."""
 
 import sys
 from pathlib import Path
@@ -7,13 +7,14 @@ import click
 
 from lthbench.commands.completion import METHOD
 from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows
+from lthbench.errors import InputError
 
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["methods", "suites", "models", "data"]), default="methods")
 @JSON
 def list_(what: str, as_json: bool) -> None:
-    """What there is: methods, suites, models or data sets.
+    """List methods, suites, models or data sets.
 
     \b
     lthbench list methods
@@ -27,7 +28,7 @@ def list_(what: str, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--kind", type=click.Choice(["criterion", "rule", "structured"]), default="criterion", show_default=True,
-              help="What it starts as: a score of weights, something inside training, a score of channels.")  # fmt: skip
+              help="What the file starts as: a score of weights, something inside training, a score of channels.")  # fmt: skip
 @click.option("--folder", type=FOLDER, default=".", help="Where the file goes.")
 def new(name: str, kind: str, folder: Path) -> None:
     """Write a method file to start from.
@@ -54,6 +55,8 @@ def check(method: str, data: Path | None, as_json: bool) -> None:
     """
     from lthbench.submission.battery.check import check as battery
 
+    if sys.flags.optimize > 1:
+        raise InputError("python -OO drops docstrings, which check reads; run it without -OO")
     findings = battery(method, data)
     print_rows(
         [(f.check, "passed" if f.passed else "FAILED", f.found) for f in findings], ["check", "", "found"], as_json

@@ -1,13 +1,12 @@
-"""Plan: what a suite will do, before any work."""
+"""The command `plan`."""
 
-import json
 import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lthbench.commands.shared import JSON, print_rows
+from lthbench.commands.shared import JSON, print_json, print_rows
 from lthbench.commands.suites import job_options
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ NUMBER = r"(\d+\.?\d*|\.\d+)"
 
 
 class Joins(click.ParamType):
-    """So many devices after so many hours: 4@2.5."""
+    """N devices that come after some hours: 4@2.5."""
 
     name = "N@HOURS"
 
@@ -30,7 +29,7 @@ class Joins(click.ParamType):
 
 
 class Stragglers(click.ParamType):
-    """A share of the devices that takes so many times as long: 0.1x3."""
+    """A share of the devices, and how many times as long they take: 0.1x3."""
 
     name = "SHARExFACTOR"
 
@@ -46,17 +45,17 @@ class Stragglers(click.ParamType):
 
 
 def fleet_options(command: Any) -> Any:
-    """What the schedule is simulated under."""
+    """Add the options of the fleet that the schedule is simulated for."""
     options = (
         click.option("--gpus", type=click.IntRange(1), default=1, show_default=True,
                      help="Devices that share the work."),
         click.option("--joins", type=Joins(), multiple=True, metavar="N@HOURS",
-                     help="So many more devices come after so many hours. May be given several times."),
+                     help="N more devices come after HOURS. May be given several times."),
         click.option("--stragglers", type=Stragglers(), metavar="SHARExFACTOR",
-                     help="A share of the devices takes so many times as long."),
+                     help="A share of the devices takes FACTOR times as long."),
         click.option("--failures", type=click.FloatRange(0, 1e6), default=0.0, metavar="RATE",
-                     help="Operations that fail, in an hour of work of one of them; they are tried again."),
-        click.option("--seed", type=int, default=0, show_default=True, help="Of what the simulation draws."),
+                     help="Operations that fail, for each hour of work; they are tried again."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulation."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -67,9 +66,11 @@ def fleet_options(command: Any) -> Any:
 @job_options
 @fleet_options
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="HOURS",
-              help="Says how many devices are done by then.")  # fmt: skip
+              help="Say how many devices are done by then.")  # fmt: skip
 @click.option("--simulate", is_flag=True, help="A table of 1, 2, 4, … devices, and how many the suite can use.")
-@click.option("--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Of one device: says the money.")
+@click.option(
+    "--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Price of one device; say the money."
+)
 @JSON
 def plan(
     suite: str,
@@ -86,8 +87,8 @@ def plan(
 ) -> None:
     """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
 
-    Hours come from what lthbench speed has measured on this machine, and a simulation of the schedule. What was measured is plain
-    training: rules and bases take longer.
+    Hours come from what lthbench speed has measured on this machine, and from a simulation of the schedule. lthbench speed
+    measures plain training; rules and bases take longer.
 
     \b
     lthbench plan suites/digits.toml
@@ -123,7 +124,7 @@ def plan(
 
 
 def _times(forecast: "Forecast | None", gpus: int, price: float | None, deadline: float | None) -> dict[str, Any]:
-    """Hours and money on so many devices, and how many a deadline takes; None where hours are not known."""
+    """Return hours and money on `gpus` devices, and how many a deadline takes; None where hours are not known."""
     hours = forecast and forecast.hours(gpus)
     times: dict[str, Any] = {"hours": hours and round(hours, 3)}
     times["utilisation"] = forecast and round(forecast.schedule(gpus).utilisation, 3)
@@ -139,7 +140,7 @@ def _never(forecast: "Forecast") -> str:
 
 
 def _advice(forecast: "Forecast | None") -> str:
-    """In one sentence, how many devices the suite can use."""
+    """Say in one sentence how many devices the suite can use."""
     if forecast is None:
         return "How long an epoch takes is not known: type what stands beside the workloads, then this again."
     least = "at least " if forecast.scale > 1 else ""
@@ -155,7 +156,7 @@ def _advice(forecast: "Forecast | None") -> str:
 def _show(summary: dict[str, Any], tables: dict[str, tuple[Any, list[str]]], as_json: bool) -> None:
     if as_json:
         listed = {what: [dict(zip(names, row, strict=True)) for row in them] for what, (them, names) in tables.items()}
-        click.echo(json.dumps(summary | listed))
+        print_json(summary | listed)
         return
     for rows, headers in tables.values():
         print_rows(rows, headers, False)

@@ -1,4 +1,4 @@
-"""How fast this machine trains."""
+"""The command `speed`: how fast this machine trains."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from lthbench.commands.shared import DATA, JSON, print_rows
 
 @click.command()
 @click.argument("workload", default="resnet20/synthetic")
-@click.option("--lanes", type=click.IntRange(1), multiple=True, help="So many trainings side by side; may be given "
+@click.option("--lanes", type=click.IntRange(1), multiple=True, help="N trainings side by side; may be given "
               "several times (default: 1, 2, 4, 8, 16 on a GPU, as far as the cores on a CPU).")  # fmt: skip
 @click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16"]), help="Default: bf16 on a GPU, else fp32.")
-@click.option("--stem", type=click.Choice(["cifar", "tiny-imagenet"]), default=None, help="Of an ImageNet model.")
-@click.option("--augment", default="crop-flip", show_default=True, metavar="NAME", help="What is drawn for each image.")
+@click.option("--stem", type=click.Choice(["cifar", "tiny-imagenet"]), default=None, help="Stem of an ImageNet model.")
+@click.option("--augment", default="crop-flip", show_default=True, metavar="NAME", help="Augmentation of each image.")
 @click.option("--seconds", "least", type=click.FloatRange(0, min_open=True), default=4.0, show_default=True,
-              help="Of each training, at least.")  # fmt: skip
+              help="Least seconds of each training.")  # fmt: skip
 @click.option("--device", default="", metavar="DEVICE", help="cpu, cuda, … (default: cuda where there is one).")
 @DATA
 @JSON

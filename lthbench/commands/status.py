@@ -1,24 +1,24 @@
-"""Looking on: how far a run folder is, and the logs of its runs."""
+"""The commands `status` and `log`: how far a run folder is, and what its runs did."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lthbench.commands.completion import RUN_FOLDER
-from lthbench.commands.shared import JSON, print_rows, renamed_option
+from lthbench.commands.shared import JSON, print_json, print_rows, renamed_option
 
 
 @click.command()
 @click.argument("folder", type=RUN_FOLDER)
-@click.option("--watch", "watching", is_flag=True, help="Go on looking until all is done, or Ctrl-C.")
+@click.option("--watch", "watching", is_flag=True, help="Look again and again until all is done, or Ctrl-C.")
 @click.option("--every", type=click.FloatRange(0.1), metavar="SECONDS",
-              help="Between two looks (default: 1 on a terminal, else 30).")  # fmt: skip
+              help="Time between two looks (default: 1 on a terminal, else 30).")  # fmt: skip
 @JSON
 def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> None:
-    """How far a run folder is, by method: runs to do, in the hand of a living driver, ok, diverged, failed; which failed,
-    where and why. What is left is an estimate, from the epochs charged so far.
+    """Show how far a run folder is, by method: runs to do, under way, ok, diverged and failed; which failed, where and why.
+
+    The time that is left is an estimate, from the epochs charged so far.
 
     \b
     lthbench status runs/digits
@@ -33,7 +33,7 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
     else:
         snapshot = observer.look()
         if as_json:
-            click.echo(json.dumps(status_view.as_json(observer, snapshot)))
+            print_json(status_view.as_json(observer, snapshot))
             return
         print_rows(status_view.rows(snapshot), status_view.HEADERS, False)
         click.echo(f"\n{status_view.pace(snapshot)}")
@@ -51,16 +51,22 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
 @click.option("--seed", type=int, help="Runs with this seed.")
 @click.option("--failed", is_flag=True, help="Runs whose record says failed.")
 def log(folder: Path, failed: bool, **where: Any) -> None:
-    """What runs of a folder asked for, how each operation came to be done, and how they ended.
+    """Print the logs of runs: what each run asked for, how each operation came to be done, how the run ended.
 
-    Each line says when (UTC) and what: an operation was computed (epochs, seconds in the worker, and with waiting for it),
-    found in the store, or waited for while another run had it computed.
+    Each line says when (UTC) and what. An operation was computed (epochs, seconds in the worker, and with waiting for it),
+    found in the store, or waited for while another run had it computed. With --failed, runs that failed in the same way are
+    shown once, with the names of the others.
 
     \b
     lthbench log runs/digits --failed
     lthbench log runs/digits --method lottery-ticket --seed 0
     """
-    from lthbench.runs.status.logs import logs
+    from lthbench.runs.status.logs import alike, logs
 
-    for path in logs(folder, failed, **where):
-        click.echo(f"{path}\n{path.read_text(errors='replace')}")
+    paths = logs(folder, failed, **where)
+    for first, *others in alike(paths) if failed else ([path] for path in paths):
+        click.echo(f"{first}\n{first.read_text(errors='replace')}")
+        if others:
+            click.echo(
+                "\n".join([f"{len(others)} more failed in the same way:", *(f"    {path}" for path in others), ""])
+            )

@@ -1,4 +1,4 @@
-"""Stores of finished work: sizes, check, throw away, bring together."""
+"""The commands `store …`: sizes, verification, throwing away, bringing together."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def store_() -> None:
 @click.argument("folder", type=RUN_FOLDER, default="runs")
 @JSON
 def store_show(folder: Path, as_json: bool) -> None:
-    """What lies in the stores at or under FOLDER, by suite, build and kind of entry.
+    """Show what lies in the stores at or under FOLDER, by suite, environment and kind of entry.
 
     \b
     lthbench store show runs
@@ -32,7 +32,7 @@ def store_show(folder: Path, as_json: bool) -> None:
         (s.run, s.suite, s.build[:8], s.kind, s.entries, s.bytes if as_json else console.size(s.bytes))
         for s in sizes(folder)
     ]
-    print_rows(rows, ["folder", "suite", "build", "kind", "entries", "size"], as_json)
+    print_rows(rows, ["folder", "suite", "environment", "kind", "entries", "size"], as_json)
 
 
 @store_.command("verify")
@@ -52,7 +52,7 @@ def store_verify(folder: Path) -> None:
 @store_.command("clean")
 @click.argument("folder", type=RUN_FOLDER)
 @click.option("--keep", type=click.Choice(["nothing", "masks", "finals"]), default="masks", show_default=True,
-              help="What stays of the networks: nothing; final masks; with kept values.")  # fmt: skip
+              help="What stays of the networks: nothing; final masks; masks and kept values.")  # fmt: skip
 def store_clean(folder: Path, keep: str) -> None:
     """Throw away states and, by policy, more. Records stay; what is thrown away is computed again when it is needed.
 
@@ -68,9 +68,11 @@ def store_clean(folder: Path, keep: str) -> None:
 @store_.command("merge")
 @click.argument("source", type=RUN_FOLDER)
 @click.argument("into", type=RUN_FOLDER)
-@click.option("--move", "moving", is_flag=True, help="The source's store goes, once all of it is copied.")
+@click.option("--move", "moving", is_flag=True, help="Remove each entry from SOURCE once it is copied.")
 def store_merge(source: Path, into: Path, moving: bool) -> None:
-    """Bring what SOURCE holds into the store of run folder INTO, so that no suite there computes it again.
+    """Copy what SOURCE holds into the store of run folder INTO, so that no suite there computes it again.
+
+    SOURCE is a run folder, or the folder of several. INTO may be one of these; it is left alone.
 
     \b
     lthbench store merge other-machine/digits runs/digits

@@ -1,6 +1,5 @@
-"""Suites: run."""
+"""The command `run`."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lthbench.commands.completion import METHOD, SUITE
-from lthbench.commands.shared import DATA, FOLDER, JSON
+from lthbench.commands.shared import DATA, FOLDER, JSON, print_json
 
 if TYPE_CHECKING:
     from lthbench.runs.driver.driver import Driver
@@ -32,7 +31,12 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @job_options
-@click.option("--out", type=FOLDER, help="Where records and store go (default: runs/<suite>).")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="Where records and store go (default: runs/<suite>; for an "
+    "edited copy of a published suite runs/<suite>-<hash>).",
+)
 @click.option("--executor", type=click.Choice(["serial", "local", "ray"]), default="local", show_default=True)
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
@@ -67,7 +71,7 @@ def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options
     driver = show.driver
     failed = sum(record.result.status == "failed" for record in driver.records)
     if as_json:
-        click.echo(json.dumps(console.summary(driver)))
+        print_json(console.summary(driver))
     elif driver.partial and not driver.plan.runs:
         click.echo(f"no run of these methods in {driver.out} has failed: nothing to repeat")
     else:
@@ -78,7 +82,7 @@ def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options
 
 
 class Show:
-    """What a terminal and TensorBoard show of a suite under way."""
+    """Shows a suite that is run, on the terminal and in TensorBoard."""
 
     driver: "Driver"
 

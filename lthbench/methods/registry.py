@@ -1,5 +1,8 @@
-"""Methods by name: those in `baselines/`, those of installed packages (entry points `lthbench.methods`), and those in
-files that the user names. All come through the same door: a file is loaded, `@method` enters its functions here."""
+"""A registry of methods by name: the baselines, those of installed packages, and those in files that the user names.
+
+All enter in one way: a module is loaded, and `@method` enters its functions here. An installed package offers methods under
+the entry point `lthbench.methods`.
+"""
 
 import contextlib
 import hashlib
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from lthbench import source
 from lthbench.errors import InputError, unknown
+from lthbench.methods import notebook
 from lthbench.suite import Track
 
 if TYPE_CHECKING:
@@ -25,7 +29,12 @@ FOLDER = next(path for path in (_ROOT / "baselines", _ROOT.parent / "baselines")
 
 METHODS: dict[str, "Method"] = {}
 
-MODULES = "lthbench_method_"  # what the module of a method file is called, before its stem and a digest
+MODULES = "lthbench_method_"  # how the module name of a method file begins; its stem and a digest follow
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")  # of a method; the same as in a bundle's manifest
+VALUE = re.compile(r"[A-Za-z0-9_.+:/*-]{0,100}")  # of a parameter that is a text: it stands in file names and tables
+
+_loaded: dict[str, str] = {}  # by module of a method file: the digest of its code as it was loaded
 
 M = TypeVar("M", bound=Callable[..., "Network"])
 
@@ -36,7 +45,8 @@ class Method:
 
     `cost`: epochs of training, a formula in T, n and its own parameters, "<=" in front where it depends on the data.
     `control_of`: the method that it is a control of. `at_zero`: the method whose result it must give at sparsity 0.
-    `suite`: what `lthbench check` tries it on, where the perceptron of `smoke` has not what it needs.
+    `suite`: the suite that `lthbench check` tries it on, where it needs something that `smoke` lacks.
+    `source`: a digest of its code, and of the author's own modules that it imports, as they were loaded.
     """
 
     name: str
@@ -46,36 +56,36 @@ class Method:
     cite: str
     control_of: str | None
     at_zero: str | None
-    source: str  # a digest of the code of its file, as it was loaded
+    source: str
     suite: str = "smoke"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """The name, with the parameters that were given: `imp[rewind=100]`."""
+        """Return the name with the parameters that were given: `imp[rewind=100]`."""
         given = ",".join(f"{name}={value}" for name, value in self.parameters.items())
         return f"{self.name}[{given}]" if given else self.name
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Every parameter of its own with the value that it will have."""
+        """Return every parameter of its own with the value that it will have."""
         own = list(inspect.signature(self.function).parameters.values())[1:]
         return {p.name: p.default for p in own} | dict(self.parameters)
 
     @property
     def file(self) -> Path:
-        """Where it was written; what a decorator wraps counts, not the decorator."""
+        """Return the file that it was written in: that of the function, not of a decorator around it."""
         return _file(self.function)
 
     @property
     def about(self) -> str:
-        """The first line of the function's docstring, else of its file's."""
+        """Return the first line of the function's docstring, else of its file's."""
         module = sys.modules.get(self.function.__module__)
         text = self.function.__doc__ or (module and module.__doc__) or ""
         return text.strip().splitlines()[0] if text.strip() else ""
 
     def given(self, text: str) -> "Method":
-        """With parameters as typed: `rewind=100,rate=0.2`. InputError for an unknown name or a value of another type."""
+        """Return it with parameters as typed: `rewind=100,rate=0.2`. InputError for an unknown name or a value that does not fit."""
         values = dict(self.parameters)
         for item in filter(None, map(str.strip, text.split(","))):
             name, _, value = item.partition("=")
@@ -85,7 +95,7 @@ class Method:
         return replace(self, parameters=values)
 
     def _parsed(self, name: str, text: str) -> Any:
-        """A value as typed, of the parameter's declared type, else of its default's."""
+        """Return a typed value as the parameter's declared type, else as that of its default."""
         default = self.defaults[name]
         declared = get_type_hints(self.function).get(
             name, type(default) if default is not inspect.Parameter.empty else str
@@ -93,9 +103,17 @@ class Method:
         kinds = [kind for kind in get_args(declared) or (declared,) if kind in _PLAIN]
         for kind in sorted(kinds, key=_PLAIN.index):
             with contextlib.suppress(ValueError, KeyError):
-                return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+                value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+                return self._fits(name, value)
         wanted = " or ".join(kind.__name__ for kind in kinds) or "a plain type"
         raise InputError(f"method {self.name!r}: {name} = {text!r} is not of type {wanted}")
+
+    def _fits(self, name: str, value: Any) -> Any:
+        """Return a value that may stand in a label. InputError for a text that may not."""
+        if isinstance(value, str) and not VALUE.fullmatch(value):
+            allowed = "at most 100 letters, digits and _ . + - : / *"
+            raise InputError(f"method {self.name!r}: {name} = {value!r} may hold {allowed} only")
+        return value
 
 
 _PLAIN = [bool, int, float, str]
@@ -111,15 +129,18 @@ def method(
     at_zero: str | None = None,
     suite: str = "smoke",
 ) -> Callable[[M], M]:
-    """Enter a function `Run -> Network` into the registry. See Method for the arguments; a name taken already raises."""
+    """Enter a function `Run -> Network` into the registry. See Method for the arguments.
+
+    InputError for a name that does not fit or is taken, and for a function whose text cannot be read. In a notebook, a cell
+    that runs again replaces its methods.
+    """
 
     def enter(function: M) -> M:
+        _check_name(name)
         if track not in get_args(Track):
             raise InputError(unknown("track", track, get_args(Track)))
-        file, known = _file(function), METHODS.get(name)
-        if known and (known.file != file or known.function.__module__ == function.__module__):
-            raise InputError(f"method {name!r} is in {known.file} already; choose another name")
-        entered = Method(name, function, cost, track, cite, control_of, at_zero, source.digest(file), suite)
+        _check_free(name, function)
+        entered = Method(name, function, cost, track, cite, control_of, at_zero, _source(name, function), suite)
         for parameter, default in entered.defaults.items():
             if default is not inspect.Parameter.empty and not isinstance(default, None | bool | int | float | str):
                 raise InputError(f"method {name!r}: {parameter} = {default!r} is not a number, a text or None")
@@ -129,35 +150,82 @@ def method(
     return enter
 
 
+def _check_name(name: str) -> None:
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise InputError(
+            f"{name!r} cannot name a method; use at most 64 small letters, digits and hyphens, "
+            "a letter or digit first: my-method"
+        )
+
+
+def _check_free(name: str, function: Callable[..., Any]) -> None:
+    """Raise InputError where another function has the name."""
+    file, known = _file(function), METHODS.get(name)
+    if known is None or (notebook.is_cell(function) and known.function.__module__ == function.__module__):
+        return
+    if known.file != file or known.function.__module__ == function.__module__:
+        raise InputError(f"method {name!r} is in {known.file} already; choose another name")
+
+
 def _file(function: Callable[..., Any]) -> Path:
     return Path(inspect.getfile(inspect.unwrap(function)))
 
 
+def _source(name: str, function: Callable[..., Any]) -> str:
+    """Return the digest of a function's code: that of its file, or of its notebook cell. InputError where there is no text."""
+    inner, file = inspect.unwrap(function), _file(function)
+    if file.is_file():
+        return source.whole(file, inner.__module__)
+    if notebook.is_cell(inner):
+        return notebook.digest(inner)
+    raise InputError(f"method {name!r}: its text cannot be read ({file}); write it in a .py file")
+
+
 def load(path: Path) -> str:
-    """Import a method file under a name made of its content. Returns the module's name."""
+    """Import a method file under a name made of its content. Returns the module's name.
+
+    It is loaded again where a module of the author's own that it imports has changed since.
+    """
     try:
         name = f"{MODULES}{path.stem}_{hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest()}"
     except OSError as error:
         raise InputError(f"cannot read the method file {path}: {error.strerror}") from None
+    if name in sys.modules and _loaded.get(name) not in (None, source.whole(path, name)):
+        _forget(path, name)
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise InputError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except InputError:
-            del sys.modules[name]
-            raise
-        except Exception as error:
-            del sys.modules[name]
-            raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
+        _execute(path, name)
     return name
 
 
+def _execute(path: Path, name: str) -> None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
+    _loaded[name] = source.whole(path, name)  # now with everything that it has imported
+    for own in [m for m in METHODS.values() if m.function.__module__ == name]:
+        METHODS[own.name] = replace(own, source=_loaded[name])
+
+
+def _forget(path: Path, name: str) -> None:
+    """Drop a method file's module, its methods and the author's modules that it imports."""
+    for own in source.own_modules(path, name):
+        sys.modules.pop(own, None)
+    del sys.modules[name]
+    for method_name in [m.name for m in METHODS.values() if m.function.__module__ == name]:
+        del METHODS[method_name]
+
+
 def load_all() -> dict[str, Method]:
-    """The baselines and what installed packages offer."""
+    """Load the baselines and what installed packages offer, and return all methods by name."""
     for path in sorted(FOLDER.glob("*.py")):
         load(path)
     for point in entry_points(group="lthbench.methods"):
@@ -182,18 +250,25 @@ def _entered(function: Callable[..., Any]) -> Method:
     found = [method for method in METHODS.values() if method.function is function]
     if not found:
         name = getattr(function, "__name__", str(function))
-        raise InputError(f"{name} is not a method; write @method({name!r}, cost=…) above it")
-    return found[0]
+        raise InputError(f"{name} is not a method; write @method({name.replace('_', '-')!r}, cost=…) above it")
+    return _current(found[0])
+
+
+def _current(method: Method) -> Method:
+    """Return a method with the digest of its code as it is now: other cells of a notebook may have changed it."""
+    if not notebook.is_cell(inspect.unwrap(method.function)):
+        return method
+    return replace(method, source=_source(method.name, method.function))
 
 
 def _typed(text: str) -> Method:
     typed = _TYPED.fullmatch(text)
     if not typed:
-        raise InputError(f"{text!r} is no method; write NAME, FILE.py:NAME or NAME[parameter=value]")
+        raise InputError(f"{text!r} does not name a method; write NAME, FILE.py:NAME or NAME[parameter=value]")
     name = _from_file(Path(typed["file"]), typed["own"] or "") if typed["file"] else typed["name"]
     if name not in METHODS:
         raise InputError(unknown("method", name, METHODS))
-    method = METHODS[name].given(typed["parameters"] or "")
+    method = _current(METHODS[name]).given(typed["parameters"] or "")
     missing = [p for p, value in method.defaults.items() if value is inspect.Parameter.empty]
     if missing:
         raise InputError(f"method {name!r} needs {', '.join(missing)}; write {name}[{missing[0]}=…]")
@@ -217,5 +292,5 @@ def file_in(text: str) -> Path | None:
 
 
 def file_of(module: str) -> Path:
-    """The file that a module of methods was loaded from."""
+    """Return the file that a module of methods was loaded from."""
     return Path(str(sys.modules[module].__file__))

@@ -32,9 +32,14 @@ def identity(thing: Any) -> dict[str, Any]:
 
 
 def sources(kind: type) -> list[str]:
-    """Return the digests of the files outside lthbench that define the class and its bases."""
-    files = {Path(path) for path in map(_file, inspect.getmro(kind)) if path}
-    return [source.digest(path) for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
+    """Return digests of the files that define the class and its bases, outside lthbench, with what they import."""
+    files = {Path(path): each.__module__ for each in inspect.getmro(kind) if (path := _file(each))}
+    if written := [each.__name__ for each in inspect.getmro(kind) if each.__module__ == "__main__" and not _file(each)]:
+        raise MethodError(
+            f"{written[0]} is defined where its text cannot be read; write it in a .py file and import it"
+        )
+    own = [path for path in sorted(files) if _PACKAGE not in path.parents or path.parent == _METHODS]
+    return [source.whole(path, files[path]) for path in own]
 
 
 def _file(kind: type) -> str | None:

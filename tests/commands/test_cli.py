@@ -162,7 +162,7 @@ def test_broken_records_are_left_out_only_when_asked(folder: Path, tmp_path: Pat
         (("status", "."), "it has no suite.json"),
         (("board", "."), "it has no suite.json"),
         (("score", "."), "there are no records"),
-        (("new", "My Method"), "is no method name"),
+        (("new", "My Method"), "cannot name a method"),
         (("runn",), "Did you mean 'run'?"),
     ],
 )
@@ -179,18 +179,18 @@ def test_bad_input_gives_one_line_and_exit_code_2(tmp_path: Path, words: tuple[s
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
     smoke = (Path(__file__).parents[2] / "suites/smoke.toml").read_text()
     (tmp_path / "smoke.toml").write_text(smoke.replace("epochs = 4", "epochs = 20"))  # long enough to be stopped
-    command = [sys.executable, "-u", "-m", "lthbench.cli", "run", "smoke.toml", "--workers", "1"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-u", "-m", "lthbench.cli", "run", "smoke.toml", "--out", "runs/smoke", "--workers", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     records = tmp_path / "runs/smoke/records"
     while not list(records.glob("*.jsonl")):
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Type the same command again" in said
+    assert said.splitlines() == ["lthbench: stopped. Type the same command again to go on; what is finished is kept."]
     assert "Traceback" not in said
-    done = lthbench("run", "smoke.toml", "--json", cwd=tmp_path)
+    done = lthbench("run", "smoke.toml", "--out", "runs/smoke", "--json", cwd=tmp_path)
     assert done.returncode == 0
     assert 0 < json.loads(done.stdout)["epochs_computed"] < 360
 

@@ -1,7 +1,7 @@
 """The driver: runs the methods of a suite on its cells and writes records.
 
-A thread for each live run, one of them active at a time; with the serial executor no thread at all. A killed suite goes on
-by running its methods again from the top: what is finished is answered from the store.
+Each live run has a thread, and one thread is active at a time. The serial executor uses no threads. A suite that was killed
+resumes by running its methods again from the top: the store answers for what is finished.
 """
 
 import logging
@@ -44,14 +44,14 @@ log = logging.getLogger(__name__)
 
 LIVE = 4  # live runs for each operation that workers take at once
 THREADS = 10_000  # live runs at most
-PAUSE = 0.2  # seconds between two looks at runs that other drivers have in hand
+PAUSE = 0.2  # seconds between two looks at runs that other drivers have claimed
 
 
 @dataclass
 class Driver:
-    """A suite under way in the folder `out`: `records/`, `logs/` and `store/` lie there.
+    """A suite that is run in the folder `out`, which holds `records/`, `logs/` and `store/`.
 
-    `partial`: the plan is a part of what its methods have to do; records of the other runs stay as they are.
+    `partial`: the plan is a part of what its methods have to do. The records of their other runs stay as they are.
     """
 
     suite: Suite
@@ -87,7 +87,7 @@ class Driver:
     def run(self, on_record: Callable[[Record], None] = lambda record: None) -> Broker:
         """Do every planned run that has no record yet. Returns the broker, whose counts say what was computed.
 
-        KeyboardInterrupt ends the workers and passes on; everything that is finished is kept.
+        A KeyboardInterrupt ends the workers and is raised again. What is finished is kept.
         """
         done = self._finished()
         todo = []
@@ -110,7 +110,7 @@ class Driver:
         return broker
 
     def _sessions(self, broker: Broker, todo: list[PlannedRun]) -> Iterator[Record]:
-        """The records of all runs, as they end."""
+        """Yield the records of all runs, as they end."""
         waiting = deque(todo)
         if self.executor == "serial":
             yield from (self._next(broker, waiting) for _ in todo)
@@ -129,8 +129,10 @@ class Driver:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _next(self, broker: Broker, waiting: deque[PlannedRun]) -> Record:
-        """Do the first run that no driver on this store has in hand; those that one has are for the end. What another one did
-        meanwhile is read from its trace."""
+        """Do the first run that no other driver on this store has claimed.
+
+        A claimed run goes to the end of the queue. What the other driver did meanwhile is read from its trace.
+        """
         while not self.stopping:
             planned = waiting.popleft()
             setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
@@ -159,13 +161,13 @@ class Driver:
         return record
 
     def _release(self, run: PlannedRun) -> list[str]:
-        """States that no run needs any more now that this one has ended."""
+        """Return the keys of states that no run needs any more, now that this one has ended."""
         self._users.subtract(run.states)
         unused = [key for key in run.states if not self._users[key] and key in self._real]
         return [] if self.keep == "all" else [self._real.pop(key) for key in unused]
 
     def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
-        """Keep of the returned network what `keep` says: the mask (bit-packed), or the kept values and the start with it."""
+        """Keep what `keep` says of the returned network: the bit-packed mask, or also the kept values and the start."""
         if self.keep == "all" or session.final is None or outcome["status"] == "failed":
             return
         state = broker.network(origin_of(session.final).lineage, session.context.edit_tensors)
@@ -197,7 +199,7 @@ class Driver:
         return RayExecutor(self.config, prints, self.address, self.gpu_share)
 
     def _finished(self) -> dict[RunId, Record]:
-        """Records that are there already and that this plan would make again, by run. Failed runs are done anew."""
+        """Return, by run, the records in the folder that this plan would make again. Failed runs are repeated."""
         planned = {run.run_id: run for run in self.plan.runs}
 
         def stands(record: Record) -> bool:
@@ -220,20 +222,26 @@ class Driver:
         )
 
     def _others(self) -> list[Record]:
-        """Records that stay beside those of a part of a plan."""
-        if not self.partial:
-            return []
+        """Return the records that stay in the files of this plan's methods, beside those of its runs.
+
+        Where the plan is whole, records of another text of the suite or of a method's code are put away; they would stand
+        beside results that they do not belong to.
+        """
         mine = {record.run_id for record in self.records}
-        others = {record.run_id: record for record in self._writer.read() if record.run_id not in mine}
         sources = {run.method.label: run.method.source for run in self.plan.runs}
-        older = [r.result for r in others.values() if sources.get(r.result.method, r.result.source) != r.result.source]
-        if older:
-            log.warning(
-                "%d runs of %s are of another text of its file; lthbench run does them again",
-                len(older),
-                older[0].method,
-            )
-        return list(others.values())
+        others = {r.run_id: r for r in self._writer.read() if r.run_id not in mine and r.result.method in sources}
+        older = [r for r in others.values() if sources[r.result.method] != r.result.source]
+        if self.partial:
+            self._warn(older, "are of another text of its file; lthbench run does them again")
+            return list(others.values())
+        older += [r for r in others.values() if r.result.suite_hash != self.suite.hash and r not in older]
+        self._warn(older, f"are outside the plan and of another text; they are in {self.out / 'superseded'} now")
+        self._writer.put_away(older)
+        return [record for record in others.values() if record not in older]
+
+    def _warn(self, records: list[Record], what: str) -> None:
+        if records:
+            log.warning("%d runs of %s %s", len(records), records[0].result.method, what)
 
     def _check_room(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -246,7 +254,7 @@ class Driver:
 
 
 def default_workers(device: torch.device, gpus: int = 1) -> int:
-    """One for each core on a CPU; one for each GPU, or for so many `gpus`."""
+    """Return the default number of workers: one a core on a CPU, one for each `gpus` GPUs else."""
     if device.type == "cuda":
         return max(1, len(numerics.alike(device)) // gpus)
     return max(1, len(os.sched_getaffinity(0)))

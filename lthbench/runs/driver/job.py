@@ -1,4 +1,4 @@
-"""A job: a suite with the methods to run on it, its data ready and its plan made."""
+"""A job: a suite with the methods to run on it, its data and its plan."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +15,14 @@ from lthbench.methods import registry
 from lthbench.methods.internals.setting import settings
 from lthbench.methods.registry import Method
 from lthbench.runs.driver.driver import Driver
+from lthbench.runs.driver.folder import make_way
 from lthbench.runs.plan.plan import Plan, outline, plan
 from lthbench.runs.plan.totals import PlanTotals
+from lthbench.runs.records.run_id import check_file_names
 from lthbench.runs.status.announcement import announce, sums
 from lthbench.runs.status.observer import Observer
 from lthbench.runs.store.files import write_whole
-from lthbench.suite import Suite, in_folder
+from lthbench.suite import Suite
 from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that planning and running need."""
+    """Everything that planning and running a suite need."""
 
     suite: Suite
     methods: tuple[Method, ...]
@@ -46,14 +48,17 @@ class Job:
         device: str = "",
         planning: bool = False,
     ) -> "Job":
-        """The suite's own methods and those named beside them, or `only` those. InputError for anything unknown.
+        """Return a job with the suite's own methods and those named beside them, or `only` those.
 
-        A job for `planning` cannot be run: published data sets need not be there.
+        InputError for anything unknown, and for names that make one file name. A job for `planning` cannot be run: published
+        data sets need not be there.
         """
         registry.load_all()
         if only and not methods:
             raise InputError("--only needs a --method to run")
         found = {m.label: m for m in map(registry.find, [*(() if only else suite.methods), *methods])}
+        check_file_names("method", found)
+        check_file_names("workload", [workload.name for workload in suite.workload])
         if data is not None and not data.is_dir():
             raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
         home = DataHome(data or default_folder())
@@ -67,13 +72,15 @@ class Job:
 
     @cached_property
     def outline(self) -> PlanTotals:
-        """What the plan adds up to, without the plan."""
+        """Return what the plan adds up to, without keeping the plan."""
         with numerics.one_thread(torch.device("cpu")):
             return outline(self.suite, self.methods, self.manifests)
 
     def failed(self, out: Path) -> Plan:
-        """Of the plan, the runs whose record in a run folder says failed. InputError where the folder is none of this
-        suite as it is."""
+        """Return the part of the plan whose records in a run folder say failed.
+
+        InputError where the folder holds runs of another suite, or of another text of this one.
+        """
         observer = Observer(out)
         if observer.suite.hash != self.suite.hash:
             raise InputError(f"{out} holds runs of another text of the suite; lthbench run does all of them again")
@@ -85,27 +92,13 @@ class Job:
         return Plan(run for run in mine.runs if run.run_id in there)
 
     def driver(self, out: Path, part: Plan | None = None, command: tuple[str, ...] = (), **options: Any) -> Driver:
-        """A driver of this job, or of a part of its plan, in the folder `out`, which gets a copy of the suite, and the
-        `command` that was typed.
+        """Return a driver of this job, or of a part of its plan, in the folder `out`.
 
-        Records of an older text of the suite are moved aside; those of another suite are an InputError.
+        The folder gets a copy of the suite, and the `command` that was typed. Records of another text of the suite are moved
+        aside there; a folder of another suite is an InputError.
         """
-        _make_way(out, self.suite)
+        todo = part or self.plan  # first: what cannot be planned moves nothing
+        make_way(out, self.suite)
         write_whole(out / "suite.json", self.suite.model_dump_json(indent=1).encode())
         announce(out, self.suite.hash, {} if part else sums(self.plan), command)
-        todo = part or self.plan
         return Driver(self.suite, self.manifests, todo, out, self.home, self.device, partial=bool(part), **options)
-
-
-def _make_way(out: Path, suite: Suite) -> None:
-    """Nothing that lies in a run folder is written over by another suite."""
-    if not (out / "suite.json").is_file():
-        return
-    older = in_folder(out)
-    if older.name != suite.name:
-        raise InputError(f"{out} holds the runs of suite {older.name!r}, not {suite.name!r}; choose another --out")
-    for name in ("records", "tensorboard"):
-        if older.hash != suite.hash and (out / name).is_dir():
-            aside = out / f"{name}.{older.version}.{older.hash[:8]}"
-            (out / name).rename(aside)
-            log.warning("the suite has changed since; %s is %s now", out / name, aside)

@@ -1,18 +1,23 @@
 """Run a suite from Python. The command `lthbench run` calls this function."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from lthbench.errors import InputError
 from lthbench.methods.registry import Method
 from lthbench.runs.driver.driver import Driver, default_workers
+from lthbench.runs.driver.folder import default_folder
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import Results, load_results
 from lthbench.runs.store.policy import Keep
 from lthbench.suite import Suite
+
+log = logging.getLogger(__name__)
 
 OnRecord = Callable[[Record], None]
 
@@ -35,14 +40,19 @@ def run_suite(
 ) -> Results:
     """Run a suite and return its results, as `load_results(out)` reads them. What is finished is never computed again.
 
-    `suite`: a name, a TOML file or a Suite. `methods`: others beside the suite's own, as typed for --method, or functions
-    under @method; `only` those. `out`: the run folder (default: runs/<suite>). `only_failed`: repeat the runs of the folder
-    that failed. `workers`: processes (default: one a core, or one a GPU). `watched`: what opens before the first run and
-    is called with every record. `options`: those of Driver (address, gpu_share, lanes). Works in a script without a main
-    guard, in a notebook and from standard input. Raises InputError for anything unknown; failed runs raise nothing.
+    `suite`: a name, a TOML file or a Suite.
+    `methods`: others beside the suite's own, as typed for --method, or functions under @method. `only`: run these alone.
+    `out`: the run folder (default: runs/<suite>; for an edited copy of a published suite runs/<suite>-<hash>).
+    `only_failed`: repeat the runs of the folder that failed.
+    `workers`: processes (default: one a core, or one a GPU).
+    `watched`: a context that opens before the first run; it yields a function that is called with every record.
+    `options`: those of Driver (address, gpu_share, lanes).
+
+    Works in a script without a main guard, in a notebook and from standard input. InputError for anything unknown. A run
+    that fails raises nothing.
     """
     job = Job.make(suite if isinstance(suite, Suite) else Suite.read(suite), methods, data, only, device)
-    folder = Path(out) if out else Path("runs") / job.suite.name
+    folder = _folder(out, job.suite, only_failed)
     driver = job.driver(
         folder,
         job.failed(folder) if only_failed else None,
@@ -56,3 +66,19 @@ def run_suite(
     with watched(driver) as on_record:
         driver.run(on_record)
     return load_results(folder)
+
+
+def _folder(out: str | Path | None, suite: Suite, there: bool) -> Path:
+    """Return the run folder: as given, else the default. `there`: it has to be there already."""
+    if out is not None:
+        if not str(out):
+            raise InputError("out is empty; name a folder, or leave it out")
+        return Path(out)
+    folder, plain = default_folder(suite), Path("runs") / suite.name
+    if there and not folder.is_dir():
+        return plain
+    if folder != plain:
+        log.warning(
+            "this is another text of suite %s than the one of %s; its runs are in %s", suite.name, plain, folder
+        )
+    return folder

@@ -1,6 +1,7 @@
-"""The connection to an existing Ray cluster: its nodes, what is done on each of them, whether its head is there."""
+"""The connection to an existing Ray cluster: its nodes, functions that run on each of them, a watch on its head."""
 
 import logging
+import os
 import socket
 import threading
 from typing import Any
@@ -16,33 +17,38 @@ SEES_ALL = {"env_vars": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}}  #
 
 
 class Connection:
-    """To the cluster at `address`, of which the nodes that have a `kind` of device, GPU or CPU, are used. InputError where
-    there is none."""
+    """A connection to the cluster at `address`. It uses the nodes that have a `kind` of device, GPU or CPU.
+
+    InputError where no cluster answers.
+    """
 
     def __init__(self, address: str, kind: str):
         self.ray, self.kind = library(), kind
-        host, _, port = address.rpartition(":")
+        found = address
         try:
-            if host and port.isdigit() and "/" not in address:
-                _connect(address)  # Ray itself tries for minutes
-            self.ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            found = _found(address)
+            if _host_and_port(found):
+                _connect(found)  # Ray itself tries for minutes
+            self.ray.init(address=found, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError, RuntimeError) as error:
-            raise InputError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from None
+            said = " ".join(str(error).split())[:200]
+            where = address if found == address else f"{found}, which {address!r} stands for here"
+            raise InputError(f"no Ray cluster at {where}: {said}; start one, or give --address HOST:PORT") from None
         self._head = self.ray.get_runtime_context().gcs_address
 
     @property
     def devices(self) -> float:
-        """Those of all nodes that there are now."""
+        """Return the number of devices of all nodes that there are now."""
         return float(self.ray.cluster_resources().get(self.kind, 0))
 
     @property
     def nodes(self) -> dict[str, str]:
-        """Addresses by id, of the nodes that there are now."""
+        """Return the addresses by id, of the nodes that there are now."""
         living = (node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get(self.kind))
         return {node["NodeID"]: node["NodeManagerAddress"] for node in living}
 
     def everywhere(self, work: Any, *args: Any) -> dict[str, Any]:
-        """What a function returns on every node, by its name."""
+        """Run a function on every node. Returns its values by the node's name."""
         nodes, task = self.nodes, self.ray.remote(max_calls=1)(work)
         asked = [task.options(**beside(node)).remote(*args) for node in nodes]
         found = {}
@@ -55,7 +61,7 @@ class Connection:
         return found
 
     def loss(self, closed: threading.Event) -> ClusterLost | None:
-        """Wait until the head is gone; None if `closed` comes first. Ray is not asked: its answer may take long then."""
+        """Wait until the head is gone. None if `closed` comes first. Ray is not asked, as its answer may take long then."""
         silent = 0
         while silent < SILENCE:
             if closed.wait(LOOK):
@@ -68,19 +74,38 @@ class Connection:
 
 
 def beside(node: str) -> dict[str, Any]:
-    """Options of what works on a node beside others and takes nothing from them, so that there is always room for it."""
+    """Return the options of a task that takes no device of its node, so that there is always room for it."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
     return {"num_cpus": 0, "num_gpus": 0, "runtime_env": SEES_ALL, "scheduling_strategy": On(node_id=node, soft=False)}
 
 
+def _found(address: str) -> str:
+    """Return the address that Ray takes `auto` for: of $RAY_ADDRESS, a process of this machine, or Ray's temporary folder."""
+    if address != "auto":
+        return address
+    try:
+        from ray._private.services import get_ray_address_from_environment
+    except ImportError:  # another version of Ray: then it looks for itself
+        return os.environ.get("RAY_ADDRESS") or address
+    return str(get_ray_address_from_environment(address, None))
+
+
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    """Read HOST:PORT, also behind ray://. None for another text."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdigit() and "/" not in host else None
+
+
 def _connect(address: str) -> None:
-    """OSError where nobody listens there."""
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=LOOK).close()
+    """Connect once. OSError where nobody listens there."""
+    place = _host_and_port(address)
+    if place:
+        socket.create_connection(place, timeout=LOOK).close()
 
 
 def _answers(address: str) -> bool:
+    """Say whether somebody listens there."""
     try:
         _connect(address)
     except OSError:

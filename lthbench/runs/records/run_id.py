@@ -1,10 +1,15 @@
-"""Which run it is: on its record, in words, and as a file."""
+"""The identity of a run: on its record, in words, and as a file name."""
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
+
+from lthbench.errors import InputError
+
+LONGEST = 200  # bytes of a file name that a method or a workload makes; file systems take 255 with what follows
 
 
 @dataclass(frozen=True, order=True)
@@ -24,22 +29,22 @@ class RunId:
 
     @property
     def path(self) -> Path:
-        """A relative path without suffix, in a folder for each method."""
+        """Return a relative path without suffix, in a folder for each method."""
         cell = f"{file_name(self.workload)}-lr{self.learning_rate!r}-s{self.sparsity!r}-seed{self.seed}"
         return Path(file_name(self.method), cell)
 
     def log(self, out: Path) -> Path:
-        """Where the log of the run lies in a run folder."""
+        """Return the path of the run's log in a run folder."""
         return out / "logs" / self.path.with_name(self.path.name + ".log")
 
     @property
     def text(self) -> str:
-        """One line that `parsed` reads back."""
+        """Return one line that `parsed` reads back."""
         return json.dumps(astuple(self))
 
     @classmethod
     def parsed(cls, text: str) -> "RunId":
-        """Read what `text` gave. ValueError for anything else."""
+        """Read what `text` returned. ValueError for anything else."""
         values = json.loads(text)
         if not isinstance(values, list) or len(values) != 5:
             raise ValueError(f"{text[:80]!r} names no run")
@@ -49,6 +54,19 @@ class RunId:
 def file_name(text: str) -> str:
     """Turn a text into a name that every file system takes."""
     return re.sub(r"[^\w\[\]=,.+-]", "_", text)
+
+
+def check_file_names(what: str, texts: Iterable[str]) -> None:
+    """Raise InputError where two texts make one file name, small and capital letters being equal, or one is too long."""
+    seen: dict[str, str] = {}
+    for text in texts:
+        name = file_name(text).casefold()
+        if len(name.encode()) > LONGEST:
+            raise InputError(f"the {what} {text[:40]!r}… makes a file name of over {LONGEST} bytes; shorten it")
+        if (other := seen.setdefault(name, text)) != text:
+            raise InputError(
+                f"the {what}s {other!r} and {text!r} make one file name; rename one, or give each an --out of its own"
+            )
 
 
 def parts_of(stem: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The records of a folder while drivers write them: a file a method, a line a run."""
+"""Writes the records of a run folder: a file for each method, a line for each run."""
 
 import logging
 import threading
@@ -15,8 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class RecordWriter:
-    """`records/` of a folder. A run that is done again has one record all the while: the older one, then the new one. What
-    another driver on the folder has written is not written twice."""
+    """The writer of `records/` in a run folder.
+
+    A run that is repeated has one record at all times: the older one, then the new one. A record that another driver on the
+    folder has written is not written twice. A file keeps the lines that belong to methods other than the one it is for.
+    """
 
     def __init__(self, out: Path):
         self._folder = out / "records"
@@ -27,11 +30,11 @@ class RecordWriter:
         self._writing = threading.Lock()
 
     def read(self) -> Iterator[Record]:
-        """What is there. Broken lines are left out, with a warning."""
-        return (record for record, _ in self._read())
+        """Yield the records in the folder. Broken lines are left out: `standing` warns of them."""
+        return (record for record, _ in self._read(warn=False))
 
     def standing(self, stands: Callable[[Record], bool]) -> Iterator[Record]:
-        """The records that stand. The others stay until their runs are done again."""
+        """Yield the records that stand. The others stay until their runs are done again."""
         for record, line in self._read():
             if stands(record):
                 self._mine.add(record.run_id)
@@ -40,7 +43,7 @@ class RecordWriter:
                 self._older[record.run_id] = line
 
     def add(self, record: Record) -> Record:
-        """Write a record that was made, unless another driver has. Returns the one that stands: who computed is in it."""
+        """Write a record, unless another driver has written the same result. Returns the record that stands."""
         path, line = self._file(record.result.method), record.line()
         with self._writing:
             self._look(path)
@@ -57,21 +60,32 @@ class RecordWriter:
             return record
 
     def write(self, records: Iterable[Record]) -> None:
-        """Write all files anew: these records, in the order of the grid, and no others."""
+        """Write the files of these records' methods anew: these records alone, in the order of the grid."""
         by_method: dict[str, list[bytes]] = {}
         for record in sorted(records, key=lambda record: record.run_id):
             by_method.setdefault(record.result.method, []).append(record.line().encode())
         for method, lines in by_method.items():
-            _write(self._file(method), lines)
+            path = self._file(method)
+            there = lines_of(path) if path.exists() else ()
+            others = [
+                line for r, line in _parsed(path, enumerate(there, 1), warn=False) if r.result.method not in by_method
+            ]
+            _write(path, [*lines, *others])
 
-    def _read(self) -> Iterator[tuple[Record, bytes]]:
+    def put_away(self, records: Iterable[Record]) -> None:
+        """Append records to `superseded/`, so that a file may be written anew without them."""
+        folder = self._folder.with_name("superseded")
+        for record in records:
+            append_line(folder / self._file(record.result.method).name, record.line())
+
+    def _read(self, warn: bool = True) -> Iterator[tuple[Record, bytes]]:
         for path in sorted(self._folder.glob("*.jsonl")):
             lines = self._lines[path] = LineReader(path)
             whole = lines.new()
-            yield from _parsed(path, [*whole, *[(len(whole) + 1, lines.half)] * bool(lines.half)])
+            yield from _parsed(path, [*whole, *[(len(whole) + 1, lines.half)] * bool(lines.half)], warn)
 
     def _look(self, path: Path) -> None:
-        """Take in what has come to a file since it was read, all of it where it was written anew."""
+        """Take in what was added to a file since it was read, or all of it where it was written anew."""
         for record, line in _parsed(path, self._lines.setdefault(path, LineReader(path)).new()):
             if record.run_id not in self._mine and self._older.get(record.run_id) != line:
                 self._others[record.run_id] = record, line
@@ -80,12 +94,13 @@ class RecordWriter:
         return self._folder / f"{file_name(method)}.jsonl"
 
 
-def _parsed(path: Path, lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[Record, bytes]]:
+def _parsed(path: Path, lines: Iterable[tuple[int, bytes]], warn: bool = True) -> Iterator[tuple[Record, bytes]]:
     for number, line in lines:
         try:
             yield parse(line, f"{path}:{number}"), line
         except InputError as error:
-            log.warning("%s; its run is done again", error)
+            if warn:
+                log.warning("%s; its run is done again", error)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:

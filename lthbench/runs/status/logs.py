@@ -1,5 +1,6 @@
-"""The logs of a run folder, by what they are of."""
+"""Find the logs of a run folder, and group those of runs that failed in the same way."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,14 @@ from lthbench.runs.records.run_id import file_name, parts_of
 from lthbench.runs.status.observer import Observer
 from lthbench.suite import in_folder
 
+FAILURE = re.compile(r"\S+  failed +", re.MULTILINE)
+
 
 def logs(folder: Path, failed: bool = False, method: str | None = None, **where: Any) -> list[Path]:
-    """The logs of runs: of all, or of those whose record says `failed`, of one method, and of what else is given: workload,
-    rate, sparsity, seed. InputError where there is none."""
+    """Return the logs of all runs; or of those whose record says `failed`, of one method, and of the cell that is given.
+
+    `where`: workload, learning_rate, sparsity, seed. InputError where there is no such log.
+    """
     in_folder(folder)
     paths = sorted((folder / "logs").glob("*/*.log"))
     there = {path.parent.name for path in paths}
@@ -31,3 +36,12 @@ def logs(folder: Path, failed: bool = False, method: str | None = None, **where:
     if not found:
         raise InputError(f"{folder} has no log of such a run; lthbench status {folder} says what there is")
     return found
+
+
+def alike(paths: list[Path]) -> list[list[Path]]:
+    """Group the logs of failed runs by what their last failure says, traceback included."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        said = FAILURE.split(path.read_text(errors="replace"))[-1]
+        groups.setdefault(re.sub(r"on [0-9a-f]{8}\)", "on …)", said), []).append(path)
+    return list(groups.values())

@@ -1,9 +1,11 @@
-"""Looking after stores: what they hold, whether it is whole, throwing away, bringing together. Safe while a suite runs:
-what is missing is computed again, and what a driver has in hand is left alone."""
+"""Maintain stores: say what they hold, verify it, throw it away, bring it together.
 
-import shutil
+All of this is safe while a suite runs. What is missing is computed again, and what a driver has claimed is left alone.
+"""
+
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ STALE = 3600.0  # seconds after which a file under a temporary name belongs to a
 
 @dataclass(frozen=True)
 class Size:
-    """Entries of one kind in the store of one run folder, for one build."""
+    """Entries of one kind in the store of one run folder, for one environment."""
 
     run: str
     suite: str
@@ -30,7 +32,7 @@ class Size:
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The run folders at or right under a folder. InputError where there is none with a store."""
+    """Return the run folders at or right under a folder. InputError where none has a store."""
     found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / "store").is_dir()]
     if not found:
         raise InputError(f"{folder} holds no store; give a run folder (runs/digits) or the folder of several (runs)")
@@ -38,7 +40,7 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def sizes(folder: Path) -> list[Size]:
-    """What lies in the stores at or under a folder, by suite, build and kind."""
+    """Return the sizes of the stores at or under a folder, by suite, environment and kind."""
     return [
         Size(str(run), in_folder(run).name, store.build, kind.name, len(files), sum(f.stat().st_size for f in files))
         for run in run_folders(folder)
@@ -49,12 +51,12 @@ def sizes(folder: Path) -> list[Size]:
 
 
 def stores(run: Path) -> list[Store]:
-    """The stores of a run folder, one a build."""
+    """Return the stores of a run folder, one for each environment."""
     return [Store(run / "store", path.name) for path in sorted((run / "store").iterdir()) if path.is_dir()]
 
 
 def verify(folder: Path) -> tuple[int, list[Path]]:
-    """Read every entry against its digest. How many are whole, and which were damaged and are set aside now."""
+    """Read every entry against its digest. Returns how many are whole, and which were damaged and are set aside now."""
     whole, damaged = 0, []
     for run in run_folders(folder):
         for store in stores(run):
@@ -68,7 +70,7 @@ def verify(folder: Path) -> tuple[int, list[Path]]:
 
 
 def clean(folder: Path, keep: Keep) -> int:
-    """Throw away by policy, and what killed writers left. Bytes that are free again."""
+    """Throw away by policy, and what killed writers left. Returns the bytes that are free again."""
     freed = 0
     for run in run_folders(folder):
         for store in stores(run):
@@ -83,33 +85,108 @@ def clean(folder: Path, keep: Keep) -> int:
 
 
 def merge(source: Path, into: Path) -> tuple[int, int]:
-    """Bring the entries of one run folder's store into another's. How many were copied, and how many were damaged and are
-    left out. What is there already stays as it is."""
-    copied = damaged = 0
-    for store in [store for run in run_folders(source) for store in stores(run)]:
-        target = Store(into / "store", store.build)
-        for path in _entries(store):
-            kind, key = path.parent.name, path.stem
-            if target.has(kind, key):
-                continue
-            try:
-                target.write(kind, key, *store.read(kind, key))
-                copied += 1
-            except MissingEntry:
-                damaged += 1
-        for trace in (store.root / "traces").glob("*.jsonl"):
-            if not (target.root / "traces" / trace.name).exists():
-                write_whole(target.root / "traces" / trace.name, trace.read_bytes())
-    return copied, damaged
+    """Copy the entries of the stores at or under `source` into the store of run folder `into`.
+
+    Returns how many entries were copied, and how many were damaged and left out. Whole entries that are there already stay.
+    `into` may be one of several run folders under `source`. InputError where it is the only one, or where one of the two
+    stores lies in the other.
+    """
+    return _brought(source, into, moving=False)
 
 
 def move(source: Path, into: Path) -> tuple[int, int]:
-    """As `merge`; the source's store is gone afterwards, unless something in it was damaged."""
-    copied, damaged = merge(source, into)
-    if not damaged:
-        for run in run_folders(source):
-            shutil.rmtree(run / "store")
+    """Do the same as `merge`, and remove from the source what is whole in `into` then, entry by entry.
+
+    What was damaged, or came while this ran, stays. Of a store that is a link to a folder, nothing but the link is removed.
+    """
+    return _brought(source, into, moving=True)
+
+
+def _brought(source: Path, into: Path, moving: bool) -> tuple[int, int]:
+    copied = damaged = 0
+    for run in _sources(source, into):
+        for store in stores(run):
+            target = Store(into / "store", store.build)
+            new, broken = _copied(store, target, moving and not (run / "store").is_symlink())
+            copied, damaged = copied + new, damaged + broken
+        if moving:
+            _clear(run / "store", whole=not damaged)
     return copied, damaged
+
+
+def _sources(source: Path, into: Path) -> list[Path]:
+    """Return the run folders to copy from, each store once. InputError where one overlaps the target's store."""
+    target = (into / "store").resolve()
+    found = {(run / "store").resolve(): run for run in run_folders(source)}
+    others = {store: run for store, run in found.items() if not _is_same(store, target)}
+    if not others:
+        raise InputError(f"{source} holds the store of {into} and no other; name another run folder to bring together")
+    for store, run in others.items():
+        if target in store.parents or store in target.parents:
+            raise InputError(f"the stores of {run} and {into} lie one in the other; move {into} out of it first")
+    return list(others.values())
+
+
+def _is_same(a: Path, b: Path) -> bool:
+    return a == b or (a.exists() and b.exists() and a.samefile(b))
+
+
+def _copied(store: Store, target: Store, moving: bool) -> tuple[int, int]:
+    """Copy one store's entries and traces. Returns how many were new, and how many were damaged."""
+    copied = damaged = 0
+    for path in _entries(store):
+        try:
+            copied += _copy(store, target, path.parent.name, path.stem)
+        except MissingEntry:
+            damaged += 1
+            continue
+        if moving:
+            _remove(path, target.path(path.parent.name, path.stem))
+    for trace in sorted((store.root / "traces").glob("*.jsonl")):
+        kept = _copy_trace(trace, target.root / "traces" / trace.name)
+        if moving and kept:
+            _remove(trace, target.root / "traces" / trace.name)
+    return copied, damaged
+
+
+def _copy(store: Store, target: Store, kind: str, key: str) -> bool:
+    """Copy an entry, unless the target has it whole. MissingEntry where neither of the two is whole."""
+    if target.has(kind, key):
+        with suppress(MissingEntry):  # damaged, and set aside by reading it
+            target.read(kind, key)
+            return False
+    target.write(kind, key, *store.read(kind, key))
+    return True
+
+
+def _copy_trace(trace: Path, target: Path) -> bool:
+    """Copy a trace that is new, or goes on where the target's ends. Returns whether the target holds all of it then."""
+    content, there = trace.read_bytes(), target.read_bytes() if target.exists() else b""
+    if content.startswith(there):
+        write_whole(target, content)
+        return True
+    return there.startswith(content)
+
+
+def _remove(path: Path, copy: Path) -> None:
+    """Remove a file that was copied, unless a link in its path makes it the copy itself."""
+    if not _is_same(path, copy):
+        path.unlink(missing_ok=True)
+
+
+def _clear(store: Path, whole: bool) -> None:
+    """Remove the folders that a move left empty and, where the store was `whole`, what is left over; of a link, the link."""
+    if store.is_symlink():
+        store.unlink()
+        return
+    for path in sorted(store.rglob("*"), reverse=True):
+        if path.is_dir():
+            with suppress(OSError):  # something came meanwhile
+                path.rmdir()
+        elif whole and _is_left_over(path):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        store.rmdir()
 
 
 def _entries(store: Store) -> Iterator[Path]:

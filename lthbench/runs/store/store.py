@@ -1,9 +1,10 @@
-"""The store: a folder of finished work, by build and key.
+"""A store: a folder of finished work, by environment and key.
 
-    <folder>/<build>/states/    networks at the stops of trajectories
-                     values/    what probes measured and evaluations found
-                     tensors/   masks (bit-packed) and weights that methods made, by digest
-                     traces/    what each run asked for, and its outcome
+    <folder>/<environment>/states/    networks at the stops of trajectories
+                           values/    what probes measured and evaluations found
+                           tensors/   masks (bit-packed) and weights that methods made, by digest
+                           finals/    final networks, where --keep finals asks for them
+                           traces/    what each run asked for, and its outcome
 
 Entries are safetensors with a digest of their content in the header, written under another name, synced and renamed. A
 damaged entry is set aside and counts as missing, so that it is computed again.
@@ -35,7 +36,7 @@ PARTS = ("params", "buffers", "mask", "momentum", "rule")
 
 
 class Store:
-    """Entries of one build in a folder."""
+    """Entries of one environment in a folder."""
 
     def __init__(self, folder: Path, build: str):
         self.folder, self.build = folder, build
@@ -45,7 +46,7 @@ class Store:
         return self.root / kind / f"{key}.safetensors"
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether there is an entry. It was written whole; whether it is undamaged shows when it is read."""
+        """Say whether there is an entry. It was written whole; whether it is undamaged shows when it is read."""
         return self.path(kind, key).exists()
 
     def drop(self, kind: str, key: str) -> None:
@@ -54,13 +55,13 @@ class Store:
 
     def write(self, kind: str, key: str, tensors: Mapping[str, Tensor], note: Any = None) -> None:
         """Write an entry, whole or not at all. An entry that is there already is replaced by the same content."""
-        tensors = mapped(lambda t: t.detach().cpu().contiguous(), tensors)
+        tensors = _separate(mapped(lambda t: t.detach().cpu().contiguous(), tensors))
         text = json.dumps(note)
         header = {"digest": keys.key(digest(tensors), text), "note": text}
         write_whole(self.path(kind, key), save(tensors, metadata=header))
 
     def read(self, kind: str, key: str) -> tuple[dict[str, Tensor], Any]:
-        """Tensors and note of an entry. Raises MissingEntry where it is not there, or damaged and thereby set aside."""
+        """Return tensors and note of an entry. MissingEntry where it is not there, or damaged: then it is set aside."""
         path = self.path(kind, key)
         try:
             with safe_open(path, framework="pt") as entry:
@@ -87,35 +88,35 @@ class Store:
         return name
 
     def read_tensors(self, name: str) -> dict[str, Tensor]:
-        """Tensors by their digest."""
+        """Return tensors by their digest."""
         tensors, shapes = self.read("tensors", name)
         return {n: unpacked(t, torch.Size(shapes[n])) if n in shapes else t for n, t in tensors.items()}
 
     def write_state(self, key: str, state: State, ended: int) -> None:
-        """Keep a state; `ended` is the step at which its training ended, which a rule may have called before its stop."""
+        """Keep a state. `ended` is the step at which its training ended: a rule may end it before its stop."""
         self.write("states", key, _flat(state), {"ended": ended, "raw": state.raw is not None})
 
     def read_state(self, key: str) -> tuple[State, int]:
-        """A state, and the step at which its training ended."""
+        """Return a state, and the step at which its training ended."""
         tensors, note = self.read("states", key)
         raw = _nested({name[4:]: t for name, t in tensors.items() if name.startswith("raw/")}) if note["raw"] else None
         return _nested(tensors, raw), note["ended"]
 
     def network(self, lineage: Lineage) -> State:
-        """The state of a network: its root, then the edits."""
+        """Return the state of a network: its root, then the edits."""
         return edited(self.root_state(lineage.root), lineage.edits, self.read_tensors)
 
     def root_state(self, root: Init | Trained) -> State:
-        """The state that a lineage starts from."""
+        """Return the state that a lineage starts from."""
         return (
             initial_state(root) if isinstance(root, Init) else replace(self.read_state(root.key)[0], basis=root.basis)
         )
 
 
 class Trace:
-    """What one run asked for, operation by operation, and how it ended: a line each in the store, a digest and JSON.
+    """The trace of one run in the store: a line for each operation that it asked for, and one for how it ended.
 
-    A digest is of its line and all before it. What stands behind a line that is damaged or missing does not count.
+    A line is a digest and JSON. The digest covers its line and all before it. Lines after a damaged one do not count.
     """
 
     def __init__(self, store: Store, name: str):
@@ -133,7 +134,7 @@ class Trace:
             write_whole(self.path, b"".join(whole))
 
     def ask(self, index: int, what: str) -> str | None:
-        """Note the operation with this index. Returns what stood there before, if it was another one."""
+        """Note the operation with this index. Returns what stood there before, if it was another operation."""
         if index < len(self.asked):
             return None if self.asked[index] == what else self.asked[index]
         self.asked.append(what)
@@ -151,7 +152,7 @@ class Trace:
         append_line(self.path, f"{self._digest} {text}")
 
     def _goes_on(self, line: bytes) -> bool:
-        """Take over a line, if it is what was written after those before it."""
+        """Take over a line, if its digest follows from the lines before it. Returns whether it does."""
         check, _, text = line.decode(errors="replace").partition(" ")
         if not text.endswith("\n") or check != keys.key(self._digest, text[:-1]):
             return False
@@ -161,6 +162,17 @@ class Trace:
         else:
             self.asked.append(entry["asked"])
         return True
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with memory of their own each: the file format takes no two that share theirs."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return found
 
 
 def _flat(state: State, prefix: str = "") -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Protocol
 
-from lthbench.errors import LthbenchError
+from lthbench.errors import LthbenchError, MethodError
 from lthbench.methods.internals.operations import Operation
 from lthbench.runs.workers.queue import Queue, Waiting
 from lthbench.runs.workers.worker import Reply
@@ -21,14 +21,14 @@ LEAVE = 10.0  # seconds that threads have to come to an end
 
 
 class WorkerDied(LthbenchError):
-    """A worker was lost in the middle of an operation."""
+    """The error that a worker was lost in the middle of an operation."""
 
 
 CLOSED = WorkerDied("the executor was closed")
 
 
 class Lost(Exception):
-    """A worker is gone, or has to go, and why. What it had in hand is not done."""
+    """The error that a worker is gone, or has to go, and why. The operations that it had taken are not done."""
 
 
 class Handle(Protocol):
@@ -37,17 +37,17 @@ class Handle(Protocol):
     dead: bool
 
     def ask(self, operation: Operation) -> Reply:
-        """Have an operation done, and wait for it. Raises what the worker raised, or Lost."""
+        """Have an operation done, and wait for it. Raises the worker's exception, or Lost."""
 
     def near(self, operation: Operation) -> bool:
-        """Whether what an operation starts from lies where this worker is, and nowhere else."""
+        """Say whether the entries that an operation starts from lie where this worker is, and nowhere else."""
 
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End the worker, whatever it does."""
 
 
 class Seat:
-    """What the threads that feed one worker share."""
+    """The state that the threads which feed one worker share."""
 
     def __init__(self) -> None:
         self.worker: Handle | None = None
@@ -57,8 +57,8 @@ class Seat:
 class Pool:
     """`size` workers that `start` starts, each of which takes `slots` operations at once.
 
-    They start on the first operation. What a lost worker had in hand is tried again; where others were in hand beside it, by
-    a worker of its own, so that the one that kills its worker takes no other with it.
+    They start on the first operation. An operation whose worker was lost is tried again. Where that worker had taken others
+    beside it, it gets a worker of its own, so that an operation which kills its worker takes no other with it.
     """
 
     def __init__(self, start: Callable[[list[Handle]], Handle], size: int, slots: int = 1):
@@ -67,12 +67,20 @@ class Pool:
         self._queue = Queue()
         self._why: LthbenchError = CLOSED
         self._seats: list[Seat] = []
-        self._threads: list[threading.Thread] = []  # one for each operation that may be in hand
+        self._threads: list[threading.Thread] = []  # one for each operation that may be taken
         self._workers: list[Handle] = []
         self._growing, self._apart = threading.Lock(), threading.Lock()
 
     def submit(self, operation: Operation, remainder: float) -> "Future[Reply]":
         one = Waiting(operation, remainder)
+        if kind := _defined_in_main(operation):
+            one.future.set_exception(
+                MethodError(
+                    f"{kind} is defined in the script or notebook that runs the suite, where no "
+                    "worker can find it; write it in a .py file and import it"
+                )
+            )
+            return one.future
         if self._queue.closed:
             one.future.set_exception(self._why)
             return one.future
@@ -81,13 +89,13 @@ class Pool:
         return one.future
 
     def resize(self, size: int) -> None:
-        """From now on so many workers. Those that are there stay."""
+        """Change the number of workers. Those that are there stay."""
         self.size = size
         for _ in range(len(self._queue)):
             self._grow()
 
     def close(self, why: LthbenchError = CLOSED) -> None:
-        """End the workers, whatever they do. What is not done yet fails, and says why."""
+        """End the workers, whatever they do. Operations that are not done yet fail, and say why."""
         if not self._queue.closed:
             self._why = why
         for one in self._queue.close():
@@ -99,7 +107,7 @@ class Pool:
             thread.join(max(0.0, end - time.monotonic()))
 
     def _grow(self) -> None:
-        """One more thread, where there is room for one."""
+        """Start one more thread, where there is room for one."""
         with self._growing:
             if self._queue.closed or len(self._threads) >= self.size * self.slots:
                 return
@@ -111,7 +119,7 @@ class Pool:
             self._threads.append(thread)
 
     def _serve(self, seat: Seat) -> None:
-        """Hand one operation after another to the worker of a seat, which stands before it gets one."""
+        """Hand one operation after another to the worker of a seat, which is started before it gets one."""
         while self._queue.wait():
             try:
                 worker = self._seated(seat)
@@ -133,7 +141,7 @@ class Pool:
             one.future.set_exception(error)
 
     def _again(self, one: Waiting, error: Lost) -> None:
-        """What became of an operation whose worker was lost."""
+        """Try an operation again whose worker was lost, or fail it after several tries."""
         one.lost += 1
         if self._queue.closed:
             one.future.set_exception(self._why)
@@ -170,3 +178,10 @@ class Pool:
             raise Lost(f"{error}") from None
         self._workers.append(worker)
         return worker
+
+
+def _defined_in_main(operation: Operation) -> str:
+    """Name the rule or probe class of an operation that the main module defines; nothing where it defines none."""
+    trajectory = getattr(operation, "trajectory", None)
+    thing = trajectory.rule if trajectory else getattr(operation, "probe", None)
+    return next((kind.__name__ for kind in type(thing).__mro__ if kind.__module__ == "__main__"), "")

@@ -27,7 +27,7 @@ _starting = threading.Lock()  # a process that is forked meanwhile would hold th
 
 
 class Process:
-    """A worker process that has been started. It takes as many operations at once as its place has slots."""
+    """A worker process that has been started. It takes as many operations at once as its configuration has slots."""
 
     def __init__(self, context: BaseContext, config: WorkerConfig, splits: frozenset[str]):
         self.config, self.dead = config, False
@@ -36,7 +36,7 @@ class Process:
             lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
             ends = (there, lifeline, config, splits, (self._connection, self._lifeline))
             self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
-            with _blank_main():
+            with _blank_main(), _deaf_to_ctrl_c():
                 self.process.start()
             there.close()
             lifeline.close()
@@ -84,7 +84,7 @@ class Process:
             self._bury(error)
 
     def _bury(self, error: Exception) -> None:
-        """What was in hand when the process ended, or has to end, is lost."""
+        """End the process. The operations that it had taken are lost."""
         with self._lock:
             self.dead = True
         self.end()
@@ -97,7 +97,8 @@ class Process:
 def _blank_main() -> Iterator[None]:
     """Start a process without the driver's main module, which a new interpreter would run again.
 
-    So a script needs no main guard, and a driver may read from standard input. Operations never name that module.
+    So a script needs no main guard, and a driver may read from standard input. The pool refuses operations that name that
+    module.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -107,8 +108,21 @@ def _blank_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Start a process that Ctrl-C on the terminal does not reach, from its first instruction on.
+
+    The driver ends its workers itself. The new process inherits the blocked signals of the thread that starts it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ended(code: int | None) -> str:
-    """How a process ended, in words."""
+    """Say in words how a process ended."""
     if code is None or code >= 0:
         return f"it ended with exit code {code}"
     return f"it was ended by {signal.Signals(-code).name}"
@@ -121,7 +135,7 @@ def main(
     splits: frozenset[str],
     drivers: tuple[Connection, ...],
 ) -> None:
-    """What the process does: operations in, replies out, until the driver is gone."""
+    """Take operations and send replies, until the driver is gone."""
     for end in drivers:
         end.close()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
@@ -171,7 +185,7 @@ def _sendable(tag: int, reply: Any) -> bytes:
 
 
 def _end_with(lifeline: Connection) -> None:
-    """When the driver's end closes, the worker ends."""
+    """End the worker when the driver's end of the pipe closes."""
     try:
         lifeline.recv_bytes()
     except (EOFError, OSError):

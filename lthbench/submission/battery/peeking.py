@@ -66,11 +66,18 @@ def watched() -> Iterator[list[str]]:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _told is None or event not in EVENTS:
+    if _told is None or event not in EVENTS or (event == "open" and _shows_source(arguments[0], sys._getframe(1))):
         return
     if frame := _method_frame(sys._getframe(1)):
         what = arguments[1] if event == "socket.connect" else (arguments or ("",))[0]
         _told.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {EVENTS[event]} {what}")
+
+
+def _shows_source(path: Any, frame: FrameType | None) -> bool:
+    """Say whether `linecache` reads Python source, which warnings and tracebacks show a line of."""
+    while frame and frame.f_globals.get("__name__") == "tokenize":
+        frame = frame.f_back
+    return str(path).endswith(".py") and frame is not None and frame.f_globals.get("__name__") == "linecache"
 
 
 def _method_frame(frame: FrameType | None) -> FrameType | None:

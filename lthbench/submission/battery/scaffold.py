@@ -1,9 +1,12 @@
-"""A method file to start from: a criterion, a rule, or a criterion for whole channels and neurons."""
+"""Writes a method file to start from: a criterion, a rule, or a criterion for whole channels and neurons."""
 
+import ast
+import keyword
 import re
 from pathlib import Path
 
 from lthbench.errors import InputError
+from lthbench.methods import registry
 from lthbench.runs.store.files import write_whole
 
 CRITERION = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: 2T epochs."""
@@ -61,9 +64,8 @@ TEMPLATES = {"criterion": CRITERION, "rule": RULE, "structured": STRUCTURED}
 
 
 def scaffold(name: str, folder: Path, kind: str = "criterion") -> Path:
-    """Write `<name>.py`, which runs as it is. InputError for a name that is none, or a file that is there already."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name.replace("_", "-")):
-        raise InputError(f"{name!r} is no method name; use small letters, digits and hyphens: my-method")
+    """Write `<name>.py`, which runs as it is. InputError for a name that cannot be used, or a file that is there already."""
+    _check(name.replace("_", "-"))
     function = name.replace("-", "_")
     path = folder / f"{function}.py"
     if path.exists():
@@ -71,3 +73,24 @@ def scaffold(name: str, folder: Path, kind: str = "criterion") -> Path:
     names = {"name": name.replace("_", "-"), "function": function, "kind": function.title().replace("_", "")}
     write_whole(path, TEMPLATES[kind].format(**names).encode())
     return path
+
+
+def _check(name: str) -> None:
+    """Raise InputError for a name that names no method, is taken, or is a word that the file needs for something else."""
+    if not (re.fullmatch(r"[a-z][a-z0-9-]*", name) and registry.NAME.fullmatch(name)):
+        raise InputError(f"{name!r} cannot name a method; use at most 64 small letters, digits and hyphens: my-method")
+    if name in registry.load_all():
+        raise InputError(f"method {name!r} is in {registry.METHODS[name].file} already; choose another name")
+    function = name.replace("-", "_")
+    words = {function, function.title().replace("_", "")}
+    if keyword.iskeyword(function) or words & _imported():
+        raise InputError(
+            f"{name!r} is a word of Python or lthbench that the file needs; choose another name: my-{name}"
+        )
+
+
+def _imported() -> set[str]:
+    """Return the names that the templates import."""
+    texts = [text.format(name="x", function="x", kind="X") for text in TEMPLATES.values()]
+    imports = [n for text in texts for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
+    return {alias.name for node in imports for alias in node.names}

@@ -99,7 +99,9 @@ class TestLog:
 
     def test_of_the_failed(self, ran: Path) -> None:
         said = looked("log", ran / "runs/little", "--failed").stdout
-        assert (said.count("  started  "), said.count("  failed  "), said.count("  ok  ")) == (2, 2, 0)
+        assert (said.count("  started  "), said.count("  failed  "), said.count("  ok  ")) == (1, 1, 0)
+        assert said.count("Traceback (most recent call last)") == 1
+        assert re.search(r"1 more failed in the same way:\n    .*logs/shaky/mlp-16_digits-lr0.1-s0.9-seed1.log\n", said)
 
     @pytest.mark.parametrize(
         ("words", "said"),
