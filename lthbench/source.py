@@ -5,6 +5,7 @@ import io
 import threading
 import tokenize
 from functools import lru_cache
+from importlib.util import decode_source
 from pathlib import Path
 
 from lthbench import keys
@@ -12,9 +13,19 @@ from lthbench import keys
 _parsing = threading.Lock()
 
 
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without a byte-order mark. Raises OSError or UnicodeDecodeError."""
+    return path.read_text(encoding="utf-8-sig")
+
+
+def read_code(path: Path) -> str:
+    """Read a Python file as Python does: a byte-order mark or a coding line decides. Raises OSError or SyntaxError."""
+    return decode_source(path.read_bytes())
+
+
 def digest(path: Path) -> str:
     """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
-    return digest_of(path.read_text())
+    return digest_of(read_code(path))
 
 
 def parsed(text: str, mode: str = "exec") -> ast.AST:

@@ -23,7 +23,7 @@ _hooked = False
 
 def private(file: Path) -> list[str]:
     """Where a method file imports from inside lthbench, or uses a private attribute of what it is given."""
-    tree = source.parsed(file.read_text())
+    tree = source.parsed(source.read_code(file))
     nodes = list(ast.walk(tree))
     imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
     found = [(n.lineno, f"imports {m}") for n in imports for m in _modules(n) if m.startswith("lthbench.")]
