@@ -80,6 +80,20 @@ def test_another_content_is_another_data_set(root: Path, home: DataHome) -> None
     assert sorted(path.name for path in home.folder.iterdir()) == sorted([first.name, second.name])
 
 
+@pytest.mark.usefixtures("packing_here")
+def test_what_is_passed_over_in_a_named_folder_is_said(
+    root: Path, home: DataHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    (root / "train/cat/new.webp").write_bytes(b"")
+    prepare(home, f"imagefolder:{root}")
+    assert "passed over, for only .jpg, .jpeg, .png are read: 1 .webp" in caplog.text
+
+
+@pytest.mark.usefixtures("packing_here")
+def test_a_folder_of_a_long_name_may_be_named(root: Path, home: DataHome) -> None:
+    assert prepare(home, f"imagefolder:{root.rename(root.parent / ('i' * 250))}").sizes["train"] == 15
+
+
 def test_what_is_wrong_with_a_named_folder_is_one_line(root: Path, home: DataHome) -> None:
     (root / "test/dog/001.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"test/dog/001\.png is corrupt") as refusal:
