@@ -253,12 +253,16 @@ def test_a_packed_data_set_is_named_once_among_those_that_there_are(data_folder:
     assert str(error.value).count("digits") == 2  # did you mean, and the list
 
 
-def test_chance_is_the_share_of_the_largest_class(tmp_path: Path) -> None:
-    made = pack(tmp_path / "m", "m", {"train": examples(8), "test": examples(8, seed=1)}, 3)
-    for split in ("train", "test"):
-        labels = unpack(tmp_path / "m", split).labels
-        assert made.chance(split) == labels.bincount().max().item() / 8
-    assert replace(made, counts={}).chance() == 1 / 3
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=6))
+def test_the_majority_is_the_largest_class_where_it_stands_out(counts: list[int]) -> None:
+    manifest = Manifest("m", len(counts), (1, 8, 8), (), (), {}, {}, counts={"test": tuple(counts)})
+    even, share = sum(counts) / len(counts), manifest.majority()
+    assert share == (max(counts) / sum(counts) if max(counts) > 1.1 * even * (1 + 1e-12) else None)
+
+
+def test_balanced_and_uncounted_classes_have_no_majority(data_home: DataHome) -> None:
+    digits = data_home.manifest("digits")
+    assert digits.majority("train") is digits.majority("test") is replace(digits, counts={}).majority() is None
 
 
 def test_the_fingerprint_is_of_images_labels_and_order() -> None:

@@ -184,7 +184,12 @@ dataset = "imagefolder:{root}"
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.usefixtures("packing_here")
-def test_a_suite_runs_on_a_named_folder(root: Path, home: DataHome, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("more", "chance"), [(0, None), (9, 12 / 18)])
+def test_a_suite_runs_on_a_named_folder(
+    root: Path, home: DataHome, tmp_path: Path, more: int, chance: float | None
+) -> None:
+    for number in range(more):
+        draw(root / f"test/eel/more{number}.png", 5000 + number)
     home.folder.mkdir()
     (tmp_path / "named.toml").write_text(SUITE.format(root=root))
     job = Job.make(Suite.read(str(tmp_path / "named.toml")), data=home.folder, device="cpu")
@@ -192,6 +197,7 @@ def test_a_suite_runs_on_a_named_folder(root: Path, home: DataHome, tmp_path: Pa
     driver.run()
     [record] = driver.records
     assert record.result.status == "ok", record.result.reason
+    assert record.result.chance == chance
     assert record.result.fingerprints["test"] == prepare(home, f"imagefolder:{root}").fingerprints["test"]
 
 

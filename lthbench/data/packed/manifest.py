@@ -9,6 +9,7 @@ from typing import Any, Self
 from lthbench.errors import InputError
 
 FORMAT = 1
+BALANCED = 1.1  # times its even share that the largest class may have
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,11 @@ class Manifest:
             raise InputError(f"{folder} is packed in format {manifest.format}, this is {FORMAT}; remove the folder.")
         return manifest
 
-    def chance(self, split: str = "test") -> float:
-        """Return the largest class's share of a split: the accuracy of always naming that class. 1 / classes if unknown."""
+    def majority(self, split: str = "test") -> float | None:
+        """Return the largest class's share of a split; None where its classes are balanced, or were not counted."""
         counts = self.counts.get(split, ())
-        return max(counts) / sum(counts) if sum(counts) else 1 / self.classes
+        share = max(counts) / sum(counts) if sum(counts) else 0.0
+        return share if share * self.classes > BALANCED else None
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a folder."""
