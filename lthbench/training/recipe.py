@@ -108,6 +108,12 @@ class Recipe:
             raise InputError(f"recipe: examples = {self.examples}, but the training split has {size}")
         return Clock(self.epochs, self.batch, self.examples or size)
 
+    def smallest_batch(self, size: int) -> int:
+        """Return the fewest images that are normalised together, on a training split of `size` examples."""
+        clock = self.clock(size)
+        batches = {min(clock.batch, clock.size), clock.size % clock.batch or clock.batch}
+        return max(1, min(batches) // self.shards)
+
     @property
     def pace(self) -> tuple[Any, ...]:
         """The fields that decide what a position in the schedule means; the learning rate is not among them."""

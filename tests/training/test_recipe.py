@@ -4,6 +4,7 @@ import math
 from dataclasses import fields
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +41,11 @@ def test_every_number_of_a_recipe_has_a_bound() -> None:
 def test_a_drop_is_a_fraction(drop: float) -> None:
     with pytest.raises(InputError, match="fractions"):
         PLAIN.replace(drops=(0.5, drop))
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 60))
+def test_the_smallest_batch_is_the_smallest_part_of_any_step(batch: int, shards: int, size: int) -> None:
+    recipe = PLAIN.replace(batch=batch, shards=shards)
+    steps = torch.arange(size).split(batch)
+    parts = [len(part) for step in steps for part in step.tensor_split(shards) if len(part)]
+    assert recipe.smallest_batch(size) == min(parts)
