@@ -28,11 +28,11 @@ class Weights:
 
 PRUNABLE: dict[str, Callable[[Weights], Names]] = {
     "all": lambda w: w.linear | w.convolution,
-    # Ma et al. 2021: the convolutions of the blocks and of the shortcuts between them
+    # Ma et al. 2021: the convolutions of the blocks and of their shortcuts
     "ma2021": lambda w: w.convolution - w.first - w.classifier,
     # Liu et al. 2021: all but the first convolution
     "liu2021": lambda w: (w.linear | w.convolution) - w.first,
-    # Chen et al. 2021: everything, shortcuts too, but for the classifier of networks that are not ResNets
+    # Chen et al. 2021: everything, shortcuts too, except the classifier of networks that are not ResNets
     "chen2021": lambda w: (w.linear | w.convolution) - (frozenset() if w.resnet else w.classifier),
 }
 
