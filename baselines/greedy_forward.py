@@ -12,10 +12,10 @@ from lthbench import GreedyForward, Network, Run, Steps, method
 def greedy_forward(run: Run, pretrain: int = 10, examples: int = 100) -> Network:
     few = run.recipe.replace(examples=examples, epochs=run.epochs * run.examples // examples)
     net = run.train(run.init(), until=Steps(pretrain), recipe=few.replace(schedule="constant"))
-    size = net.units.sizes["hidden.0"]
+    [(hidden, size)], out = net.units.sizes.items(), [*net.prunable][-1]
     neurons = int((1 - run.sparsity) * size + 1e-9)
-    count = run.measure(net, GreedyForward("out", neurons), examples=examples)["count"]
-    mean = net.with_weights({"out.weight": net.params["out.weight"] * count * size / count.sum()})
-    small = mean.masked(run.select({"hidden.0": count}, units=net.units))
+    count = run.measure(net, GreedyForward(out.removesuffix(".weight"), neurons), examples=examples)["count"]
+    mean = net.with_weights({out: net.params[out] * count * size / count.sum()})
+    small = mean.masked(run.select({hidden: count}, units=net.units))
     run.keep(pretrained=net, before=small)
     return run.train(small.at(0), recipe=few)

@@ -14,18 +14,18 @@ _parsing = threading.Lock()
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, with or without a byte-order mark. Raises OSError or UnicodeDecodeError."""
+    """Return the text of a file in UTF-8, without the byte-order mark that some editors put in front."""
     return path.read_text(encoding="utf-8-sig")
 
 
-def read_code(path: Path) -> str:
-    """Read a Python file as Python does: a byte-order mark or a coding line decides. Raises OSError or SyntaxError."""
+def read(path: Path) -> str:
+    """Return the text of a Python file as Python reads it: a byte-order mark or a coding line decides its encoding."""
     return decode_source(path.read_bytes())
 
 
 def digest(path: Path) -> str:
     """A key of the code in a file. Editing a comment or a docstring leaves it as it is, in every Python version."""
-    return digest_of(read_code(path))
+    return digest_of(read(path))
 
 
 def parsed(text: str, mode: str = "exec") -> ast.AST:

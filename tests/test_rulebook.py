@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from lthbench import budget
 from lthbench.errors import OverBudget
@@ -27,7 +27,7 @@ from lthbench.scoring.ranking import ranking
 TEXT = (Path(__file__).parent.parent / "RULES.md").read_text()
 LINES = [line for block in re.findall(r"```formula\n(.*?)```", TEXT, re.S) for line in block.splitlines()]
 KNOWN: dict[str, Any] = {"floor": math.floor, "ceil": math.ceil, "log": math.log, "max": max, "min": min}
-KNOWN |= {"sqrt": math.sqrt, "sum": sum}
+KNOWN |= {"sqrt": math.sqrt, "sum": sum, "exp": np.exp, "digamma": special.digamma}
 KNOWN |= {"t_sf": stats.t.sf, "__builtins__": {}}
 SHARES = st.floats(0, 0.999)
 
@@ -94,10 +94,15 @@ def test_a_contrast(accuracies: list[tuple[int, int]]) -> None:
     assert row["log_error"] == pytest.approx(rule("log_error")(a.mean(), b.mean(), 100))
 
 
-def test_moderation() -> None:
-    variance, f = np.array([0.01, 0.02, 0.04, 0.05, 0.08, 0.1, 0.3, 1.2]), np.full(8, 2.0)
-    found = moderate(variance, f, np.linspace(2, 3, 8))
-    assert found.prior_df <= 4
+@pytest.mark.parametrize(("power", "least", "most"), [(0.5, 4, 4), (2, 0.1, 2)])
+def test_moderation(power: float, least: float, most: float) -> None:
+    variance, f = np.array([0.01, 0.02, 0.04, 0.05, 0.08, 0.1, 0.3, 1.2]) ** power, np.full(8, 2.0)
+    x = np.linspace(2, 3, 8) % 0.7
+    found = moderate(variance, f, x)
+    assert least <= found.prior_df <= most
+    logs = [rule("unbiased_log")(s, 2) for s in variance]
+    trend = np.polyval(np.polyfit(x, logs, 1), x)
+    assert found.prior == pytest.approx([rule("expected")(t) for t in trend])
     assert found.variance == pytest.approx(rule("moderated")(found.prior_df, found.prior, f, variance))
 
 

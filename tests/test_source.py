@@ -33,7 +33,7 @@ def test_the_encoding_of_a_method_file_changes_nothing(tmp_path: Path, content: 
     plain.write_text(METHOD)
     other.write_bytes(content)
     assert source.digest(other) == source.digest(plain)
-    assert source.read_code(other).endswith(METHOD)
+    assert source.read(other).endswith(METHOD)
 
 
 def test_a_method_file_with_a_byte_order_mark_is_loaded_and_looked_through(tmp_path: Path) -> None:

@@ -210,6 +210,12 @@ def _from_file(path: Path, name: str) -> str:
     return name
 
 
+def file_in(text: str) -> Path | None:
+    """Return the file that a method as typed lies in; None for the name of a registered one."""
+    typed = _TYPED.fullmatch(text)
+    return Path(typed["file"]) if typed and typed["file"] else None
+
+
 def file_of(module: str) -> Path:
     """The file that a module of methods was loaded from."""
     return Path(str(sys.modules[module].__file__))

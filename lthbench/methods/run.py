@@ -22,7 +22,8 @@ from lthbench.pruning.structured import select_units
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 from lthbench.training.clock import Clock, Position, Steps, check_position
-from lthbench.training.probes import Probe
+from lthbench.training.metering.bounds import check_fields
+from lthbench.training.probes import Probe, passes_of
 from lthbench.training.recipe import Recipe
 from lthbench.training.rules import Rule, overrides
 
@@ -121,6 +122,8 @@ class Run:
         """
         context = context_of(self)
         context.admit(net)
+        if rule is not None:
+            check_fields(rule, self.model)
         recipe = recipe or self.recipe
         clock = recipe.clock(self.examples)
         start = _position(net, recipe, clock)
@@ -154,7 +157,8 @@ class Run:
         """
         context = context_of(self)
         context.admit(net)
-        count = self._examples(examples, per_class)
+        count, passes = self._examples(examples, per_class), passes_of(probe)
+        check_fields(probe, self.model)
         setting = context.setting
         operation = Measure(
             origin_of(net).lineage,
@@ -164,10 +168,11 @@ class Run:
             setting.cell.seed,
             stream,
             self.recipe.batch,
+            passes,
             examples,
             per_class,
         )
-        context.ledger.measure("score", operation.key, probe.passes * count)
+        context.ledger.measure("score", operation.key, passes * count)
         context.pipeline.measure(probe)
         return context.engine.measure(context, operation)
 

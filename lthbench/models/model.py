@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lthbench.errors import InputError, unknown
-from lthbench.models import conv, imagenet_resnet, lenet, library, mlp, mobilenet, resnet, vgg
+from lthbench.models import conv, imagenet_resnet, lenet, library, mlp, mobilenet, renamed, resnet, vgg
 from lthbench.models.layers import NORMS
 from lthbench.models.prunable import dense_kinds, prunable_names
 from lthbench.models.reparametrised import changed
@@ -87,7 +87,7 @@ class Model:
         where the model cannot be built without values.
         """
         base, width = self._base
-        build = _builder(base)
+        build = builder(base)
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device):
                 module = build(base, self.shape, self.classes, width)
@@ -149,11 +149,15 @@ class Model:
         return (found["base"], float(self.width * float(found["factor"]))) if found else (self.name, float(self.width))
 
 
-def _builder(name: str) -> Build:
+def builder(name: str) -> Build:
+    """Find what builds a model of this name. InputError for an unknown one."""
     for pattern, build in FAMILIES.values():
         if re.fullmatch(pattern, name):
             return build
     raise InputError(unknown("model", name, FAMILIES))
+
+
+FAMILIES["renamed-NAME"] = (r"renamed-.+", renamed.family(builder))  # for the battery
 
 
 @lru_cache(maxsize=4096)

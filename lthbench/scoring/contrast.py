@@ -1,6 +1,7 @@
 """One contrast: method a against method b in one cell, paired by seed (specification, section 2).
 
-The unit of evidence is the seed: d_i = a_i - b_i in percentage points (pp) of test accuracy. Collapsed runs are counted, never averaged:
+The unit of evidence is the seed: d_i = a_i - b_i in percentage points (pp) of test accuracy. What a collapsed run counts for is said
+once, in RULES.md, section 5, "Collapse". Here is how it is told, and what the pairs that are kept give:
 
     limit    = c + collapse * (D - c)      c = chance, D = the best of dense's medians over seeds
     variance = max(sum (d - mean d)^2 / (n - 1), u)      u = (100 / n_test)^2 / 6, the rounding noise of two accuracies

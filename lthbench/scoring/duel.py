@@ -74,8 +74,8 @@ def duel(
     cells["q"], cells["q_tie"] = within(family, cells["p"], bh), within(family, cells["p_tie"], bh)
     cells["outcome"] = _outcomes(cells, cells["q"], cells["q_tie"], a, b, thresholds)
     cells["small"] = _small(cells, delta, a, b)
-    cells["seeds_needed"] = _advice(cells, delta, int(family.sum()), a, b, thresholds)
-    level = _win_level(cells, int(family.sum()), a, b, thresholds)
+    cells["seeds_needed"] = _advice(cells, delta, int(family.sum()), thresholds)
+    level = _next_level(cells["q"], int(family.sum()), thresholds) / 2
     cells["detectable"] = np.where(
         family & (level > 0), detectable(cells["se"], cells["df"], level, thresholds.power), np.nan
     )
@@ -94,7 +94,7 @@ def marginals(
     """The duel overall and by workload, learning rate and sparsity: one row a level, with `MARGIN_COLUMNS`.
 
     `group` is "overall" or such as "sparsity 0.9"; `used` of its `cells` carry the number: those where no side collapsed in every run,
-    with two or more clean pairs. `collapsed_*` count over all its cells, and the side that collapsed more often claims nothing.
+    with two or more clean pairs. `collapsed_*` count over all its cells.
     """
     thresholds = thresholds or Thresholds()
     cells, pairs, right = _matched(records, meta, a, b, dense, thresholds)
@@ -159,14 +159,14 @@ def _small(estimates: pd.DataFrame, delta: Array, a: str, b: str) -> pd.Series:
     return estimates["outcome"].isin([a, b]) & (-delta < estimates["low"]) & (estimates["high"] < delta)
 
 
-def _advice(cells: pd.DataFrame, delta: Array, family: int, a: str, b: str, thresholds: Thresholds) -> Array:
+def _advice(cells: pd.DataFrame, delta: Array, family: int, thresholds: Thresholds) -> Array:
     """Seeds to a win or, where the difference lies within the tolerance, to a tie, each at the level that BH would ask next."""
-    ties = (cells["outcome"].eq("tie") & (cells["note"] != BOTH)).sum()
     gap, state = cells["difference"].abs(), (np.sqrt(cells["variance_moderated"]), cells["prior_df"], cells["n"])
-    to_win = seeds_needed(gap, *state, _win_level(cells, family, a, b, thresholds), thresholds)
+    to_win = seeds_needed(gap, *state, _next_level(cells["q"], family, thresholds) / 2, thresholds)
     tieable = (gap < delta) & (cells["collapsed_a"] == cells["collapsed_b"])
-    tie_level = thresholds.alpha * (ties + 1) / max(family, 1)
-    to_tie = np.where(tieable, seeds_needed(delta - gap, *state, tie_level, thresholds), np.inf)
+    to_tie = np.where(
+        tieable, seeds_needed(delta - gap, *state, _next_level(cells["q_tie"], family, thresholds), thresholds), np.inf
+    )
     advised = (
         cells["outcome"].eq("undecided")
         & (cells["n_pairs"] >= thresholds.min_seeds)
@@ -175,9 +175,12 @@ def _advice(cells: pd.DataFrame, delta: Array, family: int, a: str, b: str, thre
     return np.where(advised, np.minimum(to_win, to_tie), np.nan)
 
 
-def _win_level(cells: pd.DataFrame, family: int, a: str, b: str, thresholds: Thresholds) -> float:
-    """The one-sided level at which BH would claim the next win."""
-    return float(thresholds.alpha * (cells["outcome"].isin([a, b]).sum() + 1) / max(family, 1) / 2)
+def _next_level(q: pd.Series, family: int, thresholds: Thresholds) -> float:
+    """The level at which BH would reject one more of its family: what it rejected counts, whatever the cell is called.
+
+    A win within the tolerance is such a cell: it may be shown to tie as well, and is called a win.
+    """
+    return float(thresholds.alpha * ((q <= thresholds.alpha).sum() + 1) / max(family, 1))
 
 
 def _levels(

@@ -1,12 +1,17 @@
-"""Borrowing variance between the contrasts of one pool, never means (specification, section 3; Smyth 2004, with a trend and a cap).
+"""Borrow variance between the contrasts of one pool, never means (specification, section 3; Smyth 2004, section 6.2; a trend, a cap).
 
 With z = ln s² - psi(f/2) + ln(f/2), its least-squares line on the log error x, and e = residual variance - mean psi1(f/2):
 
     d0  = min(cap, 2 psi1⁻¹(e)), or cap where e <= 1e-8
-    s0² = exp(line + psi(d0/2) - ln(d0/2))
+    s0² = exp(line + psi(cap/2) - ln(cap/2))
     moderated s² = (d0 s0² + f s²) / (d0 + f)      df = d0 + f
 
 The cap is there because d0 estimated from few contrasts with f = 2 is often infinite: uncapped, 8 to 16 % of null suites hold a false win.
+
+Smyth and the specification have d0 for cap in s0². The term is the bias of the logarithm of a scaled inverse chi-squared variance, whose
+long tail towards large variances grows as d0 falls: at d0 = 1 it takes s0² to 0.28 of the line. Variances that scatter widely need not have
+that tail, and s0² is then too small: 8 % of null suites held a false win at n = 3 where ln sd had scatter 1. At the cap nothing differs.
+Phipson et al. 2016 lower d0 for single outliers instead: that did less here, and other cures cost more power (LOG.md, 2026-11-27).
 """
 
 from typing import NamedTuple
@@ -49,7 +54,7 @@ def moderate(variance: Array, f: Array, x: Array, cap: float = 4.0, min_pool: in
     line = z.mean() + (centred @ z / (centred @ centred) * centred if sloped else np.zeros(len(x)))
     excess = ((z - line) ** 2).sum() / (len(z) - 1 - sloped) - special.polygamma(1, f / 2).mean()
     d0 = min(cap, 2 * inverse_trigamma(excess)) if excess > 1e-8 else cap
-    prior = np.exp(line + special.digamma(d0 / 2) - np.log(d0 / 2))
+    prior = np.exp(line + special.digamma(cap / 2) - np.log(cap / 2))
     return Moderated((d0 * prior + f * variance) / (d0 + f), d0 + f, d0, prior)
 
 

@@ -21,14 +21,15 @@ from lthbench.training.trajectory import Trajectory
 class Step:
     """The forward pass, the backward pass, SGD as torch.optim.SGD has it, and the mask.
 
-    `current` is the training that it changes, `seen` what the hooks of a rule are shown of it.
+    `current` is the training that it changes, `shown` what the hooks of a rule may look at. `seen` counts examples.
     """
 
     def __init__(
         self, trajectory: Trajectory, module: nn.Module, current: TrainingState, devices: Sequence[torch.device] = ()
     ):
         self.recipe, self.module, self.current = trajectory.recipe, module, current
-        self.seen: Any = current
+        self.shown: Any = current
+        self.seen = 0  # examples
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(current).items()}
         self._penalised, self._own_weights = (overrides(trajectory.rule, hook) for hook in ("penalty", "weights"))
@@ -39,6 +40,7 @@ class Step:
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
         """One step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
         current = self.current
+        self.seen += len(images)
         current.lr.copy_(rate)
         grads = self._grads(images, labels) if self.shards is None else self._averaged(self.shards, images, labels)
         with torch.no_grad():
@@ -69,7 +71,7 @@ class Step:
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
 
     def _with_penalty(self, loss: Tensor) -> Tensor:
-        return loss + self.rule.penalty(self.seen) if self._penalised else loss
+        return loss + self.rule.penalty(self.shown) if self._penalised else loss
 
     def _by_trained(self, loss: Tensor) -> list[Tensor]:
         return list(torch.autograd.grad(loss, list(self.trained.values())))
@@ -94,7 +96,7 @@ class Step:
         """The weights that the module computes with, where they are not its own."""
         if self.basis is None and not self._own_weights:
             return {}
-        return dict(in_weights(self.basis, self.rule.weights(self.seen), self.current.prunable))
+        return dict(in_weights(self.basis, self.rule.weights(self.shown), self.current.prunable))
 
     def _factors(self) -> dict[str, Tensor]:
         """Masks as factors of the gradient: what is removed is zero and stays so. None for a tensor that lacks no weight

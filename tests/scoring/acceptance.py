@@ -1,6 +1,7 @@
 """The whole acceptance by simulation, as a table for LOG.md: false claims, coverage and power at 3, 5 and 10 seeds.
 
-python -m tests.scoring.acceptance [SUITES]     some minutes for 1,000 suites a row
+python -m tests.scoring.acceptance [SUITES]             some minutes for 1,000 suites a row
+python -m tests.scoring.acceptance [SUITES] worlds      false wins, coverage and power of duels in all `WORLDS`
 """
 
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from lthbench.scoring.correction import holm
+from lthbench.scoring.correction import bh, holm
 from lthbench.scoring.duel import duel
 from lthbench.scoring.verdicts import JACKPOT, verdicts
 from tests.scoring import worlds
@@ -19,6 +20,7 @@ SEEDS = (3, 5, 10)
 PAIR = ("lottery-ticket", "prune-finetune")
 Truth = dict[str, np.ndarray]
 World = Callable[[np.random.Generator], Truth]
+TruthOf = Callable[[np.random.Generator, worlds.World], Truth]
 SPECIFICATION = {
     "suites with a false jackpot, realistic": ".0006 / .0005 / .0008",
     "the same by the paper's rule": ".59 / .50 / .40",
@@ -77,6 +79,46 @@ def null_rate(seeds: int, suites: int) -> float:
     return float(np.mean([holm(table["p"]).min() <= 0.05 for table in tables]))
 
 
+def judged(seeds: int, suites: int, world: worlds.World, truth_of: TruthOf) -> pd.DataFrame:
+    """The duel's cells of many suites, with the `suite` and the `truth` (pp) of each.
+
+    Each suite has its own names of workloads, so that all are judged at once: pools are workloads. What is adjusted over the suite, is
+    to be adjusted again by suite.
+    """
+    rng = np.random.default_rng(seeds)
+    truths = [truth_of(rng, world) for _ in range(suites)]
+    named = [
+        records.assign(workload=records["workload"] + f" {i:04}")
+        for i, records in enumerate(worlds.suites(truths, seeds, rng, world))
+    ]
+    meta = {f"{w} {i:04}": m for i in range(suites) for w, m in world.meta.items()}
+    cells = duel(pd.concat(named, ignore_index=True), meta, *PAIR)
+    gaps = np.concatenate([(truth[PAIR[0]] - truth[PAIR[1]])[w] for w in range(2) for truth in truths])
+    return cells.assign(suite=cells["workload"].str[-4:], truth=gaps.ravel().round(6))
+
+
+def world_rates(name: str, seeds: int, suites: int) -> list[float]:
+    """In one of `WORLDS`: suites with a false win under Holm where all is equal, coverage there, and the mix's power at 1 pp under BH."""
+    world = worlds.WORLDS[name]
+    null = judged(seeds, suites, world, worlds.null_duel)
+    false = null.groupby("suite")["p"].agg(lambda p: holm(p).min() <= 0.05).mean()
+    mix = judged(seeds, max(suites // 4, 1), world, worlds.mixed_duel)
+    q = mix.groupby("suite")["p"].transform(bh)
+    right = (q <= 0.05) & (np.sign(mix["difference"]) == np.sign(mix["truth"]))
+    coverage = (null["low"] <= 0) & (null["high"] >= 0)
+    return [float(false), float(coverage.mean()), float(right[mix["truth"].abs() == 1].mean())]
+
+
+def of_worlds(suites: int) -> None:
+    """Print a row a world, with the figures of 3, 5 and 10 seeds in a cell."""
+    rows = []
+    for name in worlds.WORLDS:
+        of_seeds = np.array([world_rates(name, seeds, suites) for seeds in SEEDS]).T
+        rows.append([name, *(" / ".join(f"{v:.{3 + (i == 0)}f}".lstrip("0") for v in of_seeds[i]) for i in range(3))])
+    headers = [f"{suites} suites", "false win, null, Holm", "coverage", f"power at 1 pp ({suites // 4} suites)"]
+    print(tabulate(rows, headers, tablefmt="pipe"))
+
+
 def column(seeds: int, suites: int) -> list[float]:
     """The figures of `SPECIFICATION`, in its order."""
     realistic, edge = (jackpot_rates(world, seeds, suites) for world in (worlds.realistic, worlds.boundary))
@@ -94,4 +136,5 @@ def main(suites: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    table = of_worlds if sys.argv[2:] == ["worlds"] else main
+    table(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)

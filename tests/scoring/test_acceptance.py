@@ -70,6 +70,45 @@ def test_null_duels_rarely_get_a_false_win() -> None:
     assert rates["plain"] > 0.5, "the world is too easy to test anything"
 
 
+def test_intervals_cover_and_wins_are_true_where_variances_scatter_widely() -> None:
+    false, coverage, _ = acceptance.world_rates("heteroscedastic", 3, max(SUITES, 200))
+    print("false wins:", false, "coverage:", coverage)
+    assert false <= bound(0.08)
+    assert coverage >= 0.945
+
+
+@pytest.mark.parametrize("name", list(worlds.WORLDS))
+def test_no_world_gets_more_false_wins_than_it_may(name: str) -> None:
+    false, coverage, power = acceptance.world_rates(name, SEEDS, SUITES)
+    assert false <= bound(0.06)
+    assert coverage >= 0.94
+    assert power > 0.2, "nothing is found, so that nothing could be false"
+
+
+def test_one_run_has_collapsed_in_every_cell_of_the_two_highest_sparsities() -> None:
+    cells = acceptance.judged(3, 20, worlds.WORLDS["one collapsed seed"], worlds.null_duel)
+    fallen = cells[["collapsed_a", "collapsed_b"]]
+    assert (fallen.sum(axis=1) == cells["sparsity"].ge(0.95)).all()
+    assert fallen.sum().min() > 80, "either method is hit"
+
+
+def test_many_suites_at_once_are_judged_as_one_by_one() -> None:
+    together = acceptance.judged(5, 3, worlds.CIFAR, worlds.mixed_duel)
+    rng = np.random.default_rng(5)
+    truths = [worlds.mixed_duel(rng) for _ in range(3)]
+    for i, records in enumerate(worlds.suites(truths, 5, rng)):
+        alone = duel(records, worlds.META, *acceptance.PAIR)
+        cells = together[together["suite"] == f"{i:04}"]
+        np.testing.assert_array_equal(cells["p"], alone["p"])
+        gap = truths[i]["lottery-ticket"] - truths[i]["prune-finetune"]
+        np.testing.assert_allclose(cells["truth"], gap.ravel(), atol=1e-6)
+
+
+def test_digits_are_as_hard_as_the_specification_says() -> None:
+    _, _, power = acceptance.world_rates("digits", SEEDS, 160)
+    assert power == pytest.approx(0.33, abs=0.06)
+
+
 @pytest.mark.parametrize(("method", "sparsity"), [("dense", 0.0), ("lottery-ticket", 0.5), ("prune-finetune", 0.98)])
 def test_the_worlds_have_the_noise_that_they_promise(method: str, sparsity: float) -> None:
     rng = np.random.default_rng(4)

@@ -92,6 +92,14 @@ def test_the_side_that_collapsed_more_often_wins_no_margin(records: pd.DataFrame
     assert (row["p"], row["outcome"]) == (1, "undecided")
 
 
+def test_a_margin_counts_the_collapses_of_cells_that_it_does_not_average(records: pd.DataFrame, meta: Metas) -> None:
+    ahead = [cell([90.0 + s, 90.1 + s, 90.2 + s], [88.0, 88.1, 88.3], s) for s in (0.5, 0.7, 0.9)]
+    assert overall(pd.concat(ahead), meta, TICKET, FINETUNE)["outcome"] == TICKET
+    row = overall(pd.concat([*ahead, cell([10.0] * 3, [40.0, 41.0, 40.5], 0.99)]), meta, TICKET, FINETUNE)
+    assert row[["cells", "used", "collapsed_a", "collapsed_b"]].tolist() == [4, 3, 3, 0]
+    assert row["difference"] > 2 and (row["p"], row["outcome"]) == (1, "undecided")
+
+
 def test_shuffled_rows_change_no_bit(records: pd.DataFrame, meta: Metas) -> None:
     shuffled = records.sample(frac=1, random_state=3)
     for report in (duel, marginals):
@@ -163,6 +171,16 @@ def test_a_small_difference_is_advised_to_become_a_tie(meta: Metas) -> None:
     assert row["seeds_needed"] == seeds_needed(0.5 - d.mean(), d.std(ddof=1), 0, 4, 0.05) < 100
     fallen = duel(cell([*(90 + d), 90], [90.0] * 4 + [10.0], 0.8), meta, TICKET, FINETUNE).iloc[0]
     assert fallen["seeds_needed"] == np.inf, "who differ in collapses cannot tie"
+
+
+def test_what_ties_and_wins_counts_for_the_level_of_the_next_tie(meta: Metas) -> None:
+    d = np.array([0.6, -0.5, 0.55, -0.45])
+    small_wins = [cell([90.2, 90.21, 90.22, 90.2], [90.0] * 4, sparsity) for sparsity in (0.5, 0.6, 0.7)]
+    rows = duel(pd.concat([*small_wins, cell(list(90 + d), [90.0] * 4, 0.8)]), meta, TICKET, FINETUNE)
+    assert rows["outcome"].tolist() == [TICKET] * 3 + ["undecided"]
+    assert (rows["q_tie"][:3] <= 0.05).all(), "BH rejects these three of the ties' family, too"
+    needed = [seeds_needed(0.5 - d.mean(), d.std(ddof=1), 0, 4, 0.05 * (ties + 1) / 4) for ties in (0, 3)]
+    assert rows["seeds_needed"].iloc[3] == needed[1] < needed[0]
 
 
 def test_a_large_difference_is_advised_to_become_a_win(meta: Metas) -> None:

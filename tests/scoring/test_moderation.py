@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import polygamma
+from scipy.special import digamma, polygamma
 
 from lthbench.scoring.contrast import Thresholds
 from lthbench.scoring.moderation import borrowed, inverse_trigamma, moderate
@@ -17,6 +17,11 @@ X = np.array([2.0, 2.1, 2.2, 2.3, 2.5, 2.6, 2.9, 3.4])
 TREND = np.array([0.01, 0.02, 0.04, 0.05, 0.08, 0.10, 0.30, 1.20])
 WILD = np.array([0.001, 0.5, 0.02, 2, 0.004, 0.9, 0.05, 0.3])
 TWO = np.full(8, 2.0)
+
+
+def term(d0: float) -> float:
+    """What the mean of ln variance is multiplied with, for a prior of d0 degrees of freedom, after the exponential."""
+    return float(np.exp(digamma(d0 / 2) - np.log(d0 / 2)))
 
 
 @pytest.mark.parametrize("y", [0.1, 1, 2, 50])
@@ -48,8 +53,9 @@ def test_a_trend_takes_what_variances_share(close: Close) -> None:
 def test_without_a_spread_in_error_there_is_no_trend(close: Close) -> None:
     found = moderate(WILD, TWO, np.full(8, 2.3))
     assert found.prior_df == close(0.9168157)
-    assert found.prior.tolist() == close([0.0331019] * 8)
-    expected = [0.0110903, 0.3532442, 0.0241182, 1.3817631, 0.0131473, 0.6275159, 0.0446886, 0.2161084]
+    # The specification has .0331019 for the prior, whose term is that of d0 there and of the cap here (LOG.md, 2026-11-27).
+    assert found.prior.tolist() == close([0.0331019 * term(4) / term(0.9168157)] * 8)
+    expected = [0.0330313, 0.3751853, 0.0460592, 1.4037041, 0.0350883, 0.6494570, 0.0666296, 0.2380494]
     assert found.variance.tolist() == close(expected)
 
 
@@ -57,7 +63,14 @@ def test_contrasts_with_fewer_seeds_weigh_less(close: Close) -> None:
     found = moderate(WILD, np.array([2.0, 2, 1, 2, 2, 2, 2, 2]), X)
     assert found.prior_df == close(0.9152136)
     assert found.df[:3].tolist() == close([2.9152136, 2.9152136, 1.9152136])
-    assert found.variance[:3].tolist() == close([0.0060491, 0.3492532, 0.0214413])
+    assert found.variance[:3].tolist() == close([0.0174061, 0.3624357, 0.0447324])
+
+
+@given(st.floats(0.05, 3))
+def test_the_prior_lies_on_the_line_whatever_the_scatter(scatter: float) -> None:
+    wide = np.exp(scatter * np.linspace(-2, 2, 12) + 1)
+    found = moderate(wide, np.full(12, 4.0), np.ones(12))
+    assert found.prior == pytest.approx(moderate(np.full(12, np.e), np.full(12, 4.0), np.ones(12)).prior)
 
 
 def test_a_small_pool_lends_nothing() -> None:

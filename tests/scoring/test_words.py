@@ -110,7 +110,7 @@ def test_verdicts(case: Case, meta: Metas) -> None:
         f"neither: condition 4 fails ({dense} 2.9 pp above)",
         "neither: sparsity 0.5 is trivial",
         "jackpot: as good as the best dense network (within 0.5 pp), more than 0.5 pp above re-initialised and small dense",
-        "not enough evidence: conditions 4 and 5 open (−0.28, −0.28 pp); 17 seeds would decide",
+        "not enough evidence: conditions 4 and 5 open (−0.28, −0.28 pp); 18 seeds would decide",
         "not enough evidence: at least a secondary prize; condition 5 open (−0.38 pp); 32 seeds would decide",
         f"neither: conditions 3 and 4 fail (re-initialised is 0.04 pp below, {dense} 2.4 pp above)",
     ]

@@ -34,6 +34,11 @@ class Ledger:
         return spent(self.charged, self.n_train)
 
     @property
+    def trained(self) -> int:
+        """Examples of all trainings, outside the budget too."""
+        return self.charged["train"] + sum(self.off_budget.values())
+
+    @property
     def total(self) -> int:
         """Examples charged in all phases."""
         return sum(self.charged.values())

@@ -41,7 +41,10 @@ class Train:
 
 @dataclass(frozen=True)
 class Measure:
-    """A probe on a network, on seeded training examples: `examples` of them, or so many `per_class`, or all."""
+    """A probe on a network, on seeded training examples: `examples` of them, `per_class` of each class, or all.
+
+    `passes` is what the probe said when it was charged, and all that it is given.
+    """
 
     source: Lineage
     probe: Probe
@@ -50,6 +53,7 @@ class Measure:
     seed: int
     stream: int
     batch: int
+    passes: int
     examples: int | None = None
     per_class: int | None = None
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from lthbench.errors import MethodError
 from lthbench.methods.network import Network
 from lthbench.models import Model
+from lthbench.models.renamed import PREFIX
 from lthbench.pruning.mask import Mask
 
 Choose = Callable[[Tensor, Tensor], Tensor]
@@ -37,11 +38,12 @@ class Approximation:
 def doubled(model: Model, candidates: int) -> Model:
     """The random network for a target MLP: 2 x `candidates` neurons for every input of every layer, about half of which
     have a positive weight. MethodError for a model that is no MLP."""
-    if model.name.partition("-")[0] != "mlp":
+    prefix = PREFIX if model.name.startswith(PREFIX) else ""
+    if model.name.removeprefix(prefix).partition("-")[0] != "mlp":
         raise MethodError(f"the construction is of mlp-W1-W2-… networks, not of {model.name}")
     inputs = [shape[1] for shape in model.prunable_shapes.values()]
     widths = [width for size in inputs for width in (size, 2 * candidates * size)][1:]
-    return replace(model, name="-".join(["mlp", *map(str, widths)]), width=1.0)
+    return replace(model, name=prefix + "-".join(["mlp", *map(str, widths)]), width=1.0)
 
 
 def approximated(target: Network, random: Network, candidates: int, choose: Choose) -> Approximation:

@@ -44,6 +44,8 @@ class Work:
     how: Literal["found", "waited for", "computed"] = "found"
     epochs: float = 0.0
     seconds: float = 0.0
+    cpu: float = 0.0
+    seen: int = 0  # examples that networks saw
 
 
 @dataclass
@@ -147,6 +149,7 @@ class Broker:
             self.counts.operations += 1
             self.counts.epochs += reply.epochs
         work.how, work.epochs, work.seconds = "computed", work.epochs + reply.epochs, work.seconds + reply.seconds
+        work.cpu, work.seen = work.cpu + reply.cpu, work.seen + reply.seen
 
     def _ensure(self, lineage: Lineage, edit_tensors: EditTensors, on: Trajectory | None = None) -> None:
         """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits.

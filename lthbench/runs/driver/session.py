@@ -27,10 +27,12 @@ from lthbench.runs.driver.broker import Broker
 from lthbench.runs.driver.failure_message import in_one_line, place
 from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.run_log import Asked, RunLog
+from lthbench.runs.driver.work_account import WorkAccount
 from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Provenance, Record, Result
 from lthbench.runs.store.store import Trace
 from lthbench.runs.workers.evaluation import Evaluation
+from lthbench.training.metering.bounds import check_own_work
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 
@@ -70,7 +72,7 @@ class Session:
         self.context = RunContext(self.setting, self)
         self.run = Run(self.context)
         self.trace = Trace(self.broker.store, trace_name(self.setting, self.planned.method))
-        self._started, self._clock = time.time(), time.perf_counter()
+        self._started, self._clock, self._work = time.time(), time.perf_counter(), WorkAccount()
 
     def outcome(self) -> dict[str, Any]:
         """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
@@ -123,14 +125,13 @@ class Session:
         return note["right"] / note["count"]
 
     def load(self, context: RunContext, net: Network) -> State:
-        with _halting(), self.run_lock.released():
+        with _halting(), self.run_lock.released(), self._work.paused():
             return self.broker.network(origin_of(net).lineage, {**context.edit_tensors, **origin_of(net).edit_tensors})
 
     def _outcome(self) -> dict[str, Any]:
         if self.planned.refused:
             raise MethodError(self.planned.refused)
-        method = self.planned.method
-        final = self.context.returned(method.function(self.run, **method.parameters))
+        final = self.context.returned(self._method())
         self.final = final
         found = self._evaluate(final, compared(self.context, final))
         removed, prunable = counted(self.context, found.layers)
@@ -155,6 +156,22 @@ class Session:
             ticket=found.mask_digest,
             weights=found.weights,
         )
+
+    def _method(self) -> Any:
+        """Run the method's own code. MethodError where it has networks see examples itself, or trains by hand."""
+        method, own = self.planned.method, self._work.own
+        self._work.resume()
+        try:
+            found = method.function(self.run, **method.parameters)
+        finally:
+            self._work.pause()
+        if own.seen:
+            raise MethodError(
+                f"the method's own code had networks see {own.seen} examples, which nobody charged: "
+                "measure with a probe (run.measure), train with run.train"
+            )
+        check_own_work(own.flops, self.context.ledger.trained, self.setting.model)
+        return found
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
         said, where = in_one_line(error), place(error, self.planned.method.function)
@@ -221,6 +238,8 @@ class Session:
             epochs_computed=self.computed,
             epochs_reused=max(0.0, charged - self.computed),
             seconds=round(self._seconds, 3),
+            cpu=self._work.seconds,
+            seen=self._work.seen,
             started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
             host=platform.node(),
             environment=self.environment,
@@ -246,9 +265,10 @@ class Session:
     @contextmanager
     def _working(self, what: str) -> Iterator[Asked]:
         """Other runs may go on while an operation is under way."""
-        with self.log.operation(what) as asked, _halting(), self.run_lock.released():
+        with self._work.paused(), self.log.operation(what) as asked, _halting(), self.run_lock.released():
             yield asked
         self.computed += asked.work.epochs
+        self._work.add(what.partition(" ")[0], asked.work)
 
     @property
     def _seconds(self) -> float:

@@ -97,7 +97,7 @@ class Planner:
         model = operation.source.model
         charged = context.ledger.total / context.setting.n_train
         images = operation.examples or (operation.per_class or 0) * model.classes or context.setting.n_train
-        work = operation.probe.passes * images / context.setting.n_train
+        work = operation.passes * images / context.setting.n_train
         self._planned.steps.append(Step("measure", operation.key, disk_usage.weights(model), charged, work))
         return _Measured(operation.key, model.shapes, model.prunable_shapes)
 

@@ -115,7 +115,11 @@ class Result(_Strict):
 
 
 class Provenance(_Strict):
-    """How a record came to be."""
+    """How a record came to be.
+
+    `cpu`: CPU seconds of the method's own code ("method") and of the operations computed now, by kind. `seen`: examples that
+    networks saw in those. Both are None in records from before they were counted.
+    """
 
     epochs_computed: float
     epochs_reused: float
@@ -123,6 +127,8 @@ class Provenance(_Strict):
     started: str
     host: str
     environment: dict[str, str] = Field(alias="build")
+    cpu: dict[str, float] | None = None
+    seen: dict[str, int] | None = None
 
 
 class Record(_Strict):

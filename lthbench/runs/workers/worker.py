@@ -3,8 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import Any
 
@@ -30,6 +30,9 @@ from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.process_state import FairLock, unchanged
 from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
+from lthbench.training.identity import sources
+from lthbench.training.metering.bounds import check_found, check_work
+from lthbench.training.metering.meter import Meter, metered
 from lthbench.training.numerics import precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
@@ -37,16 +40,22 @@ from lthbench.training.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 
+SHOWN = 64  # images that what a probe found is held against
 BATCH = 1024  # of an evaluation: part of what fixes its last bits
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an operation cost: epochs that were really computed, seconds; `ended` is the step where a training ended."""
+    """The cost of an operation: epochs that were really computed, seconds, CPU seconds, examples that networks saw.
+
+    `ended` is the step where a training ended.
+    """
 
     epochs: float
-    seconds: float
+    seconds: float = 0.0
     ended: int = 0
+    cpu: float = 0.0
+    seen: int = 0
 
 
 @dataclass
@@ -63,9 +72,9 @@ class Worker:
 
     def perform(self, operation: Operation) -> Reply:
         """Do one operation. Its result goes to the store. MissingEntry where its source is not there (any more)."""
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.thread_time()
         reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
-        return Reply(reply.epochs, time.perf_counter() - started, reply.ended)
+        return replace(reply, seconds=time.perf_counter() - started, cpu=time.thread_time() - cpu)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -125,9 +134,12 @@ class Worker:
         def keep(stop: int, state: State) -> None:
             self.store.write_state(trajectory.state(stop).key, state, trainer.current.step)
 
-        ended = trainer.run(operation.stops, keep)
-        seen = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
-        return Reply(seen / len(feed), 0.0, ended)
+        with metered(flops=False) if sources(type(trajectory.rule)) else nullcontext(Meter()) as meter:
+            ended = trainer.run(operation.stops, keep)
+        charged = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
+        seen = max(trainer.seen, meter.seen)
+        _check_charge(type(trajectory.rule).__name__ if trajectory.rule else "the training", seen, charged)
+        return Reply(seen / len(feed), ended=ended, seen=seen)
 
     def _free(self) -> None:
         """Give back what the process holds of the GPU and does not use."""
@@ -157,18 +169,22 @@ class Worker:
         def draw() -> Iterator[tuple[Tensor, Tensor]]:
             return (feed.batch(part) for part in index.split(operation.batch))
 
-        batches = Batches(draw, operation.source.model.shape, operation.probe.passes)
-        with precision(operation.precision, self.device):
+        model, name = operation.source.model, type(operation.probe).__name__
+        batches = Batches(draw, model.shape, operation.passes)
+        with precision(operation.precision, self.device), metered() as meter:
             found = operation.probe(module, {n: m.to(self.device) for n, m in state.weight_mask.items()}, batches)
-        self.store.write("values", operation.key, found)
-        return Reply(operation.probe.passes * len(index) / len(feed), 0.0)
+        _check_charge(name, meter.seen, operation.passes * len(index))
+        check_work(name, meter.flops, operation.passes * len(index), model)
+        images, _ = feed.batch(index[:SHOWN])
+        self.store.write("values", operation.key, check_found(name, found, model, images, len(index)))
+        return Reply(operation.passes * len(index) / len(feed), seen=meter.seen)
 
     @_do.register
     def _validate(self, operation: Validate) -> Reply:
         feed = self.feed(operation.split, "validation")
         right = self._right(self._module(operation.source), feed, operation.precision)
         self.store.write("values", operation.key, {}, {"right": right, "count": len(feed)})
-        return Reply(0.0, 0.0)
+        return Reply(0.0)
 
     @_do.register
     def _evaluate(self, operation: Evaluate) -> Reply:
@@ -202,7 +218,7 @@ class Worker:
             zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
         )
         self.store.write("values", operation.key, {"predictions": predictions}, found.note)
-        return Reply(0.0, 0.0)
+        return Reply(0.0)
 
     @_do.register
     def _barrier(self, operation: Barrier) -> Reply:
@@ -216,7 +232,7 @@ class Worker:
         with precision(operation.precision, self.device):
             errors = along(operation.source.model, a, b, lambda: feeds["train"].in_order(BATCH), error, self.device)
         self.store.write("values", operation.key, {}, {part: barrier(line) for part, line in errors.items()})
-        return Reply(0.0, 0.0)
+        return Reply(0.0)
 
     def _correlation(self, state: State, lineage: Lineage) -> dict[str, float]:
         """R_p by p with another network, over what both keep; empty where weights are not finite or none is left."""
@@ -245,6 +261,15 @@ class Worker:
     def _right(self, module: nn.Module, feed: Feed, name: str) -> int:
         """Of how many examples the network says the right class."""
         return int((self._logits(module, feed, name).argmax(1) == feed.labels).sum())
+
+
+def _check_charge(name: str, seen: int, charged: int) -> None:
+    """Raise MethodError where networks saw more examples than were charged."""
+    if seen > charged:
+        raise MethodError(
+            f"{name} had networks see {seen} examples, {charged} were charged: every example that goes forward through a "
+            "network is charged; raise passes, or train with run.train"
+        )
 
 
 def _kind(trajectory: Trajectory) -> Hashable:

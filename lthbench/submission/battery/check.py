@@ -15,9 +15,15 @@ from lthbench.methods.registry import Method
 from lthbench.pruning.allocate import removed_count
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.plan import PlannedRun
-from lthbench.runs.records.record import Result
+from lthbench.runs.records.record import Record, Result
+from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.peeking import private, watched
+from lthbench.submission.battery.substitution import acts_otherwise
 from lthbench.suite import Suite
+
+OWN_SHARE = 0.5  # of the CPU time of a run's trainings, that the method's own code may take
+MEASURE_SHARE = 20  # times the CPU time of training on as many examples, that a measurement may take
+SPARE = 2.0  # CPU seconds of either that are free: a first call loads libraries
 
 
 @dataclass(frozen=True)
@@ -37,26 +43,33 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
     are equal bit for bit; seeds differ; what it returns tells classes apart; at sparsity 0 it gives what `at_zero` names.
     """
     registry.load_all()
-    small = _with_room(Suite.read(suite or registry.find(method).suite), method)
+    if (file := registry.file_in(method)) and (names := refused(file)):
+        return [_finding("no peeking", names, "")]
     with watched() as touched:
+        small = with_room(Suite.read(suite or registry.find(method).suite), method)
         job = Job.make(small, [method], data, only=True, device="cpu")
-        first, second = _results(job, start), _results(job, start)
+        once, again = _records(job, start), _records(job, start)
+    first, second = [[record.result for record in records] for records in (once, again)]
     failed = [r for r in first if r.status != "ok"]
+    file = job.methods[0].file
     findings = [
         _header(job.methods[0]),
-        _finding("no peeking", [*private(job.methods[0].file), *touched], "uses what it is given"),
+        _finding("no peeking", [*refused(file), *private(file), *touched], "uses what it is given"),
         _finding("runs everywhere", _reasons(failed), f"{len(first)} runs"),
     ]
     if not all(finding.passed for finding in findings):
         return findings
     findings += [
         _finding("exact sparsity", map(_sparsity, first), "as asked in every run"),
+        _finding("own work", filter(None, map(own_work, once)), "what it computes beside its trainings is small"),
         _finding("declared cost", (_cost(job.methods[0], small, r) for r in first), f"charged {job.methods[0].cost}"),
         _finding("plan equals run", _plan(job.plan.runs, first), _plan_note(job.plan.runs)),
         _finding("deterministic", _differences(first, second), "two executions, the same bits"),
         _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
         _learns(first),
     ]
+    said = acts_otherwise(job, once[0], lambda other: _records(other, start))
+    findings.append(_finding("substitution", [said], "the same actions under other names and permuted classes"))
     if job.methods[0].at_zero:
         findings.append(_at_zero(small, job.methods[0], method, data, start))
     return findings
@@ -75,7 +88,7 @@ def declared_cost(method: Method, suite: Suite, sparsity: float) -> tuple[float,
     return budget.evaluate(formula.removeprefix("<="), names), at_most
 
 
-def _with_room(suite: Suite, method: str) -> Suite:
+def with_room(suite: Suite, method: str) -> Suite:
     """The suite, without its budget for a method whose header says that it is over it: those of papers that have none."""
     registry.load_all()
     asked = registry.find(method)
@@ -85,11 +98,31 @@ def _with_room(suite: Suite, method: str) -> Suite:
     return suite
 
 
-def _results(job: Job, start: str) -> list[Result]:
+def _records(job: Job, start: str) -> list[Record]:
     with tempfile.TemporaryDirectory(prefix="lthbench-check-") as folder:
         driver = job.driver(Path(folder), executor="serial", start=start)
         driver.run()
-        return sorted((record.result for record in driver.records), key=lambda r: (r.sparsity, r.learning_rate, r.seed))
+        return sorted(driver.records, key=lambda record: record.run_id)
+
+
+def own_work(record: Record) -> str | None:
+    """Say why a run computed too much beside its trainings; None where it did not, or nothing was counted.
+
+    Statistics of a network are cheap, training is not. The method's own code may take OWN_SHARE of the CPU time of its
+    trainings, a measurement MEASURE_SHARE of what as many epochs of training take; SPARE seconds are free.
+    """
+    cpu, seen = record.provenance.cpu, record.provenance.seen
+    if cpu is None or seen is None:
+        return None
+    own, train, measure = (cpu.get(kind, 0.0) for kind in ("method", "train", "measure"))
+    if own > SPARE + OWN_SHARE * train:
+        return f"{record.run_id}: the method's own code took {own:.3g} s of CPU, its trainings {train:.3g} s"
+    if seen.get("train") and measure > SPARE + MEASURE_SHARE * train * seen.get("measure", 0) / seen["train"]:
+        few, many = seen.get("measure", 0), seen["train"]
+        return (
+            f"{record.run_id}: measuring {few} examples took {measure:.3g} s of CPU, training {many} took {train:.3g} s"
+        )
+    return None
 
 
 def _finding(check: str, problems: Iterable[str | None], fine: str) -> Finding:
@@ -165,7 +198,8 @@ def _learns(results: list[Result]) -> Finding:
 
 def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None, start: str) -> Finding:
     zero = suite.model_copy(update={"sparsities": (0.0,)})
-    results = _results(Job.make(zero, [typed, str(method.at_zero)], data, only=True, device="cpu"), start)
+    records = _records(Job.make(zero, [typed, str(method.at_zero)], data, only=True, device="cpu"), start)
+    results = [record.result for record in records]
     weights = {(r.method, r.learning_rate, r.seed): r.weights for r in results}
     wrong = [
         f"lr {rate:g} seed {seed}: not the weights of {method.at_zero} ({r.reason or 'both ran'})"

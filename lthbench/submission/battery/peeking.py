@@ -15,7 +15,18 @@ from typing import Any
 from lthbench import source
 from lthbench.methods import registry
 
-EVENTS = {"open": "opens", "socket.connect": "connects to", "subprocess.Popen": "starts", "os.system": "starts"}
+EVENTS = {
+    "open": "opens",
+    "mmap.__new__": "maps",
+    "ctypes.dlopen": "loads",
+    "os.listdir": "lists",
+    "os.scandir": "lists",
+    "socket.connect": "connects to",
+    "subprocess.Popen": "starts",
+    "os.system": "starts",
+    "os.posix_spawn": "starts",
+}
+READERS = frozenset(("linecache", "warnings", "traceback", "tokenize"))  # they read source to show a line of it
 
 _told: list[str] | None = None  # what the audit hook tells while somebody is watching
 _hooked = False
@@ -23,7 +34,7 @@ _hooked = False
 
 def private(file: Path) -> list[str]:
     """Where a method file imports from inside lthbench, or uses a private attribute of what it is given."""
-    tree = source.parsed(source.read_code(file))
+    tree = source.parsed(source.read(file))
     nodes = list(ast.walk(tree))
     imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
     found = [(n.lineno, f"imports {m}") for n in imports for m in _modules(n) if m.startswith("lthbench.")]
@@ -58,7 +69,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if _told is None or event not in EVENTS:
         return
     if frame := _method_frame(sys._getframe(1)):
-        what = arguments[1] if event == "socket.connect" else arguments[0]
+        what = arguments[1] if event == "socket.connect" else (arguments or ("",))[0]
         _told.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {EVENTS[event]} {what}")
 
 
@@ -68,7 +79,7 @@ def _method_frame(frame: FrameType | None) -> FrameType | None:
         name = frame.f_globals.get("__name__", "")
         if name.startswith(registry.MODULES):
             return frame
-        if name.startswith(("importlib", "_frozen_importlib")) or _of_lthbench(name):
+        if name in READERS or name.startswith(("importlib", "_frozen_importlib")) or _of_lthbench(name):
             return None
         frame = frame.f_back
     return None

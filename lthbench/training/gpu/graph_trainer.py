@@ -19,6 +19,7 @@ from lthbench.pruning.state import State
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed
 from lthbench.training.gpu.settings import GPU_SETTINGS
+from lthbench.training.metering.meter import unmetered
 from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory
@@ -90,7 +91,7 @@ class GraphTrainer(Trainer):
         self.replays: dict[int, Replay] = {}  # by batch size
         self._fixed: list[Tensor] = []  # what they read and write
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
-        self.step.seen = GraphSafeView(self.current)
+        self.step.shown = GraphSafeView(self.current)
         self.plain = False
         if self.draws:
             self._give_up("its module draws random numbers")
@@ -125,6 +126,8 @@ class GraphTrainer(Trainer):
         with torch.cuda.stream(self.stream) if self.stream else self._computing():
             for size in sizes:
                 self.replays[size].run()
+        if self.stream:  # a graph does not count
+            self.step.seen += sum(sizes)
         self.current.grads.update(self.replays[sizes[-1]].grads)
         self.current.step += len(sizes) - 1
         if self._looks:
@@ -164,19 +167,21 @@ class GraphTrainer(Trainer):
 
     def _made(self, size: int) -> Replay:
         """A program, rehearsed and captured. What that has changed is put back."""
-        before = [t.detach().clone() for t in self._fixed]
+        before, seen = [t.detach().clone() for t in self._fixed], self.step.seen
         try:
             failures = self._failed_allocations()
-            for _ in range(REHEARSALS):
-                self.tables.row.zero_()
-                self._program(size)
-            made = self._captured(size) if self.stream else Replay(partial(self._program, size), {})
+            with unmetered():  # what a rehearsal changes is put back
+                for _ in range(REHEARSALS):
+                    self.tables.row.zero_()
+                    self._program(size)
+                made = self._captured(size) if self.stream else Replay(partial(self._program, size), {})
             if self._failed_allocations() > failures:  # a library may have gone on with an algorithm that needs less
                 raise torch.OutOfMemoryError(
                     "too little memory to choose algorithms as they are chosen with enough of it"
                 )
             return made
         finally:
+            self.step.seen = seen
             with torch.no_grad():
                 for t, value in zip(self._fixed, before, strict=True):
                     t.copy_(value)
@@ -198,7 +203,7 @@ class GraphTrainer(Trainer):
         return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
 
     def _give_up(self, why: str) -> None:
-        self.plain, self.step.seen = True, self.current
+        self.plain, self.step.shown = True, self.current
         self.replays.clear()
         warn(self.trajectory.model.name, why)
 

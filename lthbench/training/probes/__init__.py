@@ -4,7 +4,7 @@ from lthbench.training.probes.activations import Activations
 from lthbench.training.probes.gradients import Gradients, HessianGradient, Sensitivity
 from lthbench.training.probes.greedy import GreedyForward
 from lthbench.training.probes.iterated import Iterated
-from lthbench.training.probes.probe import Batches, Probe
+from lthbench.training.probes.probe import Batches, Probe, passes_of
 from lthbench.training.probes.synflow import SynFlowScores
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "Probe",
     "Sensitivity",
     "SynFlowScores",
+    "passes_of",
 ]

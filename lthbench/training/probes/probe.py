@@ -43,6 +43,16 @@ class Probe(Protocol):
     def __call__(self, model: nn.Module, mask: Tensors, batches: Batches) -> dict[str, Tensor]: ...
 
 
+def passes_of(probe: Probe) -> int:
+    """Ask a probe once how often it goes over its examples. MethodError unless that is a whole number from 0 on."""
+    passes = getattr(probe, "passes", None)
+    if isinstance(passes, bool) or not isinstance(passes, int) or passes < 0:
+        raise MethodError(
+            f"{type(probe).__name__}.passes is {passes!r}: write how often the probe goes over its examples, 0, 1, 2, …"
+        )
+    return passes
+
+
 def set_mode(model: nn.Module, train: bool) -> None:
     """Training or evaluation mode, with dropout off in either."""
     model.train(train)

@@ -54,12 +54,12 @@ class Storm:
     def results(self) -> Results:
         """Of what is recorded, the runs that did not fail."""
         found = records.each((self.out / "records").glob("*.jsonl"), skipped=[])
-        return {one.name: one.result.model_dump() for one in found if one.result.status != "failed"}
+        return {one.run_id: one.result.model_dump() for one in found if one.result.status != "failed"}
 
     def reasons(self) -> list[str]:
         """Why runs failed."""
         found = records.each((self.out / "records").glob("*.jsonl"), skipped=[])
-        return [f"{one.name}: {one.result.reason}" for one in found if one.result.status == "failed"]
+        return [f"{one.run_id}: {one.result.reason}" for one in found if one.result.status == "failed"]
 
     def weather(self, most: int) -> None:
         """Drivers, one after the other or two at once, and up to `most` faults, until the suite is done."""

@@ -325,17 +325,19 @@ def test_a_pass_that_was_not_paid_for_is_refused() -> None:
         HessianGradient()(module_of(model, state), state.mask, batched(passes=1))
 
 
-def test_activations_are_those_of_every_example() -> None:
+def test_activations_are_statistics_of_every_example() -> None:
     state = pruned(mlp())
     found = Activations("hidden")(module_of(mlp(), state), state.mask, batched())
     weight, bias = state.params["hidden.0.weight"], state.params["hidden.0.bias"]
-    assert torch.allclose(found["h"], F.relu(feed().images.flatten(1) @ weight.T + bias), atol=1e-6)
-    assert torch.equal(found["y"], feed().labels)
+    h = F.relu(feed().images.flatten(1) @ weight.T + bias).double()
+    assert torch.allclose(found["mean"], h.mean(0), atol=1e-6)
+    assert torch.allclose(found["square"], h.square().mean(0), atol=1e-6)
+    assert torch.allclose(found["positive"], (h > 0).double().mean(0))
 
 
 def test_activations_are_of_evaluation_mode() -> None:
     model = conv("conv-norm-dropout")
-    found = [Activations("norm")(module_of(model, pruned(model)), {}, batched(size))["h"] for size in (8, 22)]
+    found = [Activations("norm")(module_of(model, pruned(model)), {}, batched(size))["mean"] for size in (8, 22)]
     assert torch.allclose(*found, atol=1e-6)
 
 

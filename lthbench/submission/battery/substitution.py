@@ -1,0 +1,71 @@
+"""The substitution of RULES.md, section 2: other names for workload, data set and layers, classes permuted.
+
+A method that depends on any of them fails here, or acts otherwise.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from lthbench.data import DataHome, Examples, prepare
+from lthbench.data.packed.examples import pack
+from lthbench.models.renamed import PREFIX
+from lthbench.runs.driver.job import Job
+from lthbench.runs.records.record import Record
+from lthbench.suite import Suite
+
+OTHER = "other-images"  # what the data set is called
+
+
+def substituted(suite: Suite) -> Suite:
+    """Return the first cell of a suite on the same model and images under other names."""
+    workload = suite.workload[0]
+    patterns = {
+        field: tuple(f"*{pattern}" for pattern in getattr(workload, field))
+        for field in ("prunable", "dense")
+        if not isinstance(getattr(workload, field), str)
+    }
+    changes = {"model": f"{PREFIX}{workload.model}", "dataset": OTHER, **patterns}
+    return suite.model_copy(
+        update={
+            "name": "other",
+            "workload": (workload.model_copy(update=changes),),
+            "seeds": 1,
+            "sparsities": suite.sparsities[:1],
+            "control_sparsities": (),
+            "learning_rates": suite.learning_rates[:1],
+        }
+    )
+
+
+def permuted(home: DataHome, dataset: str, folder: Path) -> DataHome:
+    """Pack a data set under another name, with its classes permuted, into a folder."""
+    manifest = prepare(home, dataset)
+    order = torch.arange(manifest.classes).roll(1)
+    both = DataHome(home.folder, frozenset(manifest.sizes))
+    splits = {split: both.load(dataset, split) for split in manifest.sizes}
+    others = {split: Examples(examples.images, order[examples.labels]) for split, examples in splits.items()}
+    pack(folder / OTHER, OTHER, others, manifest.classes)
+    return DataHome(folder)
+
+
+def acts_otherwise(job: Job, record: Record, run: Callable[[Job], list[Record]]) -> str | None:
+    """Run a job's method under the substitution; say how it acts otherwise than in `record`, of the first cell.
+
+    What a method does after it has looked at a value may differ: other classes, other values. Then it has only to run.
+    """
+    with tempfile.TemporaryDirectory(prefix="lthbench-check-") as name:
+        home = permuted(job.home, job.suite.workload[0].dataset, Path(name))
+        other = Job.make(substituted(job.suite), job.methods, home.folder, only=True, device="cpu")
+        [found] = run(other)
+        if found.result.status == "failed":
+            return f"under other names of workload, data set and layers, and permuted classes: {found.result.reason}"
+        if not other.plan.runs[0].complete:
+            return None
+        if (found.result.pipeline, found.result.charged) != (record.result.pipeline, record.result.charged):
+            return (
+                f"under other names and permuted classes it does {found.result.pipeline}, not {record.result.pipeline}"
+            )
+    return None

@@ -1,0 +1,132 @@
+"""Bounds on what goes into a worker with a rule or a probe, and on what a probe brings out: numbers about the network.
+
+Images and labels stay in the worker. What a probe finds is bounded by the network, and its size does not follow the number
+of examples; so what a method takes home is statistics, and whatever looks at examples is metered.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lthbench.errors import MethodError
+from lthbench.models import Model
+from lthbench.models.cost import multiplications
+
+PER_PARAMETER = 16  # numbers that a probe may find for each parameter: a block-diagonal matrix, say
+PER_UNIT = 1024  # and for each output of a layer
+FIELDS = 4  # numbers for each parameter that the fields of a rule or a probe may hold
+SPARE = 10_000  # numbers beyond that
+WORK = 4  # passes that a measurement may compute for each that is charged
+FREE = 2000  # single images that it may send forward beside
+OWN = 0.5  # share of its trainings that a method's own code may compute
+ALIKE = 0.99  # correlation with an image from which on a tensor counts as that image
+
+
+def check_fields(thing: Any, model: Model) -> None:
+    """Raise MethodError where the fields of a rule or a probe hold more than the network: they are no place for data."""
+    held, most = sum(_numbers(thing)), FIELDS * _parameters(model) + SPARE
+    if held > most:
+        raise MethodError(
+            f"the fields of {type(thing).__name__} hold {held} numbers; {most} are allowed with a network of "
+            f"{_parameters(model)} parameters: a rule or a probe holds settings, no data"
+        )
+
+
+def check_found(name: str, found: Any, model: Model, images: Tensor, examples: int) -> dict[str, Tensor]:
+    """Return what a probe found. MethodError where that is not bounded by the network, or holds examples.
+
+    `images` [B, C, H, W] are some of those that it saw, `examples` is how many it saw.
+    """
+    if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise MethodError(f"{name} returned {type(found).__name__}; a probe returns tensors by name")
+    size = sum(t.numel() for t in found.values())
+    most = PER_PARAMETER * _parameters(model) + PER_UNIT * _width(model)
+    if size > most:
+        raise MethodError(
+            f"{name} returned {size} numbers; {most} are allowed with this network: return statistics of it"
+        )
+    for key, t in found.items():
+        if _grows(t, model, examples):
+            raise MethodError(
+                f"{name}: {key!r} has one row for each of {examples} examples; examples stay in the worker"
+            )
+        if _shows(t, images):
+            raise MethodError(f"{name}: {key!r} holds an image that it saw; examples stay in the worker")
+    return dict(found)
+
+
+def check_work(name: str, flops: int, examples: int, model: Model) -> None:
+    """Raise MethodError where a measurement computed far more than the passes that it was charged for.
+
+    One pass is a forward and a backward pass, three times a forward pass; WORK of them may be computed for each that is
+    charged, which pays for second derivatives, and FREE single images beside, for scores that look at no example.
+    """
+    forward = 2 * multiplications(model, {})[1]
+    most = forward * (3 * WORK * examples + FREE)
+    if flops > most:
+        raise MethodError(
+            f"{name} computed {flops:.3g} floating-point operations in matrix products and convolutions; {most:.3g} are "
+            f"allowed for the {examples} examples that were charged: raise passes, or train with run.train"
+        )
+
+
+def check_own_work(flops: int, trained: int, model: Model) -> None:
+    """Raise MethodError where a method's own code computed more than OWN of what its trainings did.
+
+    `trained`: examples charged for training. Statistics of a network are cheap, training is not.
+    """
+    forward = 2 * multiplications(model, {})[1]
+    most = OWN * forward * (3 * trained + FREE)
+    if flops > most:
+        raise MethodError(
+            f"the method's own code computed {flops:.3g} floating-point operations in matrix products and convolutions; "
+            f"{most:.3g} are allowed beside its trainings: measure with a probe, train with run.train"
+        )
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Count the numbers and characters in a field, fields of fields included."""
+    if isinstance(value, Tensor):
+        yield value.numel()
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from (n for f in fields(value) for n in _numbers(getattr(value, f.name)))
+    elif isinstance(value, Mapping):
+        yield from (n for pair in value.items() for item in pair for n in _numbers(item))
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from (n for item in value for n in _numbers(item))
+    else:
+        yield len(value) if isinstance(value, str | bytes) else 1
+
+
+def _parameters(model: Model) -> int:
+    return sum(shape.numel() for shape in model.shapes.values())
+
+
+def _width(model: Model) -> int:
+    return sum(shape[0] for shape in model.shapes.values() if shape)
+
+
+def _grows(t: Tensor, model: Model, examples: int) -> bool:
+    """Whether a dimension of a tensor is the number of examples, and none of the network."""
+    known = {side for shape in model.shapes.values() for side in shape} | {model.classes, *model.shape}
+    return examples > 1 and examples not in known and examples in t.shape
+
+
+def _shows(t: Tensor, images: Tensor) -> bool:
+    """Whether a tensor, cut into pieces as long as an image, has a piece that is an image but for scale and offset."""
+    pixels = images.flatten(1).float().cpu()
+    flat = t.detach().flatten().float().cpu()
+    count = len(flat) // pixels.shape[1] if pixels.shape[1] > 16 else 0
+    if not count:
+        return False
+    pieces = flat[: count * pixels.shape[1]].view(count, -1)
+    return bool((_standard(pieces) @ _standard(pixels).T).abs().gt(ALIKE).any())
+
+
+def _standard(rows: Tensor) -> Tensor:
+    """Rows of mean 0 and length 1; a constant row is 0."""
+    centred = rows.nan_to_num(0.0, 0.0, 0.0) - rows.nan_to_num(0.0, 0.0, 0.0).mean(1, keepdim=True)
+    return torch.nn.functional.normalize(centred, dim=1)
