@@ -10,6 +10,7 @@ import threading
 import tokenize
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from importlib.util import decode_source
 from pathlib import Path
 from types import ModuleType
 
@@ -19,9 +20,14 @@ _PACKAGE = __name__.partition(".")[0]
 _parsing = threading.Lock()
 
 
-def read(path: Path) -> str:
-    """Return the text of a Python file, without the byte-order mark that some editors put in front."""
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without the byte-order mark that some editors put in front."""
     return path.read_text(encoding="utf-8-sig")
+
+
+def read(path: Path) -> str:
+    """Return the text of a Python file as Python reads it: a byte-order mark or a coding line decides its encoding."""
+    return decode_source(path.read_bytes())
 
 
 def whole(path: Path, module: str = "") -> str:

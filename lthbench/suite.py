@@ -1,6 +1,7 @@
-"""Suites: versioned grids read from TOML, validated on the way in, frozen from then on."""
+"""Suites: versioned grids that are read from TOML, validated when they are read, and frozen from then on."""
 
 import json
+import math
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lthbench import budget, keys
+from lthbench import budget, keys, source
 from lthbench.errors import InputError, unknown
 from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model
 from lthbench.pruning.allocate import ALLOCATIONS
@@ -18,6 +19,8 @@ from lthbench.training.recipe import Recipe
 
 _ROOT = Path(__file__).parent
 FOLDER = next(path for path in (_ROOT / "suites", _ROOT.parent / "suites") if path.is_dir())
+
+MOST_RUNS = 100_000  # of a grid; the largest suite that comes with lthbench has some 8,000
 
 
 def _one_of(what: str, known: Any) -> AfterValidator:
@@ -33,15 +36,16 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Workload(_Frozen):
-    """A model with its initialisation on a data set, which parameters are prunable, and what counts as similar there.
+    """A model with its initialisation on a data set, its prunable parameters, and the tolerance within which accuracies are similar.
 
-    `prunable`: a set by name ("all", "ma2021", …, which classifies every parameter), or patterns, whose counterpart is
-    `dense`. `stem`: "cifar" or "tiny-imagenet" for ImageNet models on small images. `tolerance` is in percentage points
-    of test accuracy. `sufficient`: the recipe trains the dense network well.
+    `prunable` is the name of a set ("all", "ma2021", …), which classifies every parameter, or a list of patterns; then
+    `dense` lists the patterns of the other parameters. `stem` is "cifar" or "tiny-imagenet" for ImageNet models on small
+    images. `tolerance` is in percentage points of test accuracy. `sufficient` says that the recipe trains the dense
+    network well.
     """
 
     model: str
@@ -67,7 +71,7 @@ class Workload(_Frozen):
         return f"{self.model}/{self.dataset}"
 
     def build(self, shape: tuple[int, int, int], classes: int) -> Model:
-        """The model for images of this shape. Raises InputError if a parameter is not classified."""
+        """Return the model for images of this shape. Raises InputError if a parameter is not classified."""
         dense = () if isinstance(self.prunable, str) else self.dense
         model = Model(self.model, shape, classes, self.prunable, dense, stem=self.stem)
         if not model.prunable_count:
@@ -89,11 +93,11 @@ class Cell:
 
 
 class Suite(_Frozen):
-    """workloads x learning rates x sparsities x seeds, and how methods are run on them.
+    """A grid of workloads x learning rates x sparsities x seeds, and how methods are run on it.
 
-    `control_sparsities`: those of the sparsities that controls run on (default: all).
-    `seeds`: how many, or the declared looks ([3, 5, 10]). `budget`: a formula in T and n, or "none". `validation`: how
-    many training examples are held out. `duels`: pairs of methods; `tickets`: methods that verdicts are given on.
+    `control_sparsities` are the sparsities that controls run on (default: all). `seeds` is their number, or a list of the
+    declared looks ([3, 5, 10]). `budget` is a formula in T and n, or "none". `validation` is the number of training
+    examples that are held out. `duels` are pairs of methods. `tickets` are the methods that get verdicts.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -151,44 +155,60 @@ class Suite(_Frozen):
             raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")
         return self
 
+    @model_validator(mode="after")
+    def _the_grid_can_be_planned(self) -> Self:
+        sizes = {"methods": len(self.methods), "workload": len(self.workload)}
+        sizes |= {"learning_rates": len(self.learning_rates), "sparsities": len(self.sparsities)}
+        sizes |= {"seeds": max(self.looks)}
+        if (runs := math.prod(sizes.values())) > MOST_RUNS:
+            grid = " x ".join(f"{count:,} {name}" for name, count in sizes.items())
+            raise ValueError(f"the grid has {runs:,} runs ({grid}), at most {MOST_RUNS:,} are planned; make it smaller")
+        return self
+
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """A suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
+        """Read a suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
         file = _find(str(path))
         try:
-            content = tomllib.loads(file.read_text())
+            content = tomllib.loads(source.read_text(file))
             if "lr" in content.get("recipe", ()):
-                raise InputError("recipe.lr is not a key of a suite: the rates are learning_rates")
+                raise InputError("recipe.lr is not a key of a suite: the learning rates are learning_rates")
             if isinstance(content.get("recipe"), dict):
-                content["recipe"] |= {"lr": 1.0}  # of no account: every cell has its own
+                content["recipe"] |= {"lr": 1.0}  # never used: every cell has its own
             return cls.model_validate_json(json.dumps(content, default=str), strict=True)
         except ValidationError as error:
-            raise InputError("; ".join(_problem(file, e) for e in error.errors())) from None
+            raise InputError("; ".join(f"{file}: {problem}" for problem in _problems(error))) from None
+        except OSError as error:
+            raise InputError(f"cannot read {file}: {error.strerror}") from None
         except (InputError, TypeError, ValueError) as error:  # of TOML and UTF-8 too
             raise InputError(f"{file}: {error}") from None
         except RecursionError:
-            raise InputError(f"{file}: tables or lists lie too deep") from None
+            raise InputError(f"{file}: tables or lists are nested too deep") from None
+
+    def as_json(self) -> str:
+        """Return the suite as `suite.json` of a run folder holds it: the keys that were set, and no defaults."""
+        return self.model_dump_json(indent=1, exclude_unset=True)
 
     @cached_property
     def hash(self) -> str:
-        """A key of everything that a result may depend on; a key that is left out is as good as its default."""
+        """A key of everything that a result may depend on. Leaving a key out gives the same hash as writing its default."""
         shown: Any = dict.fromkeys(("about", "methods", "control_sparsities", "duels", "tickets"), True)
         shown |= {"recipe": {"lr"}}
         return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """The numbers of seeds at which statements are made."""
+        """The numbers of seeds at which statements are made, rising."""
         return (self.seeds,) if isinstance(self.seeds, int) else self.seeds
 
     def budget_epochs(self, sparsity: float) -> float | None:
-        """Epochs that a method may spend at a sparsity; None where the suite sets no budget."""
+        """Return the epochs that a method may spend at a sparsity; None where the suite sets no budget."""
         if self.budget == "none":
             return None
         return budget.evaluate(self.budget, {"T": self.recipe.epochs, "n": len(budget.rounds(sparsity))})
 
     def cells(self, dense: bool = False, control: bool = False) -> list[Cell]:
-        """The grid, seeds innermost, so that neighbours share no training; sparsity 0 alone for dense references."""
+        """Return the grid, seeds innermost, so that neighbours share no training; only sparsity 0 for dense references."""
         sparsities = self.control_sparsities or self.sparsities if control else self.sparsities
         return [
             Cell(workload, rate, sparsity, seed)
@@ -200,25 +220,37 @@ class Suite(_Frozen):
 
 
 def in_folder(folder: Path) -> Suite:
-    """The suite that a run folder was made with."""
+    """Read the suite that a run folder was made with."""
     path = folder / "suite.json"
     try:
-        return Suite.model_validate_json(path.read_bytes())
-    except OSError:
+        return Suite.model_validate_json(json.dumps(_as_set(json.loads(source.read_text(path)))))
+    except FileNotFoundError:
         raise InputError(
-            f"{folder} is no run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
+            f"{folder} is not a run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
         ) from None
     except ValidationError as error:
-        raise InputError("; ".join(_problem(path, e) for e in error.errors())) from None
+        why = _problems(error)[0]
+    except (InputError, OSError, TypeError, ValueError, RecursionError) as error:
+        why = " ".join(str(error).split())
+    raise InputError(f"{path} cannot be read: {why}; run the suite in another folder, with --out")
+
+
+def _as_set(content: Any) -> Any:
+    """Return the content of a suite.json without the duels and tickets that an older lthbench wrote for every suite."""
+    if not isinstance(content, dict):
+        return content
+    defaults = {name: Suite.model_fields[name].default for name in ("duels", "tickets")}
+    written = {name: json.loads(json.dumps(default)) for name, default in defaults.items()}
+    return {name: value for name, value in content.items() if name not in written or value != written[name]}
 
 
 def names() -> list[str]:
-    """The suites that come with lthbench."""
+    """Return the names of the suites that come with lthbench."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def _find(path: str) -> Path:
-    """A file; else, for `digits` or `suites/digits.toml` typed outside a checkout, the one that comes with lthbench."""
+    """Return the file at a path; for `digits` or `suites/digits.toml` outside a checkout, the one that comes with lthbench."""
     if Path(path).is_file():
         return Path(path)
     own = FOLDER / f"{Path(path).stem}.toml"
@@ -227,18 +259,25 @@ def _find(path: str) -> Path:
     raise InputError(unknown("suite", path, names()) + " Give one of these, or the path of a TOML file.")
 
 
-def _problem(file: Path, error: Any) -> str:
+def _problems(error: ValidationError) -> list[str]:
+    """Return a line for each problem. A problem of a list that follows from one of its items is left out."""
+    found = error.errors()
+    places = [e["loc"] for e in found]
+    return [_problem(e) for e in found if not any(other[: len(e["loc"])] == e["loc"] != other for other in places)]
+
+
+def _problem(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"] if part not in ("int", "constrained-int")) or "suite"
     if error["type"] in ("missing", "missing_argument"):
-        return f"{file}: {where} is missing"
+        return f"{where} is missing"
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{file}: {where} is not a key of a suite; " + unknown("key", str(error["loc"][-1]), _keys(error["loc"]))
+        return f"{where}: " + unknown("key", str(error["loc"][-1]), _keys(error["loc"]))
     value = "" if where == "suite" else f" = {error['input']!r:.200}"
-    return f"{file}: {where}{value}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{where}{value}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _keys(location: tuple[Any, ...]) -> Any:
-    """The keys that there are in the table of a location."""
+    """Return the keys that the table at a location has."""
     tables: dict[Any, Any] = {"recipe": Recipe.__dataclass_fields__.keys() - {"lr"}, "workload": Workload.model_fields}
     return tables.get(location[0], ()) if len(location) > 1 else Suite.model_fields
 

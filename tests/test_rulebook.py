@@ -73,13 +73,14 @@ def test_the_budget(train: int, score: int, validate: int, epoch: int, limit: in
     assert ledger.spent == rule("spent")(*charged.values(), epoch)
 
 
-@given(st.integers(2, 1000), st.lists(st.integers(2000, 10000), min_size=3, max_size=6))
-def test_the_collapse_limit(classes: int, counts: list[int]) -> None:
+@given(st.integers(2, 1000), st.none() | st.floats(1, 99), st.lists(st.integers(2000, 10000), min_size=3, max_size=6))
+def test_the_collapse_limit(classes: int, majority: float | None, counts: list[int]) -> None:
     rows = [("w", "dense", 0.1, 0.0, seed, count / 100) for seed, count in enumerate(counts)]
     records = pd.DataFrame(rows, columns=contrast.COLUMNS)
-    meta = {"w": Meta(classes, 10000, 0.5)}
+    meta = {"w": Meta(classes, 10000, 0.5, majority)}
+    chance = 100 / classes if majority is None else majority
     limits = contrast.collapse_limits(contrast.accuracy_table(records, meta), meta, "dense", Thresholds())
-    assert limits["w"] == pytest.approx(rule("collapse_limit")(classes, np.median(counts) / 100))
+    assert limits["w"] == pytest.approx(rule("collapse_limit")(chance, np.median(counts) / 100))
 
 
 @example([(100, 100)] * 3)

@@ -107,7 +107,7 @@ def test_the_budget_is_in_epochs(file: Path, formula: str, epochs: float | None)
 WRONG = {
     "unknown key": ("seeds = 2", "seeds = 2\nsedes = 3", ["sedes", "'seeds'"]),
     "unknown key of a workload": ('model = "mlp-32"', 'model = "mlp-32"\ntolerence = 1', ["tolerence", "'tolerance'"]),
-    "unknown key of a recipe": ("epochs = 4", "epochs = 4\nepoch = 5", ["recipe.epoch is not a key"]),
+    "unknown key of a recipe": ("epochs = 4", "epochs = 4\nepoch = 5", ["recipe.epoch: There is no key"]),
     "missing key": ("seeds = 2\n", "", ["seeds", "missing"]),
     "missing key of a workload": ('dataset = "digits"\n', "", ["workload.0.dataset", "missing"]),
     "missing key of a recipe": ("epochs = 4\n", "", ["recipe.epochs", "missing"]),
@@ -148,6 +148,94 @@ def test_a_wrong_suite_is_refused_by_file_key_and_value(file: Path, name: str) -
     old, new, named = WRONG[name]
     message = refusal(file, old, new)
     assert all(part in message for part in named), message
+
+
+PROBLEMS = {  # places of the suite and new text there, each wrong in one way
+    "an unknown key of a workload": ('model = "mlp-32"', 'model = "mlp-32"\ntolerence = 1'),
+    "an infinite tolerance": ('model = "mlp-32"', 'model = "mlp-32"\ntolerance = inf'),
+    "an infinite learning rate": ("[0.01, 0.1]", "[0.01, inf]"),
+    "a learning rate that overflows": ("[0.01, 0.1]", "[0.01, 1e400]"),
+    "a learning rate that is no number": ("[0.01, 0.1]", "[nan]"),
+    "a sparsity that is no number": ("[0.5, 0.9]", "[0.5, nan]"),
+    "a decay that is no number": ("epochs = 4", "epochs = 4\nweight_decay = nan"),
+    "an infinite rate of fine-tuning": ("epochs = 4", "epochs = 4\nfine_tune_lr = inf"),
+    "a negative decay": ("epochs = 4", "epochs = 4\nweight_decay = -1"),
+    "a momentum above one": ("epochs = 4", "epochs = 4\nmomentum = 1.5"),
+    "a momentum of one": ("epochs = 4", "epochs = 4\nmomentum = 1"),
+    "a smoothing of two": ("epochs = 4", "epochs = 4\nlabel_smoothing = 2"),
+    "a growing step": ("epochs = 4", "epochs = 4\ngamma = 10"),
+    "too many seeds": ("seeds = 2", "seeds = 100_000_000"),
+    "too many seeds at the last look": ("seeds = 2", "seeds = [2, 100_000_000]"),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_one_problem_is_one_line_that_names_the_file_once(file: Path, name: str) -> None:
+    message = refusal(file, *PROBLEMS[name])
+    assert message.count(str(file)) == 1 and "\n" not in message and len(message) < 400
+
+
+def test_two_problems_of_a_recipe_are_both_named(file: Path) -> None:
+    message = refusal(file, "epochs = 4", "epochs = 4\nmomentum = 1.5\nweight_decay = -1")
+    assert "momentum = 1.5 must be a number from 0 to below 1" in message and "weight_decay = -1" in message
+
+
+def test_a_grid_that_is_too_large_says_its_number_of_runs(file: Path) -> None:
+    assert "800,000,000 runs" in refusal(file, "seeds = 2", "seeds = 100_000_000")
+
+
+def test_a_byte_order_mark_changes_nothing(file: Path) -> None:
+    plain = changed(file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert Suite.read(file) == plain
+
+
+def test_a_suite_that_may_not_be_read_is_one_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    file.write_text(TEXT)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(InputError, match=r"cannot read .*tiny\.toml: Permission denied"):
+        Suite.read(file)
+
+
+WITHOUT_TICKETS = ('methods = ["dense", "lottery-ticket"]', 'methods = ["dense", "prune-finetune"]')
+
+
+def without_tickets(file: Path) -> Suite:
+    """A suite of one's own that has neither duels nor tickets."""
+    file.write_text(TEXT.replace(*WITHOUT_TICKETS).replace('duels = [["lottery-ticket", "dense"]]\n', ""))
+    return Suite.read(file)
+
+
+def test_the_suite_of_a_run_folder_is_the_suite_that_was_read(file: Path, tmp_path: Path) -> None:
+    for suite in (changed(file), without_tickets(file)):
+        (tmp_path / "suite.json").write_text(suite.as_json())
+        assert suites.in_folder(tmp_path) == suite
+        assert suites.in_folder(tmp_path).hash == suite.hash
+
+
+def test_defaults_that_an_older_run_folder_has_written_are_read(file: Path, tmp_path: Path) -> None:
+    suite = without_tickets(file)
+    (tmp_path / "suite.json").write_text(suite.model_dump_json())
+    assert suites.in_folder(tmp_path).hash == suite.hash
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00", b"{}", b"[" * 100_000, b'{"seeds": null}']
+)
+def test_a_run_folder_whose_suite_cannot_be_read_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "suite.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"suite\.json cannot be read: .*--out") as error:
+        suites.in_folder(tmp_path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_a_run_folder_with_null_for_a_number_is_one_line(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "suite.json").write_text(changed(file).as_json().replace("0.1\n", "null\n"))
+    with pytest.raises(InputError, match=r"learning_rates.1 = None.*--out"):
+        suites.in_folder(tmp_path)
 
 
 def case(name: str, *values: Any) -> Any:

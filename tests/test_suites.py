@@ -1,14 +1,17 @@
 """The suites that come with lthbench: they plan without their data, and the lite ones cost what they say."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lthbench import suite
 from lthbench.budget import rounds
+from lthbench.cli import main
 from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.methods import registry
@@ -99,6 +102,67 @@ def test_what_can_be_planned_without_its_data_cannot_be_run_without_it(tmp_path:
     assert len(planned.plan.runs) == 15
     with pytest.raises(InputError, match="type: lthbench data get cifar10"):
         Job.make(Suite.read("cifar10-lite"), ["dense"], tmp_path, only=True)
+
+
+OWN = """
+name = "own"
+version = "0.1"
+methods = ["dense", "prune-finetune"]
+learning_rates = [0.1]
+sparsities = [0.8]
+seeds = 1
+budget = "2T"
+validation = {validation}
+recipe = {{ epochs = 1, batch = 16, examples = {examples} }}
+
+[[workload]]
+model = "{model}"
+dataset = "digits"
+prunable = "all"
+"""
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_last_batch_of_one_image_is_refused_before_any_work_where_the_model_needs_two(
+    command: str, data_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text(OWN.format(model="resnet18", validation=0, examples=1297))
+    words = [command, str(tmp_path / "own.toml"), "--data", str(data_folder)]
+    done = CliRunner().invoke(main, words + ["--out", str(tmp_path / "r")] * (command == "run"))
+    assert done.exit_code == 2 and len(done.stderr.splitlines()) == 1
+    assert (
+        "resnet18/digits: 1297 training examples in batches of 16 end in a batch or shard of one image" in done.stderr
+    )
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "validation", "examples"),
+    [("mlp-8", 0, 1297), ("resnet8", 0, 1297), ("resnet18", 1, 1296), ("resnet18", 0, 1290)],
+)
+def test_a_last_batch_that_the_model_can_be_trained_on_is_planned(
+    model: str, validation: int, examples: int, data_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text(OWN.format(model=model, validation=validation, examples=examples))
+    assert settings(Suite.read(tmp_path / "own.toml"), DataHome(data_folder))
+
+
+def test_a_suite_without_the_default_tickets_can_be_run_again_and_looked_at(data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN.format(model="mlp-8", validation=0, examples=64))
+    run = ["run", str(tmp_path / "own.toml"), "--out", str(tmp_path / "r"), "--data", str(data_folder), "--serial"]
+    for words in (run, run, ["status", str(tmp_path / "r")], ["score", str(tmp_path / "r")]):
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+    assert "duels" not in (tmp_path / "r/suite.json").read_text()
+
+
+def test_plan_says_which_share_of_the_parameters_is_prunable(data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN.format(model="resnet8", validation=0, examples=64))
+    words = ["plan", str(tmp_path / "own.toml"), "--data", str(data_folder), "--json"]
+    [row] = json.loads(CliRunner().invoke(main, words).output)["parameters"]
+    model = Suite.read(tmp_path / "own.toml").workload[0].build((1, 8, 8), 10)
+    assert row["prunable"] == f"{100 * model.prunable_count / row['parameters']:.3g} %"
+    assert row["stays dense"] == f"{row['parameters'] - model.prunable_count - 10:,} normalisation, 10 biases"
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))

@@ -50,8 +50,12 @@ class Analysis:
 
     @cached_property
     def meta(self) -> dict[str, Meta]:
-        rows = self.frame.groupby("workload")[["classes", "n_test", "tolerance"]].max()
-        return {str(w): Meta(int(r["classes"]), int(r["n_test"]), float(r["tolerance"])) for w, r in rows.iterrows()}
+        by_workload = self.frame.groupby("workload")
+        rows = by_workload[["classes", "n_test", "tolerance"]].max().assign(chance=by_workload["chance"].min())
+        return {
+            str(w): Meta(int(r["classes"]), int(r["n_test"]), float(r["tolerance"]), float(r["chance"]))
+            for w, r in rows.iterrows()
+        }
 
     @cached_property
     def seeds(self) -> int:

@@ -1,4 +1,4 @@
-"""Data sets: what is ready, download, pack, remove."""
+"""The commands for data sets: list, get, add, remove."""
 
 import sys
 from pathlib import Path
@@ -11,9 +11,9 @@ from lthbench.commands.shared import DATA, JSON, Commands, print_rows
 
 @click.group("data", cls=Commands)
 def data_() -> None:
-    """Data sets: what is ready, download, pack a folder of images, remove.
+    """List, download, pack and remove data sets.
 
-    A workload may also name a folder of images as it is: dataset = "imagefolder:PATH".
+    A workload of a suite may also name a folder of images: dataset = "imagefolder:PATH".
     """
 
 
@@ -21,7 +21,7 @@ def data_() -> None:
 @DATA
 @JSON
 def data_list(data: Path | None, as_json: bool) -> None:
-    """What is packed, with shape, classes, sizes and disk, and what to type for the rest.
+    """List the data sets that are packed, with shape, classes, sizes and disk, and what to type for the others.
 
     \b
     lthbench data list
@@ -35,7 +35,7 @@ def data_list(data: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @DATA
 def data_get(name: str, data: Path | None) -> None:
-    """Download a data set with torchvision, check it, and pack it. What is there already is kept.
+    """Download a data set with torchvision, check it, and pack it. Nothing is downloaded twice.
 
     \b
     lthbench data get cifar10
@@ -53,10 +53,12 @@ def data_get(name: str, data: Path | None) -> None:
 @click.option(
     "--size", type=click.IntRange(1), metavar="N", help="Resize the shorter side to N pixels, crop the centre."
 )
-@click.option("--skip-corrupt", is_flag=True, help="Leave corrupt images out, and say how many.")
+@click.option("--skip-corrupt", is_flag=True, help="Leave corrupt images out and count them.")
 @DATA
 def data_add(name: str, path: Path, size: int | None, skip_corrupt: bool, data: Path | None) -> None:
     """Pack a folder of images: train/<class>/*.jpg|png with test/ or val/, ImageNet, Tiny-ImageNet as published.
+
+    Images are turned as their EXIF orientation says. Links are followed. The files that are passed over are counted.
 
     \b
     lthbench data add cifar10-jpeg ~/images/cifar10-jpeg
@@ -71,7 +73,7 @@ def data_add(name: str, path: Path, size: int | None, skip_corrupt: bool, data: 
 
 @data_.command("remove")
 @click.argument("name")
-@click.option("--raw", is_flag=True, help="Remove what was downloaded for it, too.")
+@click.option("--raw", is_flag=True, help="Also remove its downloaded files.")
 @DATA
 def data_remove(name: str, raw: bool, data: Path | None) -> None:
     """Remove a packed data set. The images that it was packed from stay.
@@ -88,13 +90,15 @@ def data_remove(name: str, raw: bool, data: Path | None) -> None:
 
 
 def _packed(folder: Path, manifest: Any) -> None:
-    """Say that a data set is ready, and what was left out of it."""
+    """Say that a data set is ready, and what is left out of it."""
+    from lthbench.data.overview import left_out
+
     channels, height, width = manifest.shape
     sizes = " and ".join(f"{count:,} {split}" for split, count in manifest.sizes.items())
     click.echo(f"{manifest.name} is ready in {folder / manifest.name}: {sizes} images of {height}x{width}x{channels}, "
                f"{manifest.classes} classes")  # fmt: skip
-    if manifest.skipped:
-        click.echo(f"{manifest.skipped} corrupt images are left out")
+    for line in left_out(manifest):
+        click.echo(line)
 
 
 def _counted(done: int, of: int) -> None:

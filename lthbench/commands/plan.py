@@ -112,6 +112,7 @@ def plan(
     tables = {
         "methods": (rows, headers),
         "disk": listing.disk_rows(job, LIVE * (forecast.fleet if forecast else fleet).most),
+        "parameters": listing.parameter_rows(job),
         "workloads": listing.hours_rows(estimates),
     }
     summary |= _times(forecast, gpus, price, deadline)

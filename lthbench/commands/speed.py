@@ -37,15 +37,13 @@ def speed(
     lthbench speed                             random 32x32 images, no data needed
     lthbench speed resnet20/cifar10-jpeg
     """
-    import torch
-
     from lthbench.bench.measure import measure
     from lthbench.bench.measurement import keep
     from lthbench.bench.table import HEADERS, rows, words
     from lthbench.data import default_folder
-    from lthbench.training.numerics import default_device
+    from lthbench.training.numerics import chosen_device
 
-    where = torch.device(device) if device else default_device()
+    where = chosen_device(device)
     precision = precision or ("bf16" if where.type == "cuda" else "fp32")
     folder = data or default_folder()
     found = measure(workload, folder, where, precision, stem=stem or "", lanes=lanes, say=_said, **options)

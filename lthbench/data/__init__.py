@@ -1,4 +1,4 @@
-"""Data sets: packed once into a folder of plain arrays, then mapped into memory by the processes that may read them."""
+"""Data sets: each is packed once into a folder of plain arrays. Processes that may read it map it into memory."""
 
 from lthbench.data.home import DataHome, default_folder, described, prepare
 from lthbench.data.packed.examples import Examples, Manifest

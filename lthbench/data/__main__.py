@@ -1,4 +1,4 @@
-"""`python -m lthbench.data NAME FOLDER`: pack a data set in a process of its own (see home.prepare)."""
+"""Packing in a process of its own (see home.prepare): `python -m lthbench.data NAME FOLDER`."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from lthbench.errors import InputError
 
 
 def main(name: str, folder: str) -> None:
-    """Pack what ships with a library, or `imagefolder:PATH`."""
+    """Pack a data set that ships with a library, or `imagefolder:PATH`."""
     if name.startswith(names.PREFIX):
         from lthbench.data.add import pack_folder
 

@@ -1,4 +1,4 @@
-"""Packing an image folder, in pieces, so that it may be larger than memory."""
+"""Packing an image folder in pieces, so that it may be larger than memory."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,8 @@ import numpy as np
 
 from lthbench.data.images import folder as folders
 from lthbench.data.images.decode import CorruptImage
-from lthbench.data.images.folder import File, ImageFolder
+from lthbench.data.images.files import File
+from lthbench.data.images.folder import ImageFolder
 from lthbench.data.images.survey import Survey, differ, survey
 from lthbench.data.names import named
 from lthbench.data.packed import packing
@@ -25,10 +26,10 @@ Progress = Callable[[int, int], None]  # images done, images in all
 def add(
     home: Path, name: str, root: Path, size: int | None = None, skip: bool = False, progress: Progress | None = None
 ) -> Manifest:
-    """Pack the image folder `root` into `home / name`, unless that has been done. See folder.py for the layouts.
+    """Pack the image folder `root` into `home / name`, unless it is packed already. See folder.py for the layouts.
 
-    `size`: resize the shorter side to so many pixels and crop the centre. `skip`: leave corrupt files out. InputError
-    where the name is taken by other images, or for anything that keeps the folder from being a data set.
+    `size` resizes the shorter side to that many pixels and crops the centre. `skip` leaves corrupt files out. InputError
+    where other images have the name, or where the folder cannot become a data set.
     """
     named(name)
     images = folders.read(root)
@@ -44,12 +45,12 @@ def add(
 def pack_folder(
     target: Path, images: ImageFolder, size: int | None = None, skip: bool = False, progress: Progress | None = None
 ) -> Manifest:
-    """Pack an image folder into the folder `target`; what is there already is left as it is."""
+    """Pack an image folder into the folder `target`. A data set that is there already stays as it is."""
     if (target / "manifest.json").exists():
         return Manifest.read(target)
     if target.exists():
         raise InputError(
-            f"{target} is there and is no packed data set; take another name, or another folder with --data"
+            f"{target} exists and is not a packed data set; take another name, or another folder with --data"
         )
     writer = _Writer(target.name, images, survey(images, size, skip), skip, progress or (lambda done, of: None))
     return packing.fill(target, target.name, writer)
@@ -57,7 +58,7 @@ def pack_folder(
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writes arrays and manifest of an image folder into the folder that it is called with."""
+    """A function that writes the arrays and the manifest of an image folder into a folder."""
 
     name: str
     images: ImageFolder
@@ -77,7 +78,7 @@ class _Writer:
         self._describe(folder, total)
 
     def _split(self, folder: Path, split: str, files: list[File], pool: ThreadPoolExecutor) -> Iterator[int]:
-        """Write one split. Yields after every piece how many files were in it."""
+        """Write one split, and yield after every piece the number of files in it."""
         labels: list[int] = []
         step = per_piece(prod(self.survey.shape))
         with ArrayFile(folder / f"{split}.images.npy", self.survey.shape) as out:
@@ -93,7 +94,7 @@ class _Writer:
         return map(self._decode, files) if self.survey.threads == 1 else pool.map(self._decode, files)
 
     def _decode(self, file: File) -> Array | None:
-        """The pixels of a file; None for a corrupt one that is to be left out."""
+        """Return the pixels of a file; None for a corrupt one that is to be left out."""
         try:
             pixels = self.survey.form.decode(self.images.root / file.path)
         except CorruptImage:
@@ -113,9 +114,10 @@ class _Writer:
             if 0 in counts:
                 raise InputError(f"{root}: every {split} image of class {names[counts.index(0)]} is corrupt")
         if 0.0 in manifest.std:
-            raise InputError(f"{root}: all training images are of one and the same colour; there is nothing to learn")
+            raise InputError(f"{root}: all training images have one and the same colour; there is nothing to learn")
         skipped = total - sum(manifest.sizes.values())
-        replace(manifest, source=self.images.key(self.survey.form.size), skipped=skipped).write(folder)
+        source, passed = self.images.key(self.survey.form.size), dict(self.images.passed)
+        replace(manifest, source=source, skipped=skipped, passed_over=passed).write(folder)
 
 
 def _room(folder: Path, needed: int) -> None:

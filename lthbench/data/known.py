@@ -1,4 +1,4 @@
-"""Sizes of data sets as their authors publish them: enough to plan a suite before its data is there."""
+"""Sizes of data sets as their authors publish them. They are enough to plan a suite before its data is there."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from lthbench.data.packed.manifest import Manifest
 
 @dataclass(frozen=True)
 class Known:
-    """`shape` (channels, height, width), classes, and the examples of both splits."""
+    """The `shape` (channels, height, width) of a data set, its number of classes, and the sizes of both splits."""
 
     shape: tuple[int, int, int]
     classes: int
@@ -15,7 +15,7 @@ class Known:
     test: int
 
     def manifest(self, name: str) -> Manifest:
-        """A manifest to plan with. It has no fingerprints of examples: nothing can be run on it."""
+        """Return a manifest to plan with. It has no fingerprints of examples: nothing can be run on it."""
         sizes = {"train": self.train, "test": self.test}
         return Manifest(name, self.classes, self.shape, (), (), sizes, dict.fromkeys(sizes, "not packed"))
 

@@ -1,10 +1,11 @@
-"""What is packed in a data folder, what could be, and how it is removed from there."""
+"""An overview of a data folder: the data sets that are packed, those that could be, and their removal."""
 
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthbench.data.images.files import SUFFIXES, described
 from lthbench.data.packed.manifest import Manifest
 from lthbench.data.packed.packing import alone, clear
 from lthbench.data.published import PUBLISHED
@@ -16,7 +17,7 @@ FOLDERS = ("cifar10-jpeg", "imagenet", "tiny-imagenet")  # image folders that `d
 
 @dataclass(frozen=True)
 class Entry:
-    """A data set: its manifest where it is ready, its bytes on disk, and else what to type."""
+    """A data set: its manifest where it is ready, its bytes on disk, and what to type where it is not ready."""
 
     name: str
     manifest: Manifest | None
@@ -25,17 +26,17 @@ class Entry:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Every data set that is packed or known, by name."""
+    """Return every data set that is packed or known, by name."""
     return [_entry(folder, name) for name in sorted({*packed(folder), *EMBEDDED, *PUBLISHED, *FOLDERS})]
 
 
 def packed(folder: Path) -> list[str]:
-    """The names of the data sets that are packed in a folder."""
+    """Return the names of the data sets that are packed in a folder."""
     return sorted(path.parent.name for path in folder.glob("[!.]*/manifest.json"))
 
 
 def remove(folder: Path, name: str, raw: bool = False) -> int:
-    """Remove a packed data set and, if `raw`, what was downloaded for it. Returns the bytes that this makes free."""
+    """Remove a packed data set and, if `raw`, its downloaded files. Returns the number of bytes that are free again."""
     doomed = [folder / name] * (name in packed(folder))
     if raw and name in PUBLISHED:
         doomed += [path for path in (folder / "raw" / name, folder / "raw" / f".{name}") if path.is_dir()]
@@ -47,8 +48,15 @@ def remove(folder: Path, name: str, raw: bool = False) -> int:
     return freed
 
 
+def left_out(manifest: Manifest) -> list[str]:
+    """Return lines that say what of an image folder is not in a data set."""
+    lines = [f"passed over, for only {', '.join(SUFFIXES)} are read: {described(manifest.passed_over)}"]
+    corrupt = f"{manifest.skipped} corrupt image{'s are' if manifest.skipped > 1 else ' is'} left out"
+    return lines * bool(manifest.passed_over) + [corrupt] * bool(manifest.skipped)
+
+
 def advice(name: str) -> str:
-    """What to type for a data set that is known and not packed."""
+    """Return what to type for a data set that is known and not packed."""
     if name in EMBEDDED:
         return "packed when it is first used"
     if name in PUBLISHED:
@@ -57,7 +65,7 @@ def advice(name: str) -> str:
 
 
 def _remove(path: Path) -> None:
-    """Renamed before it is emptied, so that a kill on the way leaves nothing that a start takes for whole."""
+    """Remove a folder. It is renamed first, so that a kill in between leaves nothing that looks whole."""
     try:
         with alone(path):
             clear(path)

@@ -1,7 +1,7 @@
-"""Data sets that torchvision downloads, with its code and its checksums, when `lthbench data get NAME` asks for them.
+"""Published data sets: `lthbench data get NAME` downloads them with torchvision's code and checksums.
 
-The files lie in `raw/NAME` beside the packed data sets. They are fetched into `raw/.NAME` and renamed when both splits
-could be read, so that what is in `raw/NAME` is whole.
+The files lie in `raw/NAME` beside the packed data sets. They are downloaded into `raw/.NAME`, which is renamed when both
+splits could be read, so that `raw/NAME` is always whole.
 """
 
 import http.client
@@ -26,7 +26,7 @@ FAILURES = (RuntimeError, OSError, ValueError, EOFError, AssertionError, tarfile
 
 @dataclass(frozen=True)
 class Published:
-    """A class of torchvision.datasets, how it is asked for its two splits, and the bytes to download."""
+    """A class of torchvision.datasets, the arguments that name its two splits, and the bytes to download."""
 
     kind: str
     bytes: int
@@ -35,7 +35,7 @@ class Published:
     word: str = "train"
 
     def read(self, root: Path, download: bool) -> tuple[dict[str, Examples], Sequence[str]]:
-        """Both splits and the classes' names. Raises one of FAILURES."""
+        """Read both splits and the names of the classes. Raises one of FAILURES."""
         import torchvision.datasets
 
         make = getattr(torchvision.datasets, self.kind)
@@ -54,7 +54,7 @@ PUBLISHED = {
 
 
 def get(home: Path, name: str) -> Manifest:
-    """Download (unless `raw/NAME` is there) and pack one of PUBLISHED, unless it is packed."""
+    """Pack one of PUBLISHED, unless it is packed already. Downloads it first, unless `raw/NAME` is there."""
     target = home / name
     if not target.exists():
         splits, names = _fetched(home / "raw" / name, name)
@@ -81,7 +81,7 @@ def _fetched(raw: Path, name: str) -> tuple[dict[str, Examples], Sequence[str]]:
 
 
 def _keep_archives(partial: Path) -> None:
-    """Remove what an interrupted download had unpacked: torchvision would take some of it for whole."""
+    """Remove what an interrupted download has unpacked: torchvision would take some of it for whole."""
     partial.mkdir(exist_ok=True)
     for path in partial.rglob("*"):
         if path.is_file() and path.suffix not in ARCHIVES:
@@ -89,7 +89,10 @@ def _keep_archives(partial: Path) -> None:
 
 
 def _examples(part: Any) -> Examples:
-    """torchvision has CIFAR as uint8 arrays [N, 32, 32, 3], SVHN as [N, 3, 32, 32], MNIST as tensors [N, 28, 28]."""
+    """Return the examples of a split of torchvision.
+
+    CIFAR has uint8 arrays [N, 32, 32, 3], SVHN has [N, 3, 32, 32], MNIST has tensors [N, 28, 28].
+    """
     images, labels = (
         torch.as_tensor(part.data),
         torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))),

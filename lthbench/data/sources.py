@@ -1,4 +1,4 @@
-"""Where data sets come from: a dictionary from a name to the function that makes its splits."""
+"""Data sets that ship with a library: a dictionary from a name to the function that makes its splits."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ Splits = tuple[dict[str, Examples], int]
 
 
 def digits() -> Splits:
-    """The 1,797 handwritten 8x8 digits that ship with scikit-learn; 500 of them, stratified and fixed, are the test split.
+    """Return the 1,797 handwritten 8x8 digits of scikit-learn; 500 of them, stratified and fixed, are the test split.
 
-    Pixels are 0…16 there and are kept so. E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998.
+    Their pixels are 0…16 and stay so. E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998.
     """
     from sklearn.datasets import load_digits
 

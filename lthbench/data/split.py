@@ -1,4 +1,4 @@
-"""Fixed stratified splits: which examples are held out is a function of the labels alone, the same for every seed."""
+"""Fixed stratified splits: the labels alone decide which examples are held out, the same for every seed."""
 
 import hashlib
 
@@ -9,12 +9,12 @@ from lthbench.errors import InputError
 
 
 def holdout(labels: Tensor, count: int, salt: str = "validation") -> tuple[Tensor, Tensor]:
-    """Indices (kept, held out), both ascending: `count` examples, shared over the classes by largest remainder.
+    """Return the indices (kept, held out), both ascending. `count` are held out, shared over the classes by largest remainder.
 
-    Within a class the examples go in the order of a hash of (salt, index), which no library version can change.
+    Within a class a hash of (salt, index) orders the examples, which no library version can change.
     """
     if count > len(labels):
-        raise InputError(f"{count} examples are to be held out, but there are {len(labels)}; hold out fewer")
+        raise InputError(f"{count} examples are to be held out, but there are only {len(labels)}; hold out fewer")
     members: dict[int, list[int]] = {}
     for index, label in enumerate(labels.tolist()):
         members.setdefault(label, []).append(index)

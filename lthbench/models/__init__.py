@@ -1,4 +1,4 @@
-"""Architectures by name, their initialisations, and what they cost to run."""
+"""Architectures by name, their initialisations, and the cost of a forward pass."""
 
 from lthbench.models.init import INITIALISATIONS, SCHEMES, initial_tensors
 from lthbench.models.model import FAMILIES, Model

@@ -1,8 +1,8 @@
-"""Which weights belong to one channel or neuron: the filter that makes it, its normalisation, and what reads it.
+"""The weights of each channel or neuron: the filter that makes it, its normalisation, and the weights that read it.
 
-Found in one forward pass on shapes, in which every tensor carries the layer that made its channels. What a function that
-is not listed here touches (a sum of two branches, a concatenation, attention) is taken to tie its channels to others: they
-cannot go alone, so they are no unit. Neither are the outputs of the network.
+They are found in one forward pass on shapes, in which every tensor carries the layer that made its channels. A function
+that is not listed here (a sum of two branches, a concatenation, attention) ties the channels of its inputs to others: they
+cannot be removed alone, so they are not units. Neither are the outputs of the network.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from lthbench.models.model import Model
 
 @dataclass(frozen=True)
 class Slice:
-    """Channel i holds the indices i·repeat … (i + 1)·repeat − 1 of one dimension of a parameter."""
+    """A dimension of a parameter, of which channel i holds the indices i·repeat … (i + 1)·repeat − 1."""
 
     name: str
     dim: int
@@ -29,7 +29,7 @@ class Slice:
 
     @property
     def bias(self) -> str:
-        """What the bias of a linear layer with this weight is called."""
+        """The name of the bias of a linear layer with this weight."""
         return self.name.removesuffix("weight") + "bias"
 
 
@@ -37,8 +37,8 @@ class Slice:
 class Channels:
     """The output channels (or neurons) of one layer, by the layer's name.
 
-    `own`: the weights that make them. `read`: the weights of the next layers that read them. `vectors`: what has one number
-    for each (kind, name): gamma, beta, mean and variance of a batch-norm, and biases.
+    `own` are the weights that make them, `read` the weights of the next layers that read them. `vectors` are the tensors
+    with one number for each channel, as (kind, name): gamma, beta, mean and variance of a batch-norm, and biases.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Channels:
 
 @lru_cache(maxsize=256)
 def channels(model: Model) -> tuple[Channels, ...]:
-    """The channels of a model that may go one by one, in the order of its layers.
+    """Return the channels of a model that can be removed one by one, in the order of its layers.
 
-    Those made by a prunable layer, where every layer that reads them is prunable too, or is linear with a bias: what a
-    removed channel still says is always the same, and can go into that bias.
+    A prunable layer makes them, and every layer that reads them is prunable too, or is linear with a bias: a removed
+    channel still has a constant value, which can be added to that bias.
     """
     module = model.module().eval()
     names = {id(t): name for name, t in (*module.named_parameters(), *module.named_buffers())}
@@ -73,7 +73,7 @@ def channels(model: Model) -> tuple[Channels, ...]:
 
 @dataclass
 class _Made:
-    """Channels while the trace goes on. `tied`: something else depends on them that is not understood."""
+    """Channels during the trace. `tied`: another part of the network depends on them in a way that is not understood."""
 
     name: str
     size: int
@@ -88,7 +88,7 @@ class _Made:
 
 @dataclass(frozen=True)
 class _Label:
-    """A dimension of a tensor holds these channels, `repeat` entries each."""
+    """A mark on a tensor: dimension `dim` holds the channels `made`, `repeat` entries each."""
 
     made: _Made
     dim: int
@@ -118,14 +118,14 @@ class _Trace(TorchFunctionMode):
         return out
 
     def tie(self, tensors: Any) -> None:
-        """What holds these tensors cannot go alone."""
+        """Note that the channels in these tensors cannot be removed alone."""
         _tie(label for label in map(self._label, tree_leaves(tensors)) if label)
 
     def _label(self, value: Any) -> _Label | None:
         return self._labels.get(id(value)) if isinstance(value, Tensor) else None
 
     def name(self, tensor: Tensor | None) -> str:
-        """The name of a parameter or buffer; '' for another tensor."""
+        """Return the name of a parameter or buffer; '' for another tensor."""
         return self.names.get(id(tensor), "") if tensor is not None else ""
 
     def convolution(self, before: list[_Label], out: Tensor, args: Any, kwargs: Any) -> _Label | None:
@@ -183,7 +183,7 @@ class _Trace(TorchFunctionMode):
         return before[0] if min(over) > before[0].dim else None
 
     def flattened(self, before: list[_Label], out: Tensor, args: Any, kwargs: Any) -> _Label | None:
-        """[N, C, …] → [N, C·…], as flatten, view or reshape."""
+        """Follow [N, C, …] → [N, C·…], as flatten, view or reshape do."""
         if len(before) != 1 or before[0].dim != 1 or out.dim() != 2 or len(out) != len(args[0]):
             return None
         return _Label(before[0].made, 1, out.shape[1] // before[0].made.size)

@@ -9,9 +9,9 @@ NEURONS = 256
 
 
 class Conv(nn.Module):
-    """Two 3x3 convolutions a stage (`stages.s.0`, `stages.s.1`), a 2x2 pooling behind them, then `fc1`, `fc2`, `fc`.
+    """A network of two 3x3 convolutions a stage (`stages.s.0`, `stages.s.1`) and a 2x2 pooling, then `fc1`, `fc2`, `fc`.
 
-    Everything has a bias. (Ramanujan et al. have none; their weights are not trained, and biases start at 0.)
+    Every layer has a bias. (Those of Ramanujan et al. have none; their weights are not trained, and biases start at 0.)
     """
 
     def __init__(self, shape: tuple[int, int, int], stages: int, classes: int, width: float):
@@ -39,5 +39,5 @@ class Conv(nn.Module):
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`convD`, D convolutions; the width multiplier scales channels and neurons."""
+    """Return `convD`, with D convolutions. The width multiplier scales channels and neurons."""
     return Conv(shape, int(name.removeprefix("conv")) // 2, classes, width)

@@ -1,4 +1,4 @@
-"""What a forward pass costs."""
+"""The cost of a forward pass."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from lthbench.models.model import Model
 
 
 def multiplications(model: Model, mask: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Multiply-adds of one image through the linear and convolution layers: (those with a remaining weight, all).
+    """Count the multiply-adds of one image through the linear and convolution layers: (those with a remaining weight, all).
 
     A weight counts once for every output position that it is multiplied for: pixels, tokens, windows. Products of
     activations with each other (attention) and elementwise ones are not counted.
@@ -26,7 +26,7 @@ def multiplications(model: Model, mask: Mapping[str, Tensor]) -> tuple[int, int]
 
 
 def activations(model: Model) -> int:
-    """Numbers that the linear and convolution layers put out for one image."""
+    """Count the numbers that the linear and convolution layers put out for one image."""
     count = 0
 
     def add(layer: nn.Module, _: object, out: Tensor) -> None:
@@ -43,7 +43,7 @@ def activations(model: Model) -> int:
 
 @lru_cache(maxsize=256)
 def uses(model: Model) -> Counter[str]:
-    """How often each weight is multiplied in one forward pass."""
+    """Return the number of times that each weight is multiplied in one forward pass."""
     module = model.module().eval()
     counted = _Linears({id(parameter): name for name, parameter in module.named_parameters()})
     for name, layer in module.named_modules():
@@ -57,7 +57,7 @@ def uses(model: Model) -> Counter[str]:
 
 
 class _Linears(TorchFunctionMode):
-    """Counts matrix products with a parameter, in whichever module they happen: some layers use another one's weight."""
+    """A counter of matrix products with a parameter, in whichever module: some layers use the weight of another one."""
 
     def __init__(self, names: Mapping[int, str]):
         super().__init__()
@@ -73,7 +73,7 @@ class _Linears(TorchFunctionMode):
 
 
 def _convolution(name: str, uses: Counter[str]) -> Any:
-    """A weight is used at every position of its channel's output. A hook, as some layers standardise their weights."""
+    """Return a hook that counts a weight at every position of its channel's output. Some layers standardise their weights."""
 
     def hook(layer: nn.Module, _: object, out: Tensor) -> None:
         uses[name] += out.numel() // len(layer.weight)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def _convolution(name: str, uses: Counter[str]) -> Any:
 
 
 def _attention(name: str, uses: Counter[str]) -> Any:
-    """torch's self-attention: its projections are no layers that are called."""
+    """Return a hook for torch's self-attention, whose projections are not layers that are called."""
 
     def hook(layer: nn.Module, _: object, out: tuple[Tensor, ...]) -> None:
         for weight in ("in_proj_weight", "out_proj.weight"):

@@ -1,7 +1,7 @@
 """ResNet-18, -34 and -50 (He et al., CVPR 2016): torchvision's definition, at any width.
 
-Their own stem is ImageNet's (7x7, stride 2, pooling); with `stem = "cifar"` or "tiny-imagenet" they get that one.
-torchvision is imported when one is built: it takes seconds.
+Their own stem is that for ImageNet (7x7, stride 2, pooling). `stem = "cifar"` or "tiny-imagenet" replaces it.
+torchvision is imported when a model is built, for that takes seconds.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ FIRST = 64
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`resnet18`, `resnet34`, `resnet50`: `conv1`, then block i of stage s as `layerS.i` (S from 1), then `fc`."""
+    """Return `resnet18`, `resnet34` or `resnet50`: `conv1`, then block i of stage s as `layerS.i` (S from 1), then `fc`."""
     from torchvision.models import resnet
 
     class Scaled(resnet.ResNet):
-        """torchvision's ResNet, which knows only the width of the 3x3 convolutions inside bottlenecks."""
+        """torchvision's ResNet at any width. Its own width is that of the 3x3 convolutions inside bottlenecks."""
 
         def _make_layer(self, block: Any, planes: int, blocks: int, stride: int = 1, dilate: bool = False) -> Any:
             if planes == FIRST:

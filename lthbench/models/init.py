@@ -1,7 +1,7 @@
 """Initial weights by a named scheme: a function of (model, scheme, seed, stream), the same bits on every machine.
 
-Drawn on the CPU in float64, where the result does not depend on the processor's vector width, and rounded to float32.
-The schemes that are functions draw from a generator of its own for every parameter name.
+They are drawn on the CPU in float64, where the result does not depend on the processor's vector width, and rounded to
+float32. The schemes that are functions draw every parameter from its own generator, made from its name.
 """
 
 import contextlib
@@ -24,23 +24,23 @@ def _fan_in(shape: torch.Size) -> int:
 
 
 def kaiming_normal(shape: torch.Size, g: Generator) -> Tensor:
-    """N(0, 2 / fan_in). He et al., ICCV 2015."""
+    """Draw from N(0, 2 / fan_in). He et al., ICCV 2015."""
     return torch.randn(shape, generator=g, dtype=torch.float64) * math.sqrt(2 / _fan_in(shape))
 
 
 def kaiming_uniform(shape: torch.Size, g: Generator) -> Tensor:
-    """U(-b, b), b = sqrt(6 / fan_in). He et al., ICCV 2015."""
+    """Draw from U(-b, b), b = sqrt(6 / fan_in). He et al., ICCV 2015."""
     return (2 * torch.rand(shape, generator=g, dtype=torch.float64) - 1) * math.sqrt(6 / _fan_in(shape))
 
 
 def signed_constant(shape: torch.Size, g: Generator) -> Tensor:
-    """±sqrt(2 / fan_in), the sign at random. Ramanujan et al., CVPR 2020."""
+    """Draw ±sqrt(2 / fan_in), the sign at random. Ramanujan et al., CVPR 2020."""
     signs = torch.randint(0, 2, shape, generator=g).to(torch.float64) * 2 - 1
     return signs * math.sqrt(2 / _fan_in(shape))
 
 
 def uniform(shape: torch.Size, g: Generator) -> Tensor:
-    """U(-1, 1), whatever the width. Malach et al., ICML 2020."""
+    """Draw from U(-1, 1), whatever the width. Malach et al., ICML 2020."""
     return 2 * torch.rand(shape, generator=g, dtype=torch.float64) - 1
 
 
@@ -55,10 +55,10 @@ INITIALISATIONS = (*SCHEMES, LIBRARY)
 
 
 def initial_tensors(model: Model, scheme: str, seed: int, stream: int) -> dict[str, Tensor]:
-    """All parameters and buffers at initialisation, float32 (buffers in their own type), by name.
+    """Return all parameters and buffers at initialisation, float32 (buffers in their own type), by name.
 
     Weights of linear and convolution layers follow the scheme; biases are 0; normalisation layers start as the identity.
-    What a scheme does not know (class tokens, position embeddings, …) is as the scheme "library" has it.
+    Other parameters (class tokens, position embeddings, …) are as the scheme "library" has them.
     """
     if scheme not in INITIALISATIONS:
         raise InputError(unknown("initialisation", scheme, INITIALISATIONS))
@@ -70,7 +70,7 @@ def initial_tensors(model: Model, scheme: str, seed: int, stream: int) -> dict[s
 
 
 def _drawn(module: nn.Module, scheme: Scheme, seed: int, stream: int) -> dict[str, Tensor]:
-    """The tensors that a scheme knows."""
+    """Return the tensors that a scheme defines."""
     tensors: dict[str, Tensor | None] = {}
     for prefix, layer in module.named_modules():
         for name, parameter in layer.named_parameters(prefix, recurse=False):
@@ -93,7 +93,7 @@ def _initial(layer: nn.Module, name: str, shape: torch.Size, scheme: Scheme, gen
 
 
 def _library(model: Model, seed: int, stream: int) -> dict[str, Tensor]:
-    """A model's own initialisation in float64, drawn from the CPU's global generator, which is put back."""
+    """Return a model's own initialisation in float64, from the CPU's global generator, which is put back afterwards."""
     with torch.random.fork_rng(devices=[]), _default_dtype(torch.float64):
         torch.default_generator.manual_seed(keys.seed("library", seed, stream))
         module = model.build("cpu")

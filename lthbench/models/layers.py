@@ -1,23 +1,23 @@
-"""The parts that families share: widths, convolutions, the normalisation, pooling that small images survive."""
+"""Parts that families share: widths, convolutions, the normalisation, and pooling that small images survive."""
 
 from torch import Tensor, nn
 
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # whose weights may be pruned and are drawn by a named scheme
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # their weights may be pruned, and named schemes draw them
 NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def scaled(channels: int, width: float) -> int:
-    """So many channels under a width multiplier, rounded down, and at least one."""
+    """Return a number of channels under a width multiplier, rounded down, and at least one."""
     return max(1, int(width * channels))
 
 
 def norm(channels: int) -> nn.Module:
-    """The normalisation behind every convolution of lthbench's own families."""
+    """Return the normalisation that follows every convolution of lthbench's own families."""
     return nn.BatchNorm2d(channels)
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    """A square convolution without a bias, padded so that stride 1 keeps the size."""
+    """Return a square convolution without a bias, padded so that stride 1 keeps the size."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
 
 
@@ -34,10 +34,10 @@ class ConvNorm(nn.Module):
 
 
 def halved(maps: Tensor) -> Tensor:
-    """[N, C, H, W] → [N, C, H // 2, W // 2] by max-pooling; as they are where H or W is 1 already."""
+    """Max-pool [N, C, H, W] to [N, C, H // 2, W // 2]. Maps whose H or W is 1 stay as they are."""
     return nn.functional.max_pool2d(maps, 2) if min(maps.shape[2:]) > 1 else maps
 
 
 def averaged(maps: Tensor) -> Tensor:
-    """[N, C, H, W] → [N, C]: the mean over all positions."""
+    """Average [N, C, H, W] over all positions to [N, C]."""
     return maps.mean((2, 3))

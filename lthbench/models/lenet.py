@@ -8,11 +8,11 @@ from lthbench.models.layers import scaled
 
 CHANNELS = (6, 16)
 WIDTHS = (120, 84)
-MADE_FOR = 32  # the side of the images; smaller ones get a frame of zeros two pixels wide, as 28x28 digits did
+MADE_FOR = 32  # side of the images in pixels; smaller ones get a frame of zeros two pixels wide, as 28x28 digits did
 
 
 class LeNet5(nn.Module):
-    """`conv1`, `conv2`, `fc1`, `fc2`, `fc`: 61,706 parameters on 1x28x28 images of ten classes."""
+    """A network of `conv1`, `conv2`, `fc1`, `fc2`, `fc`: 61,706 parameters on 1x28x28 images of ten classes."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int, width: float):
         super().__init__()
@@ -34,10 +34,10 @@ class LeNet5(nn.Module):
 
 
 def _side(side: int) -> int:
-    """What two 5x5 convolutions with a 2x2 pooling behind each leave of a side."""
+    """Return the side of the maps after two 5x5 convolutions, each followed by a 2x2 pooling."""
     return ((side - 4) // 2 - 4) // 2
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`lenet5`; the width multiplier scales channels and neurons."""
+    """Return `lenet5`. The width multiplier scales channels and neurons."""
     return LeNet5(shape, classes, width)

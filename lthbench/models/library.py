@@ -1,7 +1,7 @@
-"""Any classification model of timm (`timm:NAME`) or torchvision (`torchvision:NAME`), untrained.
+"""Classification models of timm (`timm:NAME`) and torchvision (`torchvision:NAME`), untrained.
 
-Nothing here reaches the network: names are looked up in the libraries' own lists, and no weights are asked for.
-Both are imported when a model of theirs is built: they take seconds.
+Nothing is downloaded: names are looked up in the libraries' own lists, and no trained weights are requested. A library is
+imported when a model of it is built, for that takes seconds.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from lthbench.models.stem import fit_channels
 
 
 def timm(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`timm:NAME`, as timm.create_model has it; models of one image size are built for the size at hand."""
+    """Return `timm:NAME`, as timm.create_model builds it. Models for one image size are built for the size of the images."""
     import timm
 
     short = _known(name, timm.list_models(), width)
@@ -27,7 +27,7 @@ def timm(name: str, shape: tuple[int, int, int], classes: int, width: float) -> 
 
 
 def torchvision(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`torchvision:NAME`, as torchvision.models.get_model has it, without auxiliary classifiers."""
+    """Return `torchvision:NAME`, as torchvision.models.get_model builds it, without auxiliary classifiers."""
     from torchvision import models
 
     short = _known(name, models.list_models(module=models), width)
@@ -37,13 +37,13 @@ def torchvision(name: str, shape: tuple[int, int, int], classes: int, width: flo
 
 @cache
 def release(name: str) -> str:
-    """The version of the library that a model's name asks for, "" where it asks for none."""
+    """Return the version of the library in a model's name, "" where there is no library in it."""
     library, colon, _ = name.partition(":")
     return f"{library} {version(library)}" if colon else ""
 
 
 def _arguments(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """What some of torchvision's models must be told: there is no common name for the image size."""
+    """Return the arguments that some of torchvision's models need. The image size has no common name there."""
     if name in ("googlenet", "inception_v3"):
         return {"aux_logits": False, "init_weights": True}
     if name.startswith("vit_"):
@@ -55,8 +55,8 @@ def _known(name: str, known: Sequence[str], width: float) -> str:
     library, _, short = name.partition(":")
     if short not in known:
         close = get_close_matches(short, known, n=3)
-        hint = f"Did you mean {', '.join(close)}?" if close else f"Its own list_models() has the {len(known)} names."
+        hint = f"Did you mean {', '.join(close)}?" if close else f"Its list_models() returns the {len(known)} names."
         raise InputError(f"{library} has no model {short!r}. {hint}")
     if width != 1:
-        raise InputError(f"{name} comes in one width; a width (and a narrower model) needs a family of lthbench's own")
+        raise InputError(f"{name} comes in one width; only lthbench's own families have others, and narrower models")
     return short

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Hidden layers `hidden.0`, `hidden.2`, … with ReLU between them, then `out`. The images are flattened."""
+    """A perceptron of hidden layers `hidden.0`, `hidden.2`, … with ReLU between them, then `out`, on flattened images."""
 
     def __init__(self, features: int, hidden: Sequence[int], classes: int):
         super().__init__()
@@ -22,7 +22,7 @@ class MLP(nn.Module):
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`mlp-W1-W2-…`; the width multiplier scales the hidden layers, each at least one neuron wide."""
+    """Return `mlp-W1-W2-…`. The width multiplier scales the hidden layers; each has at least one neuron."""
     channels, height, columns = shape
     hidden = [max(1, int(width * int(part))) for part in name.split("-")[1:]]
     return MLP(channels * height * columns, hidden, classes)

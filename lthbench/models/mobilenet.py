@@ -1,7 +1,7 @@
 """MobileNet-v1 (Howard et al. 2017) and -v2 (Sandler et al., CVPR 2018) for 32x32 images.
 
-The papers' networks with fewer strides: the first convolution has stride 1 in both, and so has the first stage of v2 that
-has stride 2 in the paper, so that 32x32 images end as 2x2 maps in v1 and 4x4 maps in v2. Strides change no parameter.
+They have fewer strides than in the papers. The first convolution has stride 1 in both, and so has the first stage of v2
+that has stride 2 in the paper. 32x32 images end as 2x2 maps in v1 and as 4x4 maps in v2. Strides change no parameter.
 """
 
 from torch import Tensor, nn
@@ -11,12 +11,12 @@ from lthbench.models.layers import ConvNorm, averaged, convolution, norm, scaled
 
 V1 = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))  # channels, blocks, stride of the first one
 V2 = ((16, 1, 1), (24, 2, 1), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
-EXPANSION = 6  # of v2's blocks, but for those of its first stage, which do not expand
+EXPANSION = 6  # of v2's blocks, except those of its first stage, which do not expand
 FIRST, HEAD = 32, 1280  # channels of the first convolution, and of v2's last one
 
 
 class Separable(nn.Module):
-    """A 3x3 convolution of every channel by itself, then a 1x1 convolution: `depthwise`, `pointwise`."""
+    """A block of a 3x3 convolution of every channel by itself, then a 1x1 convolution: `depthwise`, `pointwise`."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -28,7 +28,7 @@ class Separable(nn.Module):
 
 
 class MobileNetV1(nn.Module):
-    """`conv1`, `bn1`, then block i of stage s as `stages.s.i`, then `fc`."""
+    """A network of `conv1`, `bn1`, then block i of stage s as `stages.s.i`, then `fc`."""
 
     def __init__(self, inputs: int, classes: int, width: float):
         super().__init__()
@@ -47,7 +47,7 @@ class MobileNetV1(nn.Module):
 
 
 class Inverted(nn.Module):
-    """`expand` (1x1), `depthwise` (3x3), `project` (1x1, no ReLU behind it), and a shortcut where `residual`."""
+    """A block of `expand` (1x1), `depthwise` (3x3), `project` (1x1, without ReLU), and a shortcut if `residual`."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, residual: bool):
         super().__init__()
@@ -64,9 +64,9 @@ class Inverted(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """`conv1`, `bn1`, then block i of stage s as `stages.s.i`, the last 1x1 convolution `conv2`, `bn2`, then `fc`.
+    """A network of `conv1`, `bn1`, block i of stage s as `stages.s.i`, a last 1x1 convolution `conv2`, `bn2`, and `fc`.
 
-    The width multiplier scales all channels, those of `conv2` too, rounded down rather than to multiples of 8.
+    The width multiplier scales all channels, also those of `conv2`. It rounds down, and not to multiples of 8.
     """
 
     def __init__(self, inputs: int, classes: int, width: float):
@@ -90,6 +90,6 @@ class MobileNetV2(nn.Module):
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`mobilenet-v1` or `mobilenet-v2`."""
+    """Return `mobilenet-v1` or `mobilenet-v2`. The width multiplier scales the channels."""
     network = MobileNetV1 if name.endswith("v1") else MobileNetV2
     return network(shape[0], classes, width)

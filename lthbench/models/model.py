@@ -1,6 +1,7 @@
-"""A model: a name with its arguments, and which of its parameters are prunable."""
+"""Models: a name with its arguments, and the set of its prunable parameters."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -13,7 +14,8 @@ from torch import nn
 from lthbench.errors import InputError, unknown
 from lthbench.models import conv, imagenet_resnet, lenet, library, mlp, mobilenet, renamed, resnet, vgg
 from lthbench.models.layers import NORMS
-from lthbench.models.prunable import prunable_names
+from lthbench.models.prunable import dense_kinds, prunable_names
+from lthbench.models.reparametrised import changed
 from lthbench.models.stem import with_stem
 
 Build = Callable[[str, tuple[int, int, int], int, float], nn.Module]  # of name, shape, classes, width
@@ -32,17 +34,24 @@ FAMILIES: dict[str, tuple[str, Build]] = {  # family: (pattern of its names, how
 
 _WIDTH = re.compile(r"(?P<base>.+)-w(?P<factor>[1-9]\d*(\.\d+)?|0\.\d*[1-9]\d*)")
 
-_REFUSALS = (AssertionError, ArithmeticError, LookupError, TypeError, ValueError)  # how libraries say no to a size
+_REFUSALS = (
+    AssertionError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # what libraries raise for a size that they cannot take
 
 
 @dataclass(frozen=True)
 class Model:
-    """An architecture for images of `shape` (channels, height, width) and so many classes.
+    """An architecture for images of `shape` (channels, height, width) and a number of classes.
 
     `width` multiplies the number of channels or neurons, and so does a name's ending: `resnet32-w2` is twice as wide.
-    `prunable` is a set by name (lthbench.models.prunable), or patterns as in fnmatch: then every parameter name matches
-    exactly one of those in `prunable` and `dense`, or asking for the shapes raises InputError, as it does for images that
-    the architecture cannot take. `stem` replaces the first layers of ImageNet models ("cifar" or "tiny-imagenet").
+    `prunable` is the name of a set (lthbench.models.prunable), or patterns as in fnmatch. Every parameter name must match
+    exactly one of the patterns in `prunable` and `dense`. `stem` replaces the first layers of ImageNet models ("cifar" or
+    "tiny-imagenet"). The shapes raise InputError for unclear patterns, for images that the architecture cannot take, and
+    for prunable weights that it changes before it computes with them.
     """
 
     name: str
@@ -55,25 +64,27 @@ class Model:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What enters a key: the tensors, not the patterns, nor how a width is written; of a library's model its version,
-        as that decides what the model computes."""
+        """The fields that enter a key: they decide the tensors. Patterns and the spelling of a width do not.
+
+        A library's model has the library's version among them, which decides what the model computes.
+        """
         base, width = self._base
         more = {"stem": self.stem} if self.stem else {}
         more |= {"library": library.release(base)} if library.release(base) else {}
         return {"name": base, "shape": self.shape, "classes": self.classes, "width": width, **more}
 
     def module(self) -> nn.Module:
-        """A module of its own on the meta device: shapes without values, and no random number drawn."""
+        """Return a new module on the meta device: shapes without values. No random number is drawn."""
         try:
             return self.build("meta")
         except RuntimeError:  # a library model that looks at values while it is built
             return self.build("cpu").to("meta")
 
     def build(self, device: str) -> nn.Module:
-        """A module as its family initialises it, from the global generator, which is left where it stood.
+        """Return a new module as its family initialises it, from the global generator, which is put back afterwards.
 
-        Raises InputError where there is no such model, or none for these images; on the meta device RuntimeError where
-        the model cannot be built without values.
+        Raises InputError where there is no such model, or none for these images. On the meta device it raises RuntimeError
+        where the model cannot be built without values.
         """
         base, width = self._base
         build = builder(base)
@@ -90,7 +101,7 @@ class Model:
 
     @property
     def shapes(self) -> dict[str, torch.Size]:
-        """Parameter shapes by name, in the module's order."""
+        """The shapes of the parameters by name, in the module's order."""
         return _described(self)[0]
 
     @property
@@ -101,11 +112,20 @@ class Model:
 
     @property
     def prunable_count(self) -> int:
-        """How many weights pruning may touch."""
+        """The number of weights that pruning may touch."""
         return sum(shape.numel() for shape in self.prunable_shapes.values())
 
+    @property
+    def dense_kinds(self) -> Counter[str]:
+        """The number of parameters that stay dense, by kind, the most frequent first."""
+        return dense_kinds(self.module(), _described(self)[1])
+
+    def check_batch(self, images: int) -> None:
+        """Raise InputError where the model cannot be trained on a batch of this number of images."""
+        _fitted(replace(self, prunable="all", dense=()), images)
+
     def narrowed(self, density: float) -> "Model":
-        """The same depth, the widest that has at most density x prunable weights of this one.
+        """Return the widest model of the same depth that has at most density x prunable weights of this one.
 
         Raises InputError where even the narrowest has more, and for library models, which have no width.
         """
@@ -124,7 +144,7 @@ class Model:
 
     @property
     def _base(self) -> tuple[str, float]:
-        """The name without its width, and the width with it."""
+        """The name without its width, and the product of both widths."""
         found = _WIDTH.fullmatch(self.name)
         return (found["base"], float(self.width * float(found["factor"]))) if found else (self.name, float(self.width))
 
@@ -142,19 +162,29 @@ FAMILIES["renamed-NAME"] = (r"renamed-.+", renamed.family(builder))  # for the b
 
 @lru_cache(maxsize=4096)
 def _described(model: Model) -> tuple[dict[str, torch.Size], frozenset[str]]:
-    """The shapes of all parameters, and which of them are prunable."""
-    _check_fit(replace(model, width=1.0, prunable="all", dense=()))
+    """Return the shapes of all parameters, and the names of the prunable ones."""
+    unmasked = _fitted(replace(model, width=1.0, prunable="all", dense=()), 2)
     module = model.module()
     shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    prunable = _prunable(model, module, list(shapes))
+    if wrong := [name for name in shapes if name in prunable & unmasked]:
+        raise InputError(
+            f"model {model.name} changes {len(wrong)} of its prunable weights before it computes with them, {wrong[0]} "
+            "for one (weight standardisation, say): zeros in them would not make it sparse; choose another model"
+        )
+    return shapes, prunable
+
+
+def _prunable(model: Model, module: nn.Module, names: list[str]) -> frozenset[str]:
     if isinstance(model.prunable, tuple):
-        return shapes, _matching(model, module, list(shapes))
+        return _matching(model, module, names)
     if model.dense:
         raise InputError(f"{model.name}: prunable = {model.prunable!r} classifies every parameter; leave dense out")
-    return shapes, prunable_names(model.prunable, module, resnet="resnet" in model.name)
+    return prunable_names(model.prunable, module, resnet="resnet" in model.name)
 
 
 def _matching(model: Model, module: nn.Module, names: list[str]) -> frozenset[str]:
-    """The names that match the patterns in `prunable`; every other one must match those in `dense`."""
+    """Return the names that match the patterns in `prunable`. Every other name must match those in `dense`."""
     prunable = frozenset(name for name in names if _matches(name, model.prunable))
     unclear = [name for name in names if (name in prunable) == _matches(name, model.dense)]
     if unclear:
@@ -177,15 +207,20 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _check_fit(model: Model) -> None:
-    """Raises InputError unless two images go in and two rows of logits come out, in training mode."""
+def _fitted(model: Model, images: int) -> frozenset[str]:
+    """Return the names of the parameters that the model changes before it multiplies with them.
+
+    Raises InputError unless a batch of images goes in and as many rows of logits come out, in training mode.
+    """
     module = model.module().train()
+    logits: list[Any] = []
     try:
-        logits = module(torch.empty(2, *model.shape, device="meta"))
+        found = changed(module, lambda m: logits.append(m(torch.empty(images, *model.shape, device="meta"))))
     except (RuntimeError, *_REFUSALS) as error:
         raise _unfit(model, error) from error
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, model.classes):
-        raise _unfit(model, ValueError(f"it gives no {model.classes} logits an image"))
+    if not isinstance(logits[0], torch.Tensor) or logits[0].shape != (images, model.classes):
+        raise _unfit(model, ValueError(f"it does not give {model.classes} logits for each image"))
+    return found
 
 
 def _unfit(model: Model, error: Exception) -> InputError:

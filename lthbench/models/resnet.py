@@ -1,7 +1,7 @@
 """Residual networks for 32x32 images (He et al., CVPR 2016, section 4.2), with projections where the shape changes.
 
 `resnet20` has 6n + 2 = 20 layers: three stages of n = 3 blocks at 16, 32 and 64 channels. Shortcuts between stages are a
-1x1 convolution with batch-norm (option B), as Chen et al. 2021 and Ma et al. 2021 have them, not the paper's zero padding.
+1x1 convolution with batch-norm (option B), as in Chen et al. 2021 and Ma et al. 2021, and not the paper's zero padding.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CHANNELS = (16, 32, 64)
 
 
 class Block(nn.Module):
-    """relu(conv → bn → relu → conv → bn + shortcut); the shortcut is empty where input and output have one shape."""
+    """A block relu(conv → bn → relu → conv → bn + shortcut). The shortcut is empty if input and output have one shape."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """`conv1`, `bn1`, then block i of stage s as `stages.s.i`, then `fc`."""
+    """A network of `conv1`, `bn1`, then block i of stage s as `stages.s.i`, then `fc`."""
 
     def __init__(self, inputs: int, blocks: int, classes: int, width: float):
         super().__init__()
@@ -53,5 +53,5 @@ def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> Iterator[Bloc
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`resnetD`, D one of DEPTHS; the width multiplier scales the channels of all stages."""
+    """Return `resnetD`, D one of DEPTHS. The width multiplier scales the channels of all stages."""
     return ResNet(shape[0], (int(name.removeprefix("resnet")) - 2) // 6, classes, width)

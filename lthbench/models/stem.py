@@ -1,17 +1,17 @@
-"""The first layers of library models, made to fit small images and other numbers of channels."""
+"""Stems: the first layers of library models, changed to fit small images and other numbers of channels."""
 
 import torch
 from torch import nn
 
 from lthbench.errors import InputError, unknown
 
-STEMS = {"cifar": 1, "tiny-imagenet": 2}  # the stride of the 3x3 convolution: both send 32x32 maps to the first block
+STEMS = {"cifar": 1, "tiny-imagenet": 2}  # stride of the 3x3 convolution; the first block then gets 32x32 maps in both
 
 
 def with_stem(module: nn.Module, stem: str) -> nn.Module:
-    """Makes the first convolution 3x3 with the stem's stride and the same output channels, and drops the stem's pooling.
+    """Make the first convolution 3x3 with the stem's stride and the same output channels, and drop the stem's pooling.
 
-    Changes the module and returns it. Raises InputError for an unknown stem, and where there is nothing to replace.
+    The module is changed and returned. Raises InputError for an unknown stem, and where there is nothing to replace.
     """
     if stem not in STEMS:
         raise InputError(unknown("stem", stem, STEMS))
@@ -30,7 +30,7 @@ def with_stem(module: nn.Module, stem: str) -> nn.Module:
 
 
 def fit_channels(module: nn.Module, channels: int) -> nn.Module:
-    """Makes the first convolution take so many channels. Changes the module and returns it."""
+    """Make the first convolution take a number of channels. The module is changed and returned."""
     _, first = _first_convolution(module)
     if first.in_channels != channels:
         _reshape(first, channels, first.kernel_size)
@@ -49,11 +49,11 @@ def _first_convolution(module: nn.Module) -> tuple[str, nn.Conv2d]:
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d):
             return name, layer
-    raise InputError("it has no convolution to put in place of its stem")
+    raise InputError("it has no convolution that a stem could replace")
 
 
 def _stem_pool(module: nn.Module, first: str) -> str:
-    """The max-pooling beside a strided first convolution, or beside what holds it; '' where there is none."""
+    """Return the name of the max-pooling beside a strided first convolution, or beside its parent; '' if there is none."""
     if max(module.get_submodule(first).stride) == 1:  # type: ignore[arg-type]
         return ""
     for name, layer in module.named_modules():

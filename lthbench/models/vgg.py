@@ -17,16 +17,16 @@ STAGES = {  # depth: convolutions in each of the five stages
 
 
 class Layer(ConvNorm):
-    """3x3 convolution `conv`, batch-norm `bn`, ReLU."""
+    """A layer of a 3x3 convolution `conv`, batch-norm `bn`, and ReLU."""
 
     def forward(self, maps: Tensor) -> Tensor:
         return super().forward(maps).relu()
 
 
 class VGG(nn.Module):
-    """Layer i of stage s is `stages.s.i`; a 2x2 pooling ends a stage while the map is larger than 1x1; then `fc`.
+    """A network whose layer i of stage s is `stages.s.i`, then `fc`. A 2x2 pooling ends a stage if the map is larger than 1x1.
 
-    32x32 images arrive at `fc` as 1x1 maps; larger ones are averaged over what is left.
+    32x32 images arrive at `fc` as 1x1 maps. The maps of larger images are averaged.
     """
 
     def __init__(self, inputs: int, depth: int, classes: int, width: float):
@@ -46,5 +46,5 @@ class VGG(nn.Module):
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:
-    """`vggD`, D one of STAGES; the width multiplier scales the channels."""
+    """Return `vggD`, D one of STAGES. The width multiplier scales the channels."""
     return VGG(shape[0], int(name.removeprefix("vgg")), classes, width)

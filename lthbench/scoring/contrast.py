@@ -3,7 +3,7 @@
 The unit of evidence is the seed: d_i = a_i - b_i in percentage points (pp) of test accuracy. What a collapsed run counts for is said
 once, in RULES.md, section 5, "Collapse". Here is how it is told, and what the pairs that are kept give:
 
-    limit    = c + collapse * (D - c)      c = 100 / classes, D = the best of dense's medians over seeds
+    limit    = c + collapse * (D - c)      c = chance, D = the best of dense's medians over seeds
     variance = max(sum (d - mean d)^2 / (n - 1), u)      u = (100 / n_test)^2 / 6, the rounding noise of two accuracies
     log_error = ln max(100 - min(mean a, mean b), 50 / n_test)
 
@@ -35,11 +35,18 @@ class Meta:
     """The scale of a workload's numbers: its classes, its test images, and the tolerance in pp.
 
     Two accuracies within the tolerance count as similar.
+    `majority`: accuracy in pp of always naming the largest class; None for 100 / classes.
     """
 
     classes: int
     n_test: int
     tolerance: float
+    majority: float | None = None
+
+    @property
+    def chance(self) -> float:
+        """Accuracy in pp that a constant answer can reach."""
+        return 100 / self.classes if self.majority is None else self.majority
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def collapse_limits(table: pd.DataFrame, meta: Mapping[str, Meta], dense: str, t
     of_dense = medians[medians.index.get_level_values("method") == dense]
     top = of_dense.groupby(level="workload").max()
     top = top.combine_first(medians.groupby(level="workload").max())
-    chance = pd.Series({workload: 100 / meta[workload].classes for workload in top.index}, index=top.index, dtype=float)
+    chance = pd.Series({workload: meta[workload].chance for workload in top.index}, index=top.index, dtype=float)
     return chance + thresholds.collapse * (top - chance)
 
 

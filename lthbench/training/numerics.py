@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lthbench import keys
-from lthbench.errors import MethodError
+from lthbench.errors import InputError, MethodError
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -69,9 +69,24 @@ def environment_key(device: torch.device) -> str:
     return keys.key("build", environment(device))[:12]
 
 
-def default_device() -> torch.device:
-    """Return CUDA if there is a GPU, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def chosen_device(name: str = "") -> torch.device:
+    """Return the device of a name, by default CUDA where there is one. InputError for a device that cannot be used."""
+    if not name:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"{name!r} is not the name of a device; write cpu, cuda or cuda:0, say") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"lthbench computes on cpu and cuda, not on {name!r}; choose one of them")
+    if device.type == "cuda" and (device.index or 0) >= _gpus():
+        there = f"{_gpus()} CUDA devices" if _gpus() else "no CUDA device, or no driver for it"
+        raise InputError(f"there is no device {name!r}: this machine has {there}; leave the device out, or write cpu")
+    return device
+
+
+def _gpus() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def alike(device: torch.device) -> list[torch.device]:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the share of the peak rate at a fraction of the whole training."""
+"""Learning-rate schedules: each gives the share of the peak learning rate at a fraction of the whole training."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Schedule(Protocol):
-    """What a schedule needs of a recipe: the peak rate, which shape, and the fractions of the training where it changes."""
+    """The fields of a recipe that a schedule reads. `drops` and `warmup` are fractions of the training."""
 
     @property
     def lr(self) -> float: ...
@@ -24,21 +24,22 @@ class Schedule(Protocol):
 
 
 def constant(recipe: Schedule, done: float) -> float:
+    """Keep the peak."""
     return 1.0
 
 
 def step(recipe: Schedule, done: float) -> float:
-    """x gamma at each of the drops."""
+    """Multiply by gamma at each of the drops."""
     return recipe.gamma ** sum(done >= drop for drop in recipe.drops)
 
 
 def cosine(recipe: Schedule, done: float) -> float:
-    """Half a cosine from 1 to 0, after the warm-up. Loshchilov and Hutter, ICLR 2017."""
+    """Follow half a cosine from 1 to 0, after the warm-up. Loshchilov and Hutter, ICLR 2017."""
     return (1 + math.cos(math.pi * _after_warmup(recipe, done))) / 2
 
 
 def linear(recipe: Schedule, done: float) -> float:
-    """A straight line from 1 to 0, after the warm-up."""
+    """Follow a straight line from 1 to 0, after the warm-up."""
     return 1 - _after_warmup(recipe, done)
 
 
@@ -51,7 +52,7 @@ SCHEDULES: dict[str, Callable[[Schedule, float], float]] = {
 
 
 def rates(recipe: Schedule, total: int) -> Tensor:
-    """Return the learning rate of each of `total` steps, float32 [total]. Warm-up rises linearly over its fraction of them."""
+    """Return the learning rate of each of `total` steps, float32 [total]. The warm-up rises linearly over its fraction of them."""
     shape = SCHEDULES[recipe.schedule]
     warm = round(recipe.warmup * total)
     values = [recipe.lr * (min(1.0, (t + 1) / warm) if warm else 1.0) * shape(recipe, t / total) for t in range(total)]

@@ -26,6 +26,14 @@ def analysis() -> Analysis:
     return analysis_of(RESULTS / "digits")
 
 
+def test_constant_answers_on_a_test_set_of_one_large_class_are_collapsed(analysis: Analysis) -> None:
+    runs = analysis.results.runs.assign(chance=90.0)
+    constant = runs["accuracy"].where(runs["sparsity"] < 0.9, 90.0)
+    skewed = Analysis(analysis.suite, replace(analysis.results, runs=runs.assign(accuracy=constant)))
+    for shown in skewed.duels:
+        assert set(shown.cells[shown.cells["sparsity"] >= 0.9]["note"]) == {"both collapsed"}
+
+
 @pytest.mark.parametrize("symbols", [grids.DUEL_SYMBOLS, grids.VERDICT_SYMBOLS, grids.WINNING_SYMBOLS])
 def test_no_two_outcomes_share_a_symbol(symbols: dict[str, str]) -> None:
     assert len(set(symbols.values())) == len(symbols)

@@ -120,11 +120,13 @@ def test_a_name_that_other_images_have_is_refused(root: Path, home: Path) -> Non
 
 
 def test_the_folder_of_the_images_itself_is_never_taken_for_a_data_set(root: Path) -> None:
-    assert "is no packed data set; take another name" in refused("add", root.name, root, "--data", root.parent)
+    assert "is not a packed data set; take another name" in refused("add", root.name, root, "--data", root.parent)
     assert len(read(root).splits["train"]) == 15
 
 
-@pytest.mark.parametrize("name", ["../mine", "a/b", "", ".hidden", "raw", "cifar10", "digits", "-x y"])
+@pytest.mark.parametrize(
+    "name", ["../mine", "a/b", "", ".hidden", "raw", "cifar10", "digits", "-x y", "a" * 101, "a" * 300]
+)
 def test_a_name_that_cannot_be_one_is_refused(root: Path, home: Path, name: str) -> None:
     assert "take" in refused("add", "--data", home, "--", name, root)
     assert nothing_else(home) == []
@@ -161,6 +163,15 @@ def test_a_test_image_of_another_size_is_named_too(root: Path, home: Path) -> No
     assert nothing_else(home) == []
 
 
+def test_what_is_passed_over_is_said(root: Path, home: Path) -> None:
+    for number in range(2):
+        shutil.move(root / f"train/cat/00{number}.png", root / f"train/cat/00{number}.webp")
+    (root / "train/@eaDir").mkdir()
+    done = data("add", "mine", root, "--data", home)
+    assert "passed over, for only .jpg, .jpeg, .png are read: 2 .webp, 1 folder @eaDir\n" in done.output
+    assert Manifest.read(home / "mine").passed_over == {".webp": 2, "@eaDir/": 1}
+
+
 @pytest.mark.parametrize("where", ["train/dog/002.png", "test/eel/001.png", "train/cat/000.png"])
 def test_a_corrupt_image_is_named_or_left_out(root: Path, home: Path, where: str) -> None:
     content = (root / where).read_bytes()
@@ -168,7 +179,7 @@ def test_a_corrupt_image_is_named_or_left_out(root: Path, home: Path, where: str
     assert f"{root / where} is corrupt" in refused("add", "mine", root, "--data", home)
     assert nothing_else(home) == []
     done = data("add", "mine", root, "--data", home, "--skip-corrupt")
-    assert done.exit_code == 0 and "1 corrupt images are left out" in done.output
+    assert done.exit_code == 0 and "1 corrupt image is left out" in done.output
     manifest = Manifest.read(home / "mine")
     assert (sum(manifest.sizes.values()), manifest.skipped) == (23, 1)
     for split in manifest.sizes:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lthbench import keys
-from lthbench.data import DataHome, Manifest, default_folder, holdout, prepare
+from lthbench.data import DataHome, Manifest, default_folder, described, holdout, prepare
 from lthbench.data.packed.examples import pack, unpack
 from lthbench.errors import InputError
 from tests.helpers import examples
@@ -95,6 +96,15 @@ def test_the_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("LTHBENCH_DATA", str(tmp_path))
     assert default_folder() == tmp_path
     assert DataHome().folder == tmp_path
+
+
+def test_a_tilde_in_the_environment_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LTHBENCH_DATA", "~/x")
+    assert default_folder() == tmp_path / "x"
+    monkeypatch.setenv("LTHBENCH_DATA", "~nobody-of-this-name/x")
+    with pytest.raises(InputError, match="LTHBENCH_DATA"):
+        default_folder()
 
 
 def test_a_packing_that_is_killed_leaves_nothing_that_counts_and_the_next_one_succeeds(tmp_path: Path) -> None:
@@ -227,6 +237,32 @@ def test_packing_below_a_file_is_one_line(tmp_path: Path) -> None:
 def test_an_unknown_data_set_has_a_suggestion(data_folder: Path) -> None:
     with pytest.raises(InputError, match="Did you mean 'digits'"):
         prepare(DataHome(data_folder), "digts")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "../digits", "/etc", "", "digits\n", ".digits"])
+def test_what_cannot_be_a_name_is_one_line(data_folder: Path, name: str) -> None:
+    for read in (prepare, described, DataHome.manifest):
+        with pytest.raises(InputError, match="cannot be the name of a data set") as error:
+            read(DataHome(data_folder), name)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_a_packed_data_set_is_named_once_among_those_that_there_are(data_folder: Path) -> None:
+    with pytest.raises(InputError) as error:
+        prepare(DataHome(data_folder), "digts")
+    assert str(error.value).count("digits") == 2  # did you mean, and the list
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=6))
+def test_the_majority_is_the_largest_class_where_it_stands_out(counts: list[int]) -> None:
+    manifest = Manifest("m", len(counts), (1, 8, 8), (), (), {}, {}, counts={"test": tuple(counts)})
+    even, share = sum(counts) / len(counts), manifest.majority()
+    assert share == (max(counts) / sum(counts) if max(counts) > 1.1 * even * (1 + 1e-12) else None)
+
+
+def test_balanced_and_uncounted_classes_have_no_majority(data_home: DataHome) -> None:
+    digits = data_home.manifest("digits")
+    assert digits.majority("train") is digits.majority("test") is replace(digits, counts={}).majority() is None
 
 
 def test_the_fingerprint_is_of_images_labels_and_order() -> None:

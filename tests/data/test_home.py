@@ -80,6 +80,20 @@ def test_another_content_is_another_data_set(root: Path, home: DataHome) -> None
     assert sorted(path.name for path in home.folder.iterdir()) == sorted([first.name, second.name])
 
 
+@pytest.mark.usefixtures("packing_here")
+def test_what_is_passed_over_in_a_named_folder_is_said(
+    root: Path, home: DataHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    (root / "train/cat/new.webp").write_bytes(b"")
+    prepare(home, f"imagefolder:{root}")
+    assert "passed over, for only .jpg, .jpeg, .png are read: 1 .webp" in caplog.text
+
+
+@pytest.mark.usefixtures("packing_here")
+def test_a_folder_of_a_long_name_may_be_named(root: Path, home: DataHome) -> None:
+    assert prepare(home, f"imagefolder:{root.rename(root.parent / ('i' * 250))}").sizes["train"] == 15
+
+
 def test_what_is_wrong_with_a_named_folder_is_one_line(root: Path, home: DataHome) -> None:
     (root / "test/dog/001.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"test/dog/001\.png is corrupt") as refusal:
@@ -170,7 +184,12 @@ dataset = "imagefolder:{root}"
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.usefixtures("packing_here")
-def test_a_suite_runs_on_a_named_folder(root: Path, home: DataHome, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("more", "chance"), [(0, None), (9, 12 / 18)])
+def test_a_suite_runs_on_a_named_folder(
+    root: Path, home: DataHome, tmp_path: Path, more: int, chance: float | None
+) -> None:
+    for number in range(more):
+        draw(root / f"test/eel/more{number}.png", 5000 + number)
     home.folder.mkdir()
     (tmp_path / "named.toml").write_text(SUITE.format(root=root))
     job = Job.make(Suite.read(str(tmp_path / "named.toml")), data=home.folder, device="cpu")
@@ -178,6 +197,7 @@ def test_a_suite_runs_on_a_named_folder(root: Path, home: DataHome, tmp_path: Pa
     driver.run()
     [record] = driver.records
     assert record.result.status == "ok", record.result.reason
+    assert record.result.chance == chance
     assert record.result.fingerprints["test"] == prepare(home, f"imagefolder:{root}").fingerprints["test"]
 
 

@@ -41,7 +41,6 @@ def test_linear_layers_count_once_and_convolutions_at_every_position() -> None:
         *((name, CIFAR) for name in ("mlp-30-20", "conv6", "vgg13", "mobilenet-v1", "mobilenet-v2", "resnet50")),
         ("resnet32-w2", (3, 17, 23)),
         ("timm:resnext50_32x4d", (3, 64, 64)),  # grouped
-        ("timm:resnetv2_50x1_bit", (3, 64, 64)),  # standardised weights
         ("timm:swin_tiny_patch4_window7_224", (3, 64, 64)),  # windows
         ("timm:beit_base_patch16_224", (3, 64, 64)),  # weights that another module multiplies with
         ("torchvision:vit_b_32", (3, 64, 64)),  # torch's own attention

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from torch import nn
 
 from lthbench.errors import InputError
 from lthbench.models import PRUNABLE, Model
-from lthbench.models.prunable import prunable_names
-from tests.models.zoo import model
+from lthbench.models.prunable import dense_kinds, prunable_names
+from tests.models.zoo import LIBRARY, OWN, model
 
 
 def dense_weights(name: str, which: str) -> set[str]:
@@ -94,3 +95,26 @@ def test_an_unknown_set_has_a_suggestion() -> None:
 def test_a_named_set_beside_patterns_is_refused() -> None:
     with pytest.raises(InputError, match="leave dense out"):
         _ = model("resnet20", dense=("*.bias",)).shapes
+
+
+@pytest.mark.parametrize("name", [*OWN, *LIBRARY, "torchvision:vit_b_32", "timm:mixer_s32_224"])
+@pytest.mark.parametrize("which", PRUNABLE)
+def test_every_parameter_is_prunable_or_has_a_kind(name: str, which: str) -> None:
+    m = model(name, (3, 64, 64), prunable=which)
+    assert m.dense_kinds.total() + m.prunable_count == sum(shape.numel() for shape in m.shapes.values())
+
+
+def test_what_stays_dense_is_said_by_kind() -> None:
+    class Parts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.token = nn.Linear(4, 4), nn.Parameter(torch.zeros(3))
+            self.attention, self.recurrent = nn.MultiheadAttention(4, 2), nn.LSTM(4, 5)
+            self.norm, self.table = nn.LayerNorm(4), nn.Embedding(2, 3)
+            self.same = self.first
+
+    found = dense_kinds(Parts(), frozenset({"attention.out_proj.weight"}))
+    recurrent = 4 * 5 * (4 + 5) + 2 * 4 * 5
+    assert found == {"attention": 3 * 16 + 12, "recurrent": recurrent, "normalisation": 8, "embeddings": 6, "others": 3,
+                     "linear and convolution weights outside the set": 16, "biases": 4 + 4}  # fmt: skip
+    assert list(found.values()) == sorted(found.values(), reverse=True)

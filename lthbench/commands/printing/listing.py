@@ -9,7 +9,7 @@ from lthbench import suite
 from lthbench.bench.estimate import Estimate, estimate
 from lthbench.bench.measurement import Measurement, kept
 from lthbench.commands.printing import console
-from lthbench.data import default_folder, overview
+from lthbench.data import Manifest, default_folder, overview
 from lthbench.methods import registry
 from lthbench.models import FAMILIES
 from lthbench.runs.driver.job import Job
@@ -95,6 +95,19 @@ def hours_rows(estimates: Mapping[suite.Workload, Estimate]) -> Table:
     """A row a workload: hours of its trainings on one device."""
     rows = [(e.workload, round(e.epochs, 6), e.hours, e.basis) for e in estimates.values()]
     return rows, ["workload", "epochs computed", "device hours", "by"]
+
+
+def parameter_rows(job: Job) -> Table:
+    """Return a row a workload: its parameters, the share of them that is prunable, and the kinds that stay dense."""
+    rows = [_parameter_row(workload, job.manifests[workload.dataset]) for workload in job.suite.workload]
+    return rows, ["workload", "parameters", "prunable", "stays dense"]
+
+
+def _parameter_row(workload: suite.Workload, manifest: Manifest) -> tuple[Any, ...]:
+    model = workload.build(manifest.shape, manifest.classes)
+    total = sum(shape.numel() for shape in model.shapes.values())
+    dense = ", ".join(f"{count:,} {kind}" for kind, count in model.dense_kinds.items())
+    return workload.name, total, f"{100 * model.prunable_count / total:.3g} %", dense
 
 
 def estimates(job: Job) -> dict[suite.Workload, Estimate]:

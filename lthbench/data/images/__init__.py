@@ -1,1 +1,1 @@
-"""Image folders: which files they hold, how each is decoded, what a survey of them finds."""
+"""Image folders: their files, how each is decoded, and what a survey of them finds."""

@@ -1,51 +1,56 @@
-"""An image file as an array: decoded whole or not at all, in one colour mode, resized where asked."""
+"""Decoding an image file into an array: whole or not at all, upright, in one colour mode, resized where asked."""
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from lthbench.data.packed.arrays import Array
 from lthbench.errors import InputError
 
 GREY = ("1", "L", "LA", "La")
 DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # more than eight bits a pixel
+MOST = 2**26  # pixels of a resized image that are held in memory before its centre is cropped
 CORRUPT = (SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 class CorruptImage(InputError):
-    """A file that is cut off, or no image at all."""
+    """A file that is cut off, or that is not an image."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What images are made into: `mode` "L" or "RGB"; `size` pixels a side, or as they are."""
+    """The form that images are brought into: `mode` is "L" or "RGB"; `size` is pixels a side, None to leave them."""
 
     mode: str
     size: int | None = None
 
     def decode(self, path: Path) -> Array:
-        """uint8 [H, W, 1 or 3]. CorruptImage for a damaged file, InputError for one that cannot be read."""
+        """Return uint8 [H, W, 1 or 3]. CorruptImage for a damaged file, InputError for one that cannot be read."""
         with _opened(path) as image:
             image.load()
-            pixels = np.asarray(_resized(_coloured(image, self.mode), self.size))
+            pixels = np.asarray(_resized(_coloured(_upright(image), self.mode), self.size))
         return pixels[..., None] if self.mode == "L" else pixels
 
 
 def look(path: Path) -> tuple[str, tuple[int, int]]:
-    """The mode, "L" or "RGB", and the (width, height) that a file's header states."""
+    """Return the mode, "L" or "RGB", and the (width, height) of the upright image, from a file's header."""
     with _opened(path) as image:
-        return "L" if image.mode in GREY else "RGB", image.size
+        width, height = image.size
+        lies = _orientation(image) in SIDEWAYS
+        return "L" if image.mode in GREY else "RGB", (height, width) if lies else (width, height)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An open image; what goes wrong in the block names the file."""
+    """Open an image; errors in the block name the file."""
     try:
         with Image.open(path) as image:
             if image.mode in DEEP:
@@ -56,11 +61,37 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _named(path: Path, error: BaseException) -> InputError:
-    """An OSError with a number comes from the system: such a file is not corrupt, it cannot be read."""
+    """Return the error to raise. An OSError with a number comes from the system: the file cannot be read, it is not corrupt."""
     if isinstance(error, OSError) and error.errno is not None:
         return InputError(f"cannot read {path}: {error.strerror}")
     why = " ".join(str(error).replace(f" {str(path)!r}", "").split()) or type(error).__name__
     return CorruptImage(f"{path} is corrupt ({why}); replace it, or leave such files out with --skip-corrupt")
+
+
+TURNS = {  # what brings an image upright, by its EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # the pixels are whole
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = TURNS.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> Any:
+    """Return the EXIF orientation that stands before the pixels; 1, upright, where there is none that can be read."""
+    try:
+        return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except (OSError, TypeError, KeyError, AttributeError, *CORRUPT):
+        return 1
 
 
 def _coloured(image: Image.Image, mode: str) -> Image.Image:
@@ -70,10 +101,17 @@ def _coloured(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _resized(image: Image.Image, size: int | None) -> Image.Image:
-    """The shorter side to `size` pixels (bilinear, antialiased), then the square in the centre, as torchvision does."""
+    """Resize the shorter side to `size` pixels (bilinear, antialiased) and crop the square in the centre, as torchvision does.
+
+    The centre of an image that would be enormous when it is resized is resized alone.
+    """
     if size is None or image.size == (size, size):
         return image
     short = min(image.size)
     width, height = (max(size, int(size * side / short)) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
+    if width * height > MOST:
+        across, down = image.width / width, image.height / height
+        box = (left * across, top * down, (left + size) * across, (top + size) * down)
+        return image.resize((size, size), Image.Resampling.BILINEAR, box)
     return image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))

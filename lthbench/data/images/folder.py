@@ -1,44 +1,36 @@
-"""A folder of images: which layout it has, which classes, which files, in which order. Opens no image.
+"""A folder of images: its layout, its classes, and its files in order. No image is opened.
 
     train/<class>/**/*.jpg|jpeg|png  with  test/<class>/…  or  val/<class>/…     (ImageNet: train/ and val/)
     train/<class>/images/*.JPEG  with  val/images/*.JPEG and val/val_annotations.txt     (Tiny-ImageNet as published)
 
-Classes are in the order of their names, images in the order of their paths. What begins with a dot is skipped.
+Classes are in the order of their names, images in the order of their paths. Names that begin with a dot are skipped; what
+else is passed over is counted. Links to folders and files are followed.
 """
 
-import os
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from lthbench import keys
+from lthbench import keys, source
+from lthbench.data.images.files import SUFFIXES, File, Passed, class_folders, described, images
 from lthbench.errors import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 LAYOUT = "train/<class>/*.jpg (or .jpeg, .png) and test/<class>/ or val/<class>/ beside it"
-
-
-class File(NamedTuple):
-    """An image: its path below the folder, its class, its size in bytes and when it changed, in ns."""
-
-    path: str
-    label: int
-    size: int
-    changed: int
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The classes and files of an image folder; `test` says which folder its test split was read from."""
+    """The classes and files of an image folder. `test` names the folder of the test split; `passed` counts what is not read."""
 
     root: Path
     names: tuple[str, ...]
     splits: dict[str, list[File]]
     test: str
+    passed: Passed = field(default_factory=Counter)
 
     def key(self, *options: str | int | None) -> str:
-        """A key of names, sizes and times of all files, and of how they are to be packed."""
+        """Return a key of the names, sizes and times of all files, and of the options that they are packed with."""
         lines = (f"{split}\0{file.path}\0{file.label}\0{file.size}\0{file.changed}" for split, file in self._files())
         return keys.key("image folder", list(options), "\n".join(lines).encode(errors="surrogateescape"))
 
@@ -47,35 +39,40 @@ class ImageFolder:
 
 
 def read(root: Path) -> ImageFolder:
-    """What lies in an image folder. InputError where it is no image folder, or one that cannot be trained on."""
-    root = root.expanduser().resolve()
+    """List an image folder. InputError where it is not an image folder, or nothing can be trained on it."""
+    root, passed = root.expanduser().resolve(), Passed()
     if not root.is_dir():
         raise InputError(f"there is no folder {root}; give one that holds {LAYOUT}")
     try:
-        names = _classes(root / "train")
-        train = [file for label, name in enumerate(names) for file in _class(root, f"train/{name}", label)]
-        test, files = _test(root, names)
+        names = _classes(root / "train", passed)
+        train = _split(root, "train", names, passed)
+        test, files = _test(root, names, passed)
     except OSError as error:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror or error}") from None
-    return ImageFolder(root, names, {"train": train, "test": files}, test)
+    return ImageFolder(root, names, {"train": train, "test": files}, test, passed)
 
 
-def _test(root: Path, names: tuple[str, ...]) -> tuple[str, list[File]]:
+def _test(root: Path, names: tuple[str, ...], passed: Passed) -> tuple[str, list[File]]:
+    """Return the name of the folder that the test split is read from, and its files."""
     if (root / "val/val_annotations.txt").is_file() and (root / "val/images").is_dir():
         return "val", list(_annotated(root, names))
-    part = next((part for part in ("test", "val") if _folders(root / part)), None)
+    part = next((part for part in ("test", "val") if class_folders(root / part, Passed())), None)
     if part is None:
         raise InputError(f"{root} holds no class folders in test/ or val/; what is needed: {LAYOUT}")
-    _agree(root, part, names, _folders(root / part))
-    return part, [file for label, name in enumerate(names) for file in _class(root, f"{part}/{name}", label)]
+    _agree(root, part, names, class_folders(root / part, passed))
+    return part, _split(root, part, names, passed)
+
+
+def _split(root: Path, part: str, names: tuple[str, ...], passed: Passed) -> list[File]:
+    return [file for label, name in enumerate(names) for file in _class(root, f"{part}/{name}", label, passed)]
 
 
 def _annotated(root: Path, names: tuple[str, ...]) -> Iterator[File]:
-    """Tiny-ImageNet's validation images: a line is `file <tab> class <tab> box`."""
-    lines = (root / "val/val_annotations.txt").read_text().splitlines()
+    """Yield Tiny-ImageNet's validation images: a line of the annotations is `file <tab> class <tab> box`."""
+    lines = source.read_text(root / "val/val_annotations.txt").splitlines()
     pairs = sorted(tuple(line.split("\t")[:2]) for line in lines if line.strip())
     if bad := [pair for pair in pairs if len(pair) != 2]:
-        raise InputError(f"{root}/val/val_annotations.txt: {bad[0][0]!r} is no line of file, tab, class")
+        raise InputError(f"{root}/val/val_annotations.txt: {bad[0][0]!r} is not a line of file, tab, class")
     _agree(root, "val", names, sorted({name for _, name in pairs}))
     label = {name: number for number, name in enumerate(names)}
     for file, name in pairs:
@@ -83,20 +80,21 @@ def _annotated(root: Path, names: tuple[str, ...]) -> Iterator[File]:
         yield File(f"val/images/{file}", label[name], found.st_size, found.st_mtime_ns)
 
 
-def _classes(train: Path) -> tuple[str, ...]:
-    found = _folders(train)
+def _classes(train: Path, passed: Passed) -> tuple[str, ...]:
+    found = class_folders(train, passed)
     if not found:
-        there = ", ".join(sorted(path.name for path in train.parent.iterdir())[:5]) or "nothing"
-        raise InputError(f"{train} holds no class folders (in {train.parent}: {there}); what is needed: {LAYOUT}")
+        raise InputError(f"{train} holds no class folders ({_instead(train.parent)}); what is needed: {LAYOUT}")
     if len(found) < 2:
         raise InputError(f"{train} holds one class, {found[0]}: too few to tell apart; two or more are needed")
     return tuple(found)
 
 
-def _folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+def _instead(root: Path) -> str:
+    """Say what a folder holds in place of a data set; one that lies a folder further down is named."""
+    there = sorted(path.name for path in root.iterdir())
+    below = [name for name in there if class_folders(root / name / "train", Passed())]
+    hint = f"; did you mean {root / below[0]}?" if below else ""
+    return f"in {root}: {', '.join(there[:5]) or 'nothing'}{hint}"
 
 
 def _agree(root: Path, part: str, train: tuple[str, ...], test: list[str]) -> None:
@@ -106,21 +104,13 @@ def _agree(root: Path, part: str, train: tuple[str, ...], test: list[str]) -> No
         raise InputError(f"the classes of train/ and {part}/ in {root} differ ({'; '.join(only)}); make them the same")
 
 
-def _class(root: Path, below: str, label: int) -> list[File]:
-    found = sorted(_images(root, below, label))
+def _class(root: Path, below: str, label: int, passed: Passed) -> list[File]:
+    there = Passed()
+    found = sorted(images(root, below, label, there))
     if not found:
-        raise InputError(f"{root / below} holds no image ({', '.join(SUFFIXES)}); fill the folder or remove the class")
+        others = f" but {described(there)}" if there else ""
+        raise InputError(
+            f"{root / below} holds no image ({', '.join(SUFFIXES)}){others}; fill the folder or remove the class"
+        )
+    passed.update(there)
     return found
-
-
-def _images(root: Path, below: str, label: int) -> Iterator[File]:
-    with os.scandir(root / below) as entries:
-        for entry in entries:
-            path = f"{below}/{entry.name}"
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _images(root, path, label)
-            elif entry.name.lower().endswith(SUFFIXES):
-                found = entry.stat()
-                yield File(path, label, found.st_size, found.st_mtime_ns)

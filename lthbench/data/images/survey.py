@@ -1,4 +1,4 @@
-"""What the images of a folder have in common, seen from headers: colour or grey, and one size for all."""
+"""Surveys of image folders: headers decide about colour or grey, and whether all images have one size."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lthbench.data.images.decode import CorruptImage, Form, look
-from lthbench.data.images.folder import File, ImageFolder
+from lthbench.data.images.files import File
+from lthbench.data.images.folder import ImageFolder
 from lthbench.errors import InputError
 
 SAMPLE = 1000  # training images whose headers decide about grey or colour
@@ -15,7 +16,7 @@ THREADED = 128 * 128  # pixels of an image from which on threads are faster at d
 
 @dataclass(frozen=True)
 class Survey:
-    """How to decode each image, the shape [height, width, channels] that all then have, and in how many threads."""
+    """The form to decode each image into, the shape [height, width, channels] that all then have, and the number of threads."""
 
     form: Form
     shape: tuple[int, int, int]
@@ -23,9 +24,9 @@ class Survey:
 
 
 def survey(images: ImageFolder, size: int | None, skip: bool) -> Survey:
-    """Looks at SAMPLE evenly spaced training images: more than half of them grey make a grey data set.
+    """Look at SAMPLE evenly spaced training images. The data set is grey if more than half of them are.
 
-    `size`: pixels a side after resizing, or None where all are of one size. `skip`: pass over corrupt files.
+    `size` is the pixels a side after resizing, or None where all images have one size. `skip` passes over corrupt files.
     """
     found = _looked(images.root, _spread(images.splits["train"]), skip)
     first, (_, (width, height)) = next(iter(found.items()))
@@ -40,7 +41,7 @@ def survey(images: ImageFolder, size: int | None, skip: bool) -> Survey:
 
 
 def differ(root: Path, *sizes: tuple[str, int, int]) -> InputError:
-    """The error for images of several sizes; each is (which image, width, height)."""
+    """Return the error for images of several sizes; each is (which image, width, height)."""
     what = ", ".join(f"{path} is {width}x{height}" for path, width, height in sizes)
     return InputError(
         f"the images in {root} differ in size ({what}); give lthbench data add --size N, which resizes the shorter "

@@ -1,4 +1,4 @@
-"""Arrays larger than memory: written, hashed and summed in pieces."""
+"""Arrays larger than memory. They are written, hashed and summed in pieces."""
 
 import hashlib
 import math
@@ -18,19 +18,19 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def pieces(array: Array) -> Iterator[Array]:
-    """Views of some whole items each, in order, of about PIECE bytes."""
+    """Yield views of about PIECE bytes, in order; each holds whole items."""
     step = per_piece(array[:1].nbytes)
     for start in range(0, len(array), step):
         yield array[start : start + step]
 
 
 def per_piece(size: int) -> int:
-    """How many items of `size` bytes make a piece; at least one."""
+    """Return the number of items of `size` bytes that make a piece; at least one."""
     return max(1, PIECE // max(1, size))
 
 
 def fingerprint(images: Array, labels: Array) -> str:
-    """`keys.key("examples", list(images.shape), images.tobytes(), labels.tobytes())`, without copies of the arrays."""
+    """Return `keys.key("examples", list(images.shape), images.tobytes(), labels.tobytes())` without copying the arrays."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(b"l" + struct.pack(">q", 5))
     for part in (keys.VERSION, "examples", list(images.shape)):
@@ -43,9 +43,9 @@ def fingerprint(images: Array, labels: Array) -> str:
 
 
 def moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of every channel of uint8 images [N, H, W, C], in 0…255.
+    """Return mean and deviation of every channel of uint8 images [N, H, W, C], in 0…255.
 
-    Sums of integers are exact in float64, so that the result depends on the pixels alone: on no order, no thread count.
+    Sums of integers are exact in float64, so that the result depends on the pixels alone, not on order or threads.
     """
     channels = images.shape[-1]
     total, squares = [0] * channels, [0] * channels
@@ -59,7 +59,7 @@ def moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 class ArrayFile:
-    """A .npy file of uint8 items that is written in pieces: the same bytes as np.save of the whole."""
+    """A .npy file of uint8 items that is written in pieces. It has the same bytes as np.save writes."""
 
     def __init__(self, path: Path, shape: tuple[int, ...]):
         self.shape, self.count = shape, 0
@@ -81,6 +81,6 @@ class ArrayFile:
                 self._header()
 
     def _header(self) -> None:
-        """numpy pads a header so that the count of items may grow in place."""
+        """Write the header. numpy pads it, so that the count of items may grow in place."""
         header = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)}
         npy.write_array_header_1_0(self._file, header)

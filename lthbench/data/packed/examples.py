@@ -1,7 +1,7 @@
 """The packed form of a data set: `<split>.images.npy` (uint8, NHWC), `<split>.labels.npy` and, written last, a manifest.
 
-A folder without a manifest is no data set. The folder is filled under another name and renamed, so that a killed
-packing leaves nothing that a later start takes for whole.
+A folder without a manifest is not a data set. The folder is filled under another name and renamed, so that a killed
+packing leaves nothing that looks whole.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from lthbench.errors import InputError
 
 __all__ = ["FORMAT", "Examples", "Manifest", "pack", "unpack"]
 
-LARGE = 8_000_000_000  # bytes of images: beyond that, reading all of them at every start takes longer than a user waits
+LARGE = 8_000_000_000  # bytes of images; reading more than that at every start takes longer than a user waits
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Examples:
 
     @property
     def fingerprint(self) -> str:
-        """A key of the bytes of all images and labels, in order."""
+        """The key of the bytes of all images and labels, in order."""
         return arrays.fingerprint(self.images.contiguous().numpy(), self.labels.contiguous().numpy())
 
 
@@ -54,9 +54,9 @@ def pack(target: Path, name: str, splits: Mapping[str, Examples], classes: int, 
 
 
 def unpack(folder: Path, split: str) -> Examples:
-    """One split of a packed data set, checked against its fingerprint (its sizes alone where images exceed LARGE).
+    """Return one split of a packed data set, checked against its fingerprint (only its sizes if images exceed LARGE).
 
-    Images are mapped, so that processes share them and only what is looked at is read; a change to them stays private.
+    Images are mapped, so that processes share them and only the images that are used are read. Changes stay private.
     """
     manifest = Manifest.read(folder)
     with _damage_named(folder):
@@ -64,7 +64,7 @@ def unpack(folder: Path, split: str) -> Examples:
         whole = _whole(images, labels, manifest, split)
     if not whole:
         raise InputError(
-            f"{folder}: the {split} images are not those of its manifest; remove the folder to pack it anew."
+            f"{folder}: the {split} images are not those of its manifest; remove the folder to pack it again."
         )
     return Examples(_mapped(folder / f"{split}.images.npy"), torch.from_numpy(labels))
 
@@ -74,7 +74,7 @@ def _damage_named(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{folder} is damaged ({error}); remove the folder to pack it anew.") from None
+        raise InputError(f"{folder} is damaged ({error}); remove the folder to pack it again.") from None
 
 
 def _mapped(path: Path) -> Tensor:

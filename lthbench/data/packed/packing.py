@@ -1,7 +1,7 @@
-"""How a data set is packed: filled under another name, manifest last, then renamed. Whole or not at all.
+"""Packing a data set, whole or not at all: a folder is filled under another name, its manifest last, and then renamed.
 
-One process at a time packs a name; another one waits and takes what is there then. What a killed packing has left is
-removed by the next one.
+One process at a time packs a name. Another one waits, and then takes the data set that is there. The next packing of
+a name removes the leftovers of one that was killed.
 """
 
 import fcntl
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def fill(target: Path, name: str, write: Callable[[Path], None]) -> Manifest:
-    """Have `write` fill a folder with arrays and manifest, which becomes `target`, unless that is there by then.
+    """Have `write` fill a folder with arrays and manifest, and rename it to `target`, unless `target` exists by then.
 
-    OSError, as from a full disk, becomes InputError; nothing is left of what was begun.
+    An OSError, as from a full disk, becomes an InputError, and nothing stays on the disk.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -55,7 +55,7 @@ def _fill(target: Path, temporary: Path, write: Callable[[Path], None]) -> None:
 
 
 def describe(folder: Path, name: str, splits: Sequence[str], classes: int, names: Sequence[str] = ()) -> Manifest:
-    """The manifest of the arrays that lie in a folder, read back from there."""
+    """Return the manifest of the arrays in a folder, which are read back from there."""
     read = {split: arrays(folder, split) for split in splits}
     mean, std = moments(read["train"][0])
     height, width, channels = read["train"][0].shape[1:]
@@ -73,7 +73,7 @@ def describe(folder: Path, name: str, splits: Sequence[str], classes: int, names
 
 
 def arrays(folder: Path, split: str) -> tuple[Array, Array]:
-    """Images uint8 [N, H, W, C], mapped into memory and not writable, and labels int64 [N]. OSError or ValueError."""
+    """Return images uint8 [N, H, W, C], mapped and not writable, and labels int64 [N]. Raises OSError or ValueError."""
     images = np.load(folder / f"{split}.images.npy", mmap_mode="r")
     labels = np.load(folder / f"{split}.labels.npy")
     if (images.dtype, labels.dtype) != (np.uint8, np.int64) or (images.ndim, labels.ndim) != (4, 1):
@@ -83,7 +83,7 @@ def arrays(folder: Path, split: str) -> tuple[Array, Array]:
 
 @contextmanager
 def alone(target: Path) -> Iterator[bool]:
-    """Holds the lock of a name, waiting for whoever has it. False on a file system without locks."""
+    """Hold the lock of a name, after a wait if another process has it. Yields False on a file system without locks."""
     path = target.with_name(f".{target.name}.lock")
     handle = _lock(path)
     try:
@@ -105,7 +105,7 @@ def _lock(path: Path) -> int | None:
             return None
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             return handle
-        os.close(handle)  # whoever had it has removed it meanwhile
+        os.close(handle)  # the process that had the lock has removed its file
 
 
 def _wait(handle: int, path: Path) -> None:
@@ -117,7 +117,7 @@ def _wait(handle: int, path: Path) -> None:
 
 
 def clear(target: Path) -> None:
-    """Remove what killed packings of this name have left. Needs the lock."""
+    """Remove the leftovers of killed packings of this name. Needs the lock."""
     stale = re.compile(rf"\.{re.escape(target.name)}\.\d+")
     for path in target.parent.iterdir():
         if stale.fullmatch(path.name):

@@ -8,7 +8,7 @@ from lthbench.data import DataHome, Manifest, described, prepare
 from lthbench.errors import InputError
 from lthbench.methods.internals.operations import Split
 from lthbench.models import Model
-from lthbench.suite import Cell, Suite
+from lthbench.suite import Cell, Suite, Workload
 from lthbench.training.recipe import Recipe
 
 
@@ -56,12 +56,25 @@ def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, 
     manifests = {name: found(home, name) for name in dict.fromkeys(w.dataset for w in suite.workload)}
     for workload in suite.workload:
         manifest = manifests[workload.dataset]
-        _ = workload.build(manifest.shape, manifest.classes).prunable_count
+        model = workload.build(manifest.shape, manifest.classes)
         left = manifest.sizes["train"] - suite.validation
         if left < 1:
             raise InputError(
                 f"suite {suite.name}: validation = {suite.validation} leaves no training example of "
                 f"{manifest.sizes['train']} in {workload.dataset}"
             )
-        suite.recipe.clock(left)
+        if suite.recipe.smallest_batch(left) == 1:
+            _check_one_image(suite, workload, model, left)
     return manifests
+
+
+def _check_one_image(suite: Suite, workload: Workload, model: Model, left: int) -> None:
+    """Raise InputError where the suite's last batch, or a shard of it, is one image and the model needs more."""
+    try:
+        model.check_batch(1)
+    except InputError as error:
+        why = str(error).rpartition(": ")[2]
+        raise InputError(
+            f"workload {workload.name}: {left} training examples in batches of {suite.recipe.batch} end in a batch or shard "
+            f"of one image, on which {model.name} cannot be trained ({why}); choose another batch, shards or validation"
+        ) from None

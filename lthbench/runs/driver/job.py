@@ -62,7 +62,7 @@ class Job:
         if data is not None and not data.is_dir():
             raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
         home = DataHome(data or default_folder())
-        where = torch.device(device) if device else numerics.default_device()
+        where = numerics.chosen_device(device)
         return cls(suite, tuple(found.values()), settings(suite, home, planning), home, where)
 
     @cached_property
@@ -99,6 +99,6 @@ class Job:
         """
         todo = part or self.plan  # first: what cannot be planned moves nothing
         make_way(out, self.suite)
-        write_whole(out / "suite.json", self.suite.model_dump_json(indent=1).encode())
+        write_whole(out / "suite.json", self.suite.as_json().encode())
         announce(out, self.suite.hash, {} if part else sums(self.plan), command)
         return Driver(self.suite, self.manifests, todo, out, self.home, self.device, partial=bool(part), **options)

@@ -213,6 +213,7 @@ class Session:
             "dataset": cell.workload.dataset,
             "fingerprints": self.setting.manifest.fingerprints | {"training": self.setting.split.fingerprint},
             "classes": self.setting.manifest.classes,
+            "chance": self.setting.manifest.majority("test"),
             "tolerance": cell.workload.tolerance,
             "learning_rate": cell.learning_rate,
             "sparsity": cell.sparsity,

@@ -71,6 +71,7 @@ RUN_COLUMNS = (
     _accuracy("validation_accuracy", "validation", "held-out training images"),
     _accuracy("train_accuracy", "train", "training images"),
     _field("classes", "classes of the data set", on_page=False),
+    Column("chance", "accuracy of always naming the largest class, in percent", lambda r: _chance(r), on_page=False),
     Column("n_test", "test images", lambda record: record.result.test.of if record.result.test else 0),
     _field("tolerance", "percentage points that count as similar on the workload", on_page=False),
     _field("removed", "prunable weights that are gone"),
@@ -101,6 +102,12 @@ RUN_COLUMNS = (
     _environment("device", "kind", "the device that computed"),
     _environment("torch", "torch", "version of torch"),
 )
+
+
+def _chance(record: Record) -> float:
+    """Return 100 / classes where the record says nothing: its classes are balanced."""
+    known = record.result.chance
+    return 100 / record.result.classes if known is None else 100 * known
 
 
 def _multiplications(record: Record) -> tuple[int | None, int | None]:

@@ -42,7 +42,8 @@ class Kept(_Strict):
 class Result(_Strict):
     """What a run reached and what it was charged. The same bits under every executor and order, in one environment.
 
-    Accuracies count right answers at the last epoch. `correct` says which test images were right, in the order of the
+    Accuracies count right answers at the last epoch. `chance` is the largest class's share of the test images, None where
+    classes are balanced. `correct` says which test images were right, in the order of the
     packed test split, as `lthbench.bits` writes it. `removed` of `prunable` weights are gone; in a basis these are
     coefficients, and `zero_weights` counts the weights that are 0 with them. `compact` is what is left without the units
     that are gone whole: parameters, and multiplications of one image; None where no unit is gone. `charged`, `off_budget`
@@ -59,6 +60,7 @@ class Result(_Strict):
     dataset: str
     fingerprints: dict[str, str]
     classes: int
+    chance: float | None = Field(None, gt=0, le=1)
     tolerance: float
     learning_rate: float
     sparsity: float

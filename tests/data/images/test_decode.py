@@ -1,14 +1,16 @@
 """Image files as arrays: whole or refused by name, in one mode, resized as torchvision does."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torchvision.transforms import v2
 
+from lthbench.data.images import decode
 from lthbench.data.images.decode import CorruptImage, Form, look
 from lthbench.errors import InputError
 from tests.data.drawn import draw, pixels
@@ -60,6 +62,43 @@ def test_resizing_is_torchvisions_resize_and_centre_crop(tmp_path: Path, size: t
     path = draw(tmp_path / "a.png", size=size)
     theirs = v2.Compose([v2.Resize(7), v2.CenterCrop(7)])(Image.open(path))
     assert np.array_equal(Form("RGB", 7).decode(path), np.asarray(theirs))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_an_image_is_turned_as_its_orientation_says(tmp_path: Path, suffix: str, orientation: int) -> None:
+    path, image = tmp_path / f"a.{suffix}", Image.open(draw(tmp_path / "plain.png", size=(16, 9)))
+    exif = image.getexif()
+    exif[ExifTags.Base.Orientation] = orientation
+    image.save(path, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(path))
+    assert np.array_equal(RGB.decode(path), np.asarray(upright))
+    assert look(path)[1] == upright.size
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*" + bytes(40)])
+def test_orientation_that_cannot_be_read_leaves_an_image_as_it_is(tmp_path: Path, exif: bytes) -> None:
+    Image.fromarray(pixels(0)).save(tmp_path / "a.jpg", exif=exif)
+    assert np.array_equal(RGB.decode(tmp_path / "a.jpg"), np.asarray(Image.open(tmp_path / "a.jpg")))
+
+
+@pytest.mark.parametrize("size", [(200_000, 1), (1, 200_000), (9000, 2)])
+def test_an_image_of_extreme_proportions_is_resized_in_little_memory(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "a.png")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (Form("RGB", 224).decode(tmp_path / "a.png") == (255, 0, 0)).all()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000  # kB
+
+
+@pytest.mark.parametrize("size", [(640, 9), (9, 640), (64, 48), (300, 1)])
+def test_the_centre_resized_alone_is_that_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    path = draw(tmp_path / "a.png", size=size)
+    whole = Form("RGB", 7).decode(path).astype(int)
+    monkeypatch.setattr(decode, "MOST", 0)
+    assert abs(Form("RGB", 7).decode(path) - whole).max() <= 1
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lthbench.data.images.files import CLUTTER, described
 from lthbench.data.images.folder import read
 from lthbench.errors import InputError
 from tests.data.drawn import CLASSES, draw, folder, refused
@@ -103,6 +106,57 @@ def test_links_to_classes_and_images_are_followed(root: Path) -> None:
     assert [(file.path, file.label, file.size) for file in read(root).splits["train"]] == before
 
 
+def test_links_inside_a_class_are_followed(root: Path) -> None:
+    before = [(file.label, file.size) for file in read(root).splits["train"]]
+    shutil.move(root / "train/cat", root / "elsewhere")
+    (root / "train/cat").mkdir()
+    (root / "train/cat/more").symlink_to(root / "elsewhere")
+    assert [(file.label, file.size) for file in read(root).splits["train"]] == before
+
+
+@pytest.mark.parametrize("target", ["train/cat", "train", "."])
+def test_a_link_to_a_folder_that_holds_it_is_one_line(root: Path, tmp_path: Path, target: str) -> None:
+    (root / "train/cat/again").symlink_to(root / target)
+    assert "is a link to a folder that holds it" in refused("add", "mine", root, "--data", tmp_path / "home")
+
+
+def test_what_is_passed_over_is_counted(root: Path) -> None:
+    for number in range(4):
+        shutil.copy(root / "train/cat/000.png", root / f"train/cat/{number}.webp")
+    (root / "test/dog/notes").write_text("")
+    draw(root / "train/lost.png")
+    assert read(root).passed == {".webp": 4, "without a suffix": 1, ".png beside the class folders": 1}
+
+
+@pytest.mark.parametrize("name", CLUTTER)
+def test_the_clutter_of_systems_is_passed_over_and_counted(root: Path, name: str) -> None:
+    before = read(root).splits
+    draw(root / "train" / name / "000.png")
+    draw(root / "test/eel" / name / "000.png")
+    found = read(root)
+    assert (found.splits, found.passed) == (before, {f"{name}/": 2})
+
+
+@given(
+    st.dictionaries(st.sampled_from([".webp", ".tif", "@eaDir/", "__MACOSX/", ".txt", ".a", ".b"]), st.integers(1, 9))
+)
+def test_the_words_for_what_is_passed_over_have_every_count_or_say_that_there_are_more(passed: dict[str, int]) -> None:
+    words = described(passed)
+    shown = [what for what in passed if what.strip("/") in words]
+    assert len(shown) == min(5, len(passed)) and ("other kinds" in words) == (len(passed) > 5)
+    assert all(f"{count}" in words for what, count in passed.items() if what in shown)
+
+
+def test_a_data_set_one_folder_down_is_named(root: Path, tmp_path: Path) -> None:
+    said = refused("add", "mine", root.parent, "--data", tmp_path / "home")
+    assert f"did you mean {root}?" in said
+
+
+def test_a_class_of_other_files_says_which(root: Path, tmp_path: Path) -> None:
+    _empty_test_class(root)
+    assert "but 3 .gif" in refused("add", "mine", root, "--data", tmp_path / "home")
+
+
 def test_the_key_is_of_all_files_and_options(root: Path) -> None:
     keys = [read(root).key(None), read(root).key(None), read(root).key(32)]
     os.utime(root / "test/eel/000.png", ns=(1, 1))
@@ -191,7 +245,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_packed(
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("val_9.JPEG\tn09\t0\n", "only in val/: n09"), ("val_0.JPEG\n", "is no line of file, tab, class"),
+    [("val_9.JPEG\tn09\t0\n", "only in val/: n09"), ("val_0.JPEG\n", "is not a line of file, tab, class"),
      ("val_9.JPEG\tn01\t0\n", "cannot read .*val_9.JPEG: No such file")],
 )  # fmt: skip
 def test_wrong_annotations_are_named(tmp_path: Path, line: str, said: str) -> None:

@@ -25,6 +25,10 @@ def test_a_run_is_a_row_in_percent_and_epochs() -> None:
     assert (row["epochs_computed"], row["device"], row["parameters"][:12]) == (1.0, "", '{"rate": 0.2')
 
 
+def test_chance_is_that_of_the_largest_class_or_of_balanced_ones() -> None:
+    assert tabulated([record(classes=4), record(seed=1, classes=4, chance=0.7)]).runs["chance"].tolist() == [25.0, 70.0]
+
+
 def test_the_other_tables_point_to_their_run() -> None:
     results = tabulated([record(seed=1, layers={}, notes={}, kept={}), record(layers={"a": (9, 10), "b": (4, 4)})])
     assert results.layers.to_dict("list") == {"run": [1, 1], "layer": ["a", "b"], "removed": [9, 4], "size": [10, 4]}

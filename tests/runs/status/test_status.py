@@ -164,7 +164,7 @@ class TestOnlyFailed:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ("rm -r runs", "runs/little is no run folder: it has no suite.json"),
+            ("rm -r runs", "runs/little is not a run folder: it has no suite.json"),
             ("sed -i s/batch.*/batch=64/ little.toml", "holds runs of another text of the suite"),
         ],
     )
