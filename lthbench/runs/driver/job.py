@@ -62,6 +62,7 @@ class Job:
 
     @cached_property
     def plan(self) -> Plan:
+        self.suite.check_size(len(self.methods))
         with numerics.one_thread(torch.device("cpu")):
             return plan(self.suite, self.methods, self.manifests)
 
@@ -90,10 +91,10 @@ class Job:
 
         Records of an older text of the suite are moved aside; those of another suite are an InputError.
         """
+        todo = part or self.plan
         _make_way(out, self.suite)
         write_whole(out / "suite.json", self.suite.as_json().encode())
         announce(out, self.suite.hash, {} if part else sums(self.plan), command)
-        todo = part or self.plan
         return Driver(self.suite, self.manifests, todo, out, self.home, self.device, partial=bool(part), **options)
 
 
