@@ -155,16 +155,6 @@ class Suite(_Frozen):
             raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")
         return self
 
-    @model_validator(mode="after")
-    def _the_grid_can_be_planned(self) -> Self:
-        sizes = {"methods": len(self.methods), "workload": len(self.workload)}
-        sizes |= {"learning_rates": len(self.learning_rates), "sparsities": len(self.sparsities)}
-        sizes |= {"seeds": max(self.looks)}
-        if (runs := math.prod(sizes.values())) > MOST_RUNS:
-            grid = " x ".join(f"{count:,} {name}" for name, count in sizes.items())
-            raise ValueError(f"the grid has {runs:,} runs ({grid}), at most {MOST_RUNS:,} are planned; make it smaller")
-        return self
-
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read a suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
@@ -206,6 +196,16 @@ class Suite(_Frozen):
         if self.budget == "none":
             return None
         return budget.evaluate(self.budget, {"T": self.recipe.epochs, "n": len(budget.rounds(sparsity))})
+
+    def check_size(self, methods: int) -> None:
+        """Raise InputError where the grid of a number of methods has more than MOST_RUNS runs."""
+        sizes = {"methods": methods, "workloads": len(self.workload), "learning rates": len(self.learning_rates)}
+        sizes |= {"sparsities": len(self.sparsities), "seeds": max(self.looks)}
+        if (runs := math.prod(sizes.values())) > MOST_RUNS:
+            grid = " x ".join(f"{count:,} {name}" for name, count in sizes.items())
+            raise InputError(
+                f"suite {self.name} has up to {runs:,} runs ({grid}), and one folder takes {MOST_RUNS:,}; make it smaller"
+            )
 
     def cells(self, dense: bool = False, control: bool = False) -> list[Cell]:
         """Return the grid, seeds innermost, so that neighbours share no training; only sparsity 0 for dense references."""

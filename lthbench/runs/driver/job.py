@@ -67,6 +67,7 @@ class Job:
 
     @cached_property
     def plan(self) -> Plan:
+        self.suite.check_size(len(self.methods))
         with numerics.one_thread(torch.device("cpu")):
             return plan(self.suite, self.methods, self.manifests)
 
