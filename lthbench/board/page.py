@@ -1,6 +1,7 @@
 """The page of a suite in Markdown: the duel first, then verdicts, then every method."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,13 +80,18 @@ def _head(analysis: Analysis) -> str:
 def facts(analysis: Analysis) -> str:
     """What was run, on what."""
     suite, runs = analysis.suite, analysis.results.runs
-    builds = (runs["device"] + ", torch " + runs["torch"]).unique()
+    builds = [_harmless(build) for build in (runs["device"] + ", torch " + runs["torch"]).unique()]
     return (
         f"{len(runs)} runs, {analysis.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
         f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
         f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
         f"{'; '.join(sorted(builds))}."
     )
+
+
+def _harmless(text: str) -> str:
+    """Leave out of an environment's names what is markup; no processor has such a name."""
+    return re.sub(r"[^\w .,:;+/@()-]", "", text)[:200]
 
 
 def _verdict_section(analysis: Analysis, ticket: str) -> str:
@@ -186,8 +192,14 @@ def _rate_section(analysis: Analysis) -> str:
 
 
 def _failure_section(analysis: Analysis) -> str:
-    lines = [f"- {line}".replace("|", "\\|").replace("<", "&lt;") for line in failures(analysis.results.runs)]
+    lines = [f"- {escaped(line)}" for line in failures(analysis.results.runs)]
     return "## Runs without a result\n\n" + "\n".join(lines) if lines else ""
+
+
+def escaped(text: str) -> str:
+    """Escape what Markdown would take for a link, an image or emphasis; on one line, without control characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\`*_\[\]!|#~])", r"\\\1", printable).replace("<", "&lt;").replace("://", ":&#8203;//")
 
 
 def failures(runs: pd.DataFrame) -> list[str]:
