@@ -5,6 +5,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from pydantic import ValidationError
+
 from lthbench import keys, source
 from lthbench._version import __version__
 from lthbench.data.known import KNOWN
@@ -210,7 +212,11 @@ def _seeds(results: list[Result]) -> Iterator[str]:
 
 
 def _statistics(bundle: Bundle) -> Iterator[str]:
-    found = {(s.workload, s.learning_rate, s.sparsity): s for s in claimed_scores(bundle.records)}
+    try:
+        found = {(s.workload, s.learning_rate, s.sparsity): s for s in claimed_scores(bundle.records)}
+    except ValidationError:
+        yield "the records are of workloads that no suite has"
+        return
     said = {(s.workload, s.learning_rate, s.sparsity): s for s in bundle.manifest.scores}
     if found.keys() != said.keys() or len(said) < len(bundle.manifest.scores):
         yield "the manifest's scores are of other cells than its records"

@@ -101,16 +101,11 @@ def run(job: Job, limits: Limits) -> Iterator[Left]:
 
 def _supervised(outer: Path, described: Mapping[str, Any]) -> Left:
     command = [sys.executable, "-s", str(JAIL / "supervisor.py"), str(outer / "job.json")]
-    supervisor = subprocess.Popen(
+    with subprocess.Popen(
         command, cwd=outer, env=premises.environment(outer), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         start_new_session=True,
-    )  # fmt: skip
-    try:
-        said = supervisor.stdout.read() if supervisor.stdout else b""
-    finally:
-        if supervisor.stdin:
-            supervisor.stdin.close()
-        supervisor.wait()
+    ) as supervisor:  # fmt: skip
+        said = supervisor.stdout.read() if supervisor.stdout else b""  # its end; an error here closes its input
     try:
         found = json.loads(said)
     except ValueError:

@@ -12,11 +12,11 @@ from lthbench.methods.internals.setting import settings
 from lthbench.runs.records.record import Result, parse
 from lthbench.submission.verification import sandbox
 from lthbench.submission.verification.jail import landlock, seccomp
-from lthbench.submission.verification.sandbox import Left, Limits
-from lthbench.suite import Suite
+from lthbench.submission.verification.sandbox import Job, Left, Limits
+from lthbench.suite import Cell, Suite
 
 pytestmark = pytest.mark.skipif(
-    not (landlock.abi() and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
+    not (landlock.abi() >= landlock.LEAST and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
 )
 
 TRIES = '''"""Tries what it may not, and notes 1 for what it got."""
@@ -92,8 +92,9 @@ def confined_run(name: str, folder: Path, home: DataHome, seconds: int) -> Itera
     labels = home.folder / "digits/test.labels.npy"
     assert labels.is_file()
     source = TRIES.format(labels=str(labels), outside=str(folder / "escaped"))
-    suite, cell = Suite.read("smoke"), ("mlp-32/digits", 0.1, 0.8, 0)
-    with sandbox.job(source, name, [cell], suite, settings(suite, home), home, Limits(seconds)) as left:
+    suite = Suite.read("smoke")
+    cell = Cell(suite.workload[0], 0.1, 0.8, 0)
+    with sandbox.run(Job(source, name, [cell], suite, settings(suite, home), home), Limits(seconds)) as left:
         yield left
 
 

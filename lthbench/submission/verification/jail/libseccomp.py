@@ -3,6 +3,9 @@
 import ctypes
 import errno
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 if __package__:
@@ -34,6 +37,20 @@ def library() -> ctypes.CDLL | None:
 
 def confine(machine: str, pid: int) -> None:
     """Leave this process and its threads the calls that are listed. OSError where the kernel will not."""
+    with _filter(machine, pid) as (found, context):
+        _check(found.seccomp_load(context))
+
+
+def program(machine: str, pid: int) -> bytes:
+    """Return the filter as classic BPF, which tests read."""
+    with _filter(machine, pid) as (found, context), tempfile.TemporaryFile() as file:
+        _check(found.seccomp_export_bpf(context, file.fileno()))
+        file.seek(0)
+        return file.read()
+
+
+@contextmanager
+def _filter(machine: str, pid: int) -> Iterator[tuple[ctypes.CDLL, ctypes.c_void_p]]:
     found = library()
     if found is None:
         raise OSError(errno.ENOENT, "libseccomp is not installed")
@@ -48,8 +65,10 @@ def confine(machine: str, pid: int) -> None:
     _rule(found, context, ALLOW, calls.PRLIMIT[at], (0, MASKED, 0xFFFFFFFF, 0), (2, EQUAL, 0, 0))
     _rule(found, context, ALLOW, calls.CLONE[at], (0, MASKED, calls.THREAD, calls.THREAD))
     _rule(found, context, REFUSE | errno.ENOSYS, calls.CLONE3[at])
-    _check(found.seccomp_load(context))
-    found.seccomp_release(context)
+    try:
+        yield found, context
+    finally:
+        found.seccomp_release(context)
 
 
 def _rule(

@@ -50,15 +50,15 @@ def confine(by: str | None = None) -> None:
     if (by or maker()) == "libseccomp":
         libseccomp.confine(platform.machine(), os.getpid())
         return
-    program = _program(platform.machine(), os.getpid())
-    filter_ = _Program(len(program) // 8, program)
+    code = program(platform.machine(), os.getpid())
+    filter_ = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(SET_SECCOMP, FILTER, ctypes.byref(filter_), 0, 0):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
-def _program(machine: str, pid: int) -> bytes:
+def program(machine: str, pid: int) -> bytes:
     """Return the filter in classic BPF: jumps say how many instructions to skip where it holds, and where not."""
     at, architecture = calls.MACHINES[machine]
     code: Code = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
