@@ -12,8 +12,8 @@ from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
 from lthbench.submission import publish as publishing
-from lthbench.submission.verification.jail import landlock, seccomp
 from lthbench.submission.verification.equivalence import equivalence
+from lthbench.submission.verification.jail import landlock, seccomp
 from lthbench.submission.verification.retrained import Retrain
 from lthbench.submission.verification.verify import Options, verify
 from tests.submission.forge import Forgery
@@ -22,15 +22,6 @@ from tests.submission.verification.test_hostile import everything
 confines = pytest.mark.skipif(
     not (landlock.abi() >= landlock.LEAST and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
 )
-
-
-@pytest.fixture
-def leaderboard(author: Path, tmp_path: Path) -> Path:
-    """A leaderboard with a row of `rewound` that lthbench's own run gave."""
-    folder = tmp_path / "leaderboard"
-    (folder / "results/smoke").mkdir(parents=True)
-    shutil.copy(author / "runs/smoke/records/rewound.jsonl", folder / "results/smoke")
-    return folder
 
 
 def typed(*words: object) -> Result:

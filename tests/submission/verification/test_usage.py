@@ -42,6 +42,15 @@ for _ in range(300): threading.Thread(target=time.sleep, args=(60,), daemon=True
 MANY = "[open(f'{n}', 'w').close() for n in range(2_001)]"
 
 
+RACE = """
+import os, threading
+def f():
+    while True:
+        open("a", "w").close(); os.mkdir("b"); os.rmdir("b"); os.unlink("a")
+threading.Thread(target=f, daemon=True).start()
+"""
+
+
 @contextmanager
 def running(code: str, folder: Path) -> Iterator[int]:
     """A process that has run some code in a folder, and waits."""
@@ -77,8 +86,7 @@ def test_limits_are_counted_from_outside(
 
 
 def test_a_race_with_the_watch_is_no_error(tmp_path: Path) -> None:
-    code = "import os\nif not os.fork():\n  while True:\n    open('a','w').close(); os.mkdir('b'); os.rmdir('b'); os.unlink('a')"
-    with running(code.replace("if not os.fork():", "import threading\ndef f():") + "\nthreading.Thread(target=f, daemon=True).start()", tmp_path) as pid:  # fmt: skip
+    with running(RACE, tmp_path) as pid:
         for _ in range(300):
             assert usage.excess(pid, str(tmp_path), 10_000_000) is None
     assert usage.excess(2**22 + 1, str(tmp_path / "gone"), 1) is None
@@ -104,7 +112,9 @@ from lthbench.submission.verification import sandbox
 from lthbench.suite import Cell, Suite
 home = DataHome(Path(sys.argv[1]), frozenset({"train", "test"}))
 suite = Suite.read("smoke")
-job = sandbox.Job("import time\\nopen('alive', 'w')\\ntime.sleep(600)\\n", "x", [Cell(suite.workload[0], 0.1, 0.8, 0)], suite, settings(suite, home), home)
+cell = Cell(suite.workload[0], 0.1, 0.8, 0)
+source = "import time\\nopen('alive', 'w')\\ntime.sleep(600)\\n"
+job = sandbox.Job(source, "x", [cell], suite, settings(suite, home), home)
 with sandbox.run(job, sandbox.Limits(500)):
     pass
 """
