@@ -29,7 +29,7 @@ def evaluate(formula: str, names: Mapping[str, float]) -> float:
     except (SyntaxError, ValueError, KeyError, ArithmeticError) as error:
         known = ", ".join(names)
         raise InputError(
-            f"{formula!r} is not a formula in {known} ({error}); write for instance 2T or (n+1)T"
+            f"{formula[:80]!r} is not a formula in {known} ({error}); write for instance 2T or (n+1)T"
         ) from None
 
 
@@ -54,7 +54,7 @@ def _multiplied(formula: str) -> list[str]:
     while at < len(formula.rstrip()):
         found = _TOKEN.match(formula, at)
         if not found:
-            raise ValueError(f"at {formula[at:]!r}")
+            raise ValueError(f"at {formula[at : at + 80]!r}")
         token, at = found.group(1), found.end()
         if tokens and _ends_value(tokens[-1]) and (token == "(" or (_ends_value(token) and token != ")")):
             tokens.append("*")

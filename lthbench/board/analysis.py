@@ -50,22 +50,32 @@ class Analysis:
 
     @cached_property
     def meta(self) -> dict[str, Meta]:
-        by_workload = self.frame.groupby("workload")
-        rows = by_workload[["classes", "n_test", "tolerance"]].max().assign(chance=by_workload["chance"].min())
+        own = self._meta_of(self._beside())
+        rows = own.combine_first(self._meta_of(self.frame))  # where the suite's own methods have no runs
         return {
             str(w): Meta(int(r["classes"]), int(r["n_test"]), float(r["tolerance"]), float(r["chance"]))
             for w, r in rows.iterrows()
         }
 
+    @staticmethod
+    def _meta_of(frame: pd.DataFrame) -> pd.DataFrame:
+        """Return classes, test images, tolerance and chance by workload."""
+        by_workload = frame.groupby("workload")
+        return by_workload[["classes", "n_test", "tolerance"]].max().assign(chance=by_workload["chance"].min())
+
     @cached_property
     def seeds(self) -> int:
-        return self.frame["seed"].nunique()
+        return self._beside()["seed"].nunique() or self.frame["seed"].nunique()
 
     @cached_property
     def methods(self) -> list[str]:
         """Return the methods that have runs: the suite's own first, in its order."""
         there = self.frame["method"].unique().tolist()
         return list(dict.fromkeys([*(m for m in self.suite.methods if m in there), *sorted(there)]))
+
+    def _beside(self, *methods: str) -> pd.DataFrame:
+        """Return the runs of the suite's own methods and of these: a new row moves no old one."""
+        return self.frame[self.frame["method"].isin([*self.suite.methods, *methods])]
 
     def thresholds(self, tickets: int = 1) -> Thresholds:
         """Return the thresholds at this number of seeds.
@@ -105,7 +115,7 @@ class Analysis:
         if a == b:
             raise InputError(f"a duel needs two methods, but both are {a!r}")
         if (a, b) not in self._duels:
-            runs = self.table.join(self.results.images.set_index("run"))
+            runs = self._beside(a, b)[STATISTICS].join(self.results.images.set_index("run"))
             cells, marginals = (
                 f(runs, self.meta, a, b, thresholds=self.thresholds()) for f in (duel.duel, duel.marginals)
             )
@@ -127,7 +137,12 @@ class Analysis:
             there = {role: name if name in self.methods else None for role, name in CONTROLS.items()}
             enough = all(w.sufficient for w in self.suite.workload)
             self._verdicts[ticket] = verdicts.verdicts(
-                self.table, self.meta, ticket, sufficient=enough, thresholds=self.ticket_thresholds, **there
+                self._beside(ticket)[STATISTICS],
+                self.meta,
+                ticket,
+                sufficient=enough,
+                thresholds=self.ticket_thresholds,
+                **there,
             )
         return self._verdicts[ticket]
 

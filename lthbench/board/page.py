@@ -1,6 +1,7 @@
 """The page of a suite in Markdown: the duels first, then verdicts, then every method."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -84,13 +85,18 @@ def _head(analysis: Analysis) -> str:
 def facts(analysis: Analysis) -> str:
     """Describe the runs: their number, budget and recipe, and the environments."""
     suite, runs = analysis.suite, analysis.results.runs
-    environments = (runs["device"] + ", torch " + runs["torch"]).unique()
+    environments = [_harmless(one) for one in (runs["device"] + ", torch " + runs["torch"]).unique()]
     return (
         f"{len(runs)} runs, {analysis.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
         f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
         f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
         f"{'; '.join(sorted(environments))}."
     )
+
+
+def _harmless(text: str) -> str:
+    """Leave out of an environment's names what is markup; no processor has such a name."""
+    return re.sub(r"[^\w .,:;+/@()-]", "", text)[:200]
 
 
 def _verdict_section(analysis: Analysis, ticket: str) -> str:
@@ -203,8 +209,14 @@ def _missing_section(analysis: Analysis) -> str:
 
 
 def _failure_section(analysis: Analysis) -> str:
-    lines = [f"- {line}".replace("|", "\\|").replace("<", "&lt;") for line in failures(analysis.results.runs)]
+    lines = [f"- {escaped(line)}" for line in failures(analysis.results.runs)]
     return "## Runs without a result\n\n" + "\n".join(lines) if lines else ""
+
+
+def escaped(text: str) -> str:
+    """Escape what Markdown would take for a link, an image or emphasis; on one line, without control characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\`*_\[\]!|#~])", r"\\\1", printable).replace("<", "&lt;").replace("://", ":&#8203;//")
 
 
 def failures(runs: pd.DataFrame) -> list[str]:

@@ -12,18 +12,19 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each method and cell of `Results.scored`: n, diverged, mean, low, high, sd of test accuracy in percent.
 
     `low` and `high` are the 95 % interval of the mean by Student's t, cut at 0 and 100. A mean accuracy lies between these,
-    so that the cut takes nothing from the coverage; with two seeds, t alone would give bounds like -234 and 360. Diverged
-    runs are counted, and enter no mean. `epochs` charged, `epochs_computed` and the theoretical `speed_up` are means over
-    seeds; `collapsed_layers` is the most in any run.
+    so that the cut takes nothing from the coverage; with two seeds, t alone would give bounds like -234 and 360. `n` runs
+    did not diverge. Those that did enter the mean at chance, so that no method gains by a run that it calls diverged.
+    `epochs` charged, `epochs_computed` and the theoretical `speed_up` are means over seeds; `collapsed_layers` is the most
+    in any run.
     """
-    groups = frame.groupby(CELL, sort=True)
-    accuracy = groups["accuracy"]
+    groups = frame.assign(counted=at_chance(frame)).groupby(CELL, sort=True)
+    accuracy, counted = groups["accuracy"], groups["counted"]
     table = pd.DataFrame(
         {
             "n": accuracy.count(),
             "diverged": accuracy.size() - accuracy.count(),
-            "mean": accuracy.mean(),
-            "sd": accuracy.std(ddof=1),
+            "mean": counted.mean(),
+            "sd": counted.std(ddof=1),
             "epochs": groups["epochs"].mean(),
             "epochs_computed": groups["epochs_computed"].mean(),
             "multiplications": groups["multiplications"].mean(),
@@ -31,10 +32,16 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
             "collapsed_layers": groups["collapsed_layers"].max(),
         }
     )
-    half = stats.t.ppf(0.975, (table["n"] - 1).clip(lower=1)) * table["sd"] / table["n"] ** 0.5
+    runs = counted.count()
+    half = stats.t.ppf(0.975, (runs - 1).clip(lower=1)) * table["sd"] / runs**0.5
     table.insert(4, "low", (table["mean"] - half).clip(lower=0))
     table.insert(5, "high", (table["mean"] + half).clip(upper=100))
     return table.reset_index()
+
+
+def at_chance(frame: pd.DataFrame) -> pd.Series:
+    """Return the accuracy of every run; that of chance where it diverged."""
+    return frame["accuracy"].fillna(100 / frame["classes"])
 
 
 def best_rates(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,5 +49,6 @@ def best_rates(frame: pd.DataFrame) -> pd.DataFrame:
 
     There is one row for each workload, sparsity and method.
     """
-    chosen = at_best_rate(frame.assign(rate=frame["learning_rate"])).groupby(["workload", "sparsity", "method"])
+    counted = frame.assign(rate=frame["learning_rate"], accuracy=at_chance(frame))
+    chosen = at_best_rate(counted).groupby(["workload", "sparsity", "method"])
     return chosen.agg(learning_rate=("rate", "first"), accuracy=("accuracy", "mean")).reset_index()

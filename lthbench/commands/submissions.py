@@ -37,12 +37,12 @@ def submit(results: Path, method: str, authors: tuple[str, ...], paper: str, lic
 
 
 def verifying(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `verify` and `publish` have in common."""
+    """Add the options that `verify` and `publish` share."""
     options = (
         click.argument("bundle", type=PATH),
         click.option("--claimed", is_flag=True, help="The first level alone: reads, loads no weights."),
         click.option("--retrain", type=click.IntRange(1), metavar="K", help="Do K runs, drawn by chance, again from the "
-                     "source, confined."),
+                     "source, confined; and two that the author has not seen."),
         click.option("--seed", type=click.IntRange(0), help="Of that draw (default: from the system). The author does "
                      "not choose it."),
         click.option("--seconds", type=click.IntRange(1), default=3600, show_default=True, help="Clock of --retrain."),
@@ -102,7 +102,7 @@ def publish(
         _print(bundle, report)
         sys.exit(1)
     if dry_run:
-        rows, headers = publishing.changes(bundle, leaderboard)
+        rows, headers = publishing.changes(bundle, leaderboard, report)
         click.echo(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
         return
     click.echo(publishing.publish(bundle, leaderboard, report, replace=replace, beside=beside))
@@ -145,8 +145,13 @@ def _report(
 
 
 def _print(bundle: Path, report: Any) -> None:
-    """The findings of a report, what was drawn, and the level."""
+    """Print the findings of a report, what was drawn, and the level."""
+    from lthbench.submission.bundle.plain import shown
+
     print_rows(report.rows, ["level", "check", "", "found"], False)
     for name, note in report.notes.items():
         click.echo(f"{name}: {'; '.join(note) if isinstance(note, list) else note}")
-    click.echo(f"\n{bundle}: {report.level or 'refused'}" + ("" if report.passed else ", and no further: see FAILED"))
+    click.echo(
+        f"\n{shown(str(bundle))}: {report.level or 'refused'}"
+        + ("" if report.passed else ", and no further: see FAILED")
+    )

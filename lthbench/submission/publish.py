@@ -6,6 +6,7 @@ results/<suite>/<method>.jsonl       the row's records
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,21 +19,22 @@ from lthbench.board.scores import scores
 from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
-from lthbench.runs.records.record import Record
+from lthbench.runs.records.record import Record, Result
 from lthbench.runs.records.tables import tabulated
 from lthbench.runs.records.trust import Row, Verified
 from lthbench.runs.store.files import write_whole
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
+from lthbench.submission.copied import copied
 from lthbench.submission.verification.report import Report
-from lthbench.suite import names
+from lthbench.suite import Suite, names
 
 CELL = ["workload", "learning_rate", "sparsity"]
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a method's row stands in a leaderboard."""
+    """The place of a method's row in a leaderboard."""
 
     leaderboard: Path
     suite: str
@@ -47,34 +49,33 @@ class Destination:
         return self.folder / f"{_safe(self.method)}.jsonl"
 
     def aside(self, kind: str, digest: str) -> Path:
-        """Records that are kept but not ranked: `replaced` or `beside`."""
+        """Return the file of records that are kept but not ranked: `replaced` or `beside`."""
         return self.folder / kind / f"{_safe(self.method)}.{digest[:12]}.jsonl"
 
 
 def publish(path: Path, leaderboard: Path, report: Report, *, replace: bool = False, beside: bool = False) -> str:
-    """Move the records of a verified bundle to the leaderboard and build its board. Returns what was done, in words.
+    """Move the measured records of a verified bundle to the leaderboard and build its board. Returns what was done, in words.
 
-    InputError where the report is of another bundle or not passed, or where the method has a row already and neither
-    `replace` nor `beside` (record what it reaches next to that row, which stays) is asked for.
+    Everything is built in a copy first, so that a row that cannot stand beside the others changes nothing. InputError where
+    the report is of another bundle or not passed, or where the method has a row already and neither `replace` nor `beside`
+    (record what it reaches next to that row, which stays) is asked for.
     """
-    level = report.level
-    if not report.passed or level is None:
+    if not report.passed or report.level is None:
         raise InputError(f"{path} is not verified: {_failure(report)}")
     with bundles.opened(path) as bundle:
         if bundle.digest != report.digest:
             raise InputError(f"{path} changed since it was verified; verify it again")
-        at = _place(bundle, leaderboard)
-        rows = trust.read(at.folder)
-        verified = _verified(bundle, report)
-        lines = "".join(record.line() + "\n" for record in bundle.records).encode()
+        at, verified = _place(bundle, leaderboard), _verified(bundle, report)
+    _check_fits(at, report.records)
+    lines = "".join(record.line() + "\n" for record in report.records).encode()
+    with copied(leaderboard) as copy:
+        there = Destination(copy, at.suite, at.method)
+        rows = trust.read(there.folder)
+        (_beside(there, rows, verified, lines) if beside else _take(there, rows, verified, lines, replace))
+        build(copy)
     if beside:
-        _beside(at, rows, verified, lines)
-        done = f"{at.method}: {verified.level} results of {', '.join(verified.authors)} stand beside its row"
-    else:
-        _take(at, rows, verified, lines, replace)
-        done = f"{at.method}: {verified.level}, published on {at.suite}"
-    build(leaderboard)
-    return done
+        return f"{at.method}: {verified.level} results of {', '.join(verified.authors)} stand beside its row"
+    return f"{at.method}: {verified.level}, published on {at.suite}"
 
 
 def undo(path: Path, leaderboard: Path) -> str:
@@ -84,6 +85,13 @@ def undo(path: Path, leaderboard: Path) -> str:
     rows = trust.read(place.folder)
     if place.method not in rows or rows[place.method].bundle != digest:
         raise InputError(f"the row of {place.method!r} on {place.suite} is not this bundle's; nothing is undone")
+    with copied(leaderboard) as copy:
+        _taken_back(Destination(copy, place.suite, place.method), rows)
+        build(copy)
+    return f"{place.method} is off {place.suite}" + (", and its earlier row is back" if place.file.is_file() else "")
+
+
+def _taken_back(place: Destination, rows: dict[str, Row]) -> None:
     row = rows.pop(place.method)
     before = place.aside("replaced", row.bundle)
     if before.is_file():
@@ -98,14 +106,12 @@ def undo(path: Path, leaderboard: Path) -> str:
         write_whole(place.folder / trust.FILE, trust.text(rows))
     else:
         (place.folder / trust.FILE).unlink()
-    build(place.leaderboard)
-    return f"{place.method} is off {place.suite}" + (", and its earlier row is back" if place.file.is_file() else "")
 
 
-def changes(path: Path, leaderboard: Path) -> tuple[list[list[Any]], list[str]]:
-    """What a bundle's row would change: by cell its mean, the row that stands there, the best other, its place."""
+def changes(path: Path, leaderboard: Path, report: Report) -> tuple[list[list[Any]], list[str]]:
+    """Say what a bundle's row would change: by cell its mean, the row that stands there, the best other, its place."""
     with bundles.opened(path) as bundle:
-        at, mine = _place(bundle, leaderboard), scores(tabulated(bundle.records).scored)
+        at, mine = _place(bundle, leaderboard), scores(tabulated(report.records).scored)
     published = _published(at.folder)
     others = scores(tabulated(r for r in published if r.result.method != at.method).scored)
     own = scores(tabulated(r for r in published if r.result.method == at.method).scored)
@@ -146,9 +152,33 @@ def _beside(place: Destination, rows: dict[str, Row], verified: Verified, lines:
     write_whole(place.folder / trust.FILE, trust.text(rows | {place.method: told}))
 
 
+def _check_fits(place: Destination, records: Sequence[Record]) -> None:
+    """InputError where records are of other data than the rows that are there, or take a name that looks like theirs."""
+    others = [r.result for r in _published(place.folder) if r.result.method != place.method]
+    own = Suite.read(place.suite).methods
+    for r in (record.result for record in records):
+        there = sorted((o for o in others if o.workload == r.workload), key=lambda o: o.method not in own)
+        if there and _data(there[0]) != _data(r):
+            raise InputError(
+                f"{place.method} was measured on other data of {r.workload} than {there[0].method}: {_words(r)}, there "
+                f"{_words(there[0])}; nothing is published"
+            )
+    names = {o.method for o in others if o.method.casefold() == place.method.casefold()}
+    if names:
+        raise InputError(f"{place.method!r} differs from {names.pop()!r} in capitals alone; choose another name")
+
+
+def _data(r: Result) -> tuple[Any, ...]:
+    return r.fingerprints.get("test"), r.classes, r.tolerance, r.test.of if r.test else None
+
+
+def _words(r: Result) -> str:
+    return f"{r.classes} classes, {r.test.of if r.test else 0} test images ({str(r.fingerprints.get('test'))[:8]})"
+
+
 def _place(bundle: Bundle, leaderboard: Path) -> Destination:
     if not (leaderboard / "results").is_dir():
-        raise InputError(f"{leaderboard} is no leaderboard: it has no results/; give one with --leaderboard")
+        raise InputError(f"{leaderboard} is not a leaderboard: it has no results/; give one with --leaderboard")
     if bundle.manifest.suite.name not in names():
         raise InputError(f"the suite {bundle.manifest.suite.name!r} does not come with lthbench; it has no board here")
     return Destination(leaderboard, bundle.manifest.suite.name, bundle.manifest.method)
@@ -175,7 +205,7 @@ def _published(folder: Path) -> list[Record]:
 
 
 def _at(table: pd.DataFrame, row: Any) -> pd.DataFrame:
-    """The rows of one cell, those without a mean left out."""
+    """Return the rows of one cell; those without a mean are left out."""
     return table[(table[CELL] == [row[name] for name in CELL]).all(axis=1) & table["mean"].notna()]
 
 

@@ -1,5 +1,6 @@
 """One honest bundle, made as an author makes it; tests only read it."""
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -78,3 +79,12 @@ def good(author: Path) -> Path:
 def rewound(author: Path) -> Path:
     """The bundle of `rewound`, a zip: its tickets carry start weights."""
     return author / "rewound.zip"
+
+
+@pytest.fixture
+def leaderboard(author: Path, tmp_path: Path) -> Path:
+    """A leaderboard with a row of `rewound` that lthbench's own run gave."""
+    folder = tmp_path / "leaderboard"
+    (folder / "results/smoke").mkdir(parents=True)
+    shutil.copy(author / "runs/smoke/records/rewound.jsonl", folder / "results/smoke")
+    return folder

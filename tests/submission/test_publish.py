@@ -12,24 +12,16 @@ from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
 from lthbench.submission import publish as publishing
+from lthbench.submission.verification.equivalence import equivalence
 from lthbench.submission.verification.jail import landlock, seccomp
-from lthbench.submission.verification.retrained import Retrain, equivalence
+from lthbench.submission.verification.retrained import Retrain
 from lthbench.submission.verification.verify import Options, verify
 from tests.submission.forge import Forgery
 from tests.submission.verification.test_hostile import everything
 
 confines = pytest.mark.skipif(
-    not (landlock.abi() and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
+    not (landlock.abi() >= landlock.LEAST and seccomp.available()), reason="the kernel offers no Landlock or no seccomp"
 )
-
-
-@pytest.fixture
-def leaderboard(author: Path, tmp_path: Path) -> Path:
-    """A leaderboard with a row of `rewound` that lthbench's own run gave."""
-    folder = tmp_path / "leaderboard"
-    (folder / "results/smoke").mkdir(parents=True)
-    shutil.copy(author / "runs/smoke/records/rewound.jsonl", folder / "results/smoke")
-    return folder
 
 
 def typed(*words: object) -> Result:
@@ -120,14 +112,14 @@ def test_a_network_that_its_source_does_not_give_is_found(
     """The source of another method under the name of this one."""
     forgery = Forgery.of(good)
     text = (author / "mine.py").read_text().replace('order=1)', 'order=0)').replace("import Network", "import Network, Steps")  # fmt: skip
-    forgery.method(text + "\nimport os\n\ntry:\n    os.fork()\nexcept OSError:\n    pass\n")
+    forgery.method(text + "\nimport torch\n\ntry:\n    torch.load('/etc/passwd')\nexcept OSError:\n    pass\n")
     forgery.rehash()
     report = verify(forgery.write(tmp_path / "bundle"), Options(retrain=Retrain(4, seed=1), data=data_folder))
     assert report.level == "re-evaluated"
     failed = {check: found for _, check, passed, found in report.rows if passed == "FAILED"}
     assert failed.keys() == {"attempts", "networks", "starts", "records"}
     assert "gives another network than the one handed in (and 3 more)" in failed["networks"]
-    assert failed["attempts"] == "the method tried to start a process"
+    assert failed["attempts"] == "the method tried to read /etc/passwd"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What runs on the nodes of a Ray cluster: a worker in an actor, with the data packed there and a store to work in."""
 
 import os
-import pickle
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ from lthbench.methods.internals.operations import Operation, Train
 from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.pool import Lost
-from lthbench.runs.workers.serialization import out_of_memory, wrapped_exception
+from lthbench.runs.workers.serialization import operation_of, out_of_memory, wrapped_exception
 from lthbench.runs.workers.worker import Reply
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
@@ -128,8 +127,7 @@ class NodeWorker:
         for name, source in modules.items():
             write_whole(self.cluster_config.scratch / name, source)
             registry.load(self.cluster_config.scratch / name)
-        operation: Operation = pickle.loads(message)
-        return operation
+        return operation_of(message, evaluates="test" in self.worker.home.splits)
 
 
 def _left(store: Store, operation: Operation) -> Iterable[Path]:

@@ -3,13 +3,20 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lthbench import bits
 from lthbench.errors import InputError
 from lthbench.runs.records.run_id import RunId
+
+Whole = Annotated[int, Field(ge=0, le=2**53)]  # what a float holds exactly
+Share = Annotated[
+    str, Field(pattern=r"^[01](\.\d{1,20})?$|^\de-\d{1,2}$")
+]  # a number of at most 1, as JSON names a field
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Epochs = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Strict(BaseModel):
@@ -19,8 +26,8 @@ class _Strict(BaseModel):
 class Count(_Strict):
     """Right answers of a number of examples."""
 
-    right: int
-    of: int
+    right: Whole
+    of: Annotated[int, Field(ge=1, le=2**53)]
 
     @property
     def percent(self) -> float:
@@ -34,8 +41,8 @@ class Kept(_Strict):
     correct: str | None = None
     train: Count | None = None
     loss: dict[str, float] = {}
-    removed: int
-    prunable: int | None = None
+    removed: Whole
+    prunable: Whole | None = None
     mask_digest: str = Field(alias="ticket")
 
 
@@ -59,12 +66,12 @@ class Result(_Strict):
     workload: str
     dataset: str
     fingerprints: dict[str, str]
-    classes: int
+    classes: Annotated[int, Field(ge=1, le=1_000_000)]
     chance: float | None = Field(None, gt=0, le=1)
-    tolerance: float
-    learning_rate: float
-    sparsity: float
-    seed: int
+    tolerance: Annotated[float, Field(ge=0, le=100)]
+    learning_rate: Rate
+    sparsity: Annotated[float, Field(ge=0, lt=1)]
+    seed: Whole
     method: str
     version: str
     parameters: dict[str, int | float | bool | str | None]
@@ -78,22 +85,22 @@ class Result(_Strict):
     validation: Count | None = None
     train: Count | None = None
     loss: dict[str, float] = {}
-    removed: int | None = None
-    prunable: int | None = None
-    parameters_total: int | None = None
-    layers: dict[str, tuple[int, int]] = {}
-    multiplications: tuple[int, int] | None = None
-    compact: tuple[int, int] | None = None
+    removed: Whole | None = None
+    prunable: Whole | None = None
+    parameters_total: Whole | None = None
+    layers: dict[str, tuple[Whole, Whole]] = {}
+    multiplications: tuple[Whole, Whole] | None = None
+    compact: tuple[Whole, Whole] | None = None
     mask_digest: str | None = Field(None, alias="ticket")
     weights: str | None = None
-    zero_weights: int | None = None
-    charged: dict[str, int]
-    off_budget: dict[str, int] = Field({}, alias="apart")
-    budget: int | None
-    epoch: int
+    zero_weights: Whole | None = None
+    charged: dict[str, Whole]
+    off_budget: dict[str, Whole] = Field({}, alias="apart")
+    budget: Whole | None
+    epoch: Annotated[int, Field(ge=1, le=2**53)]
     pipeline: str
     kept: dict[str, Kept] = {}
-    correlation: dict[str, dict[str, float]] = {}
+    correlation: dict[str, dict[Share, float]] = {}
     barriers: dict[str, dict[str, float]] = {}
     notes: dict[str, float | list[float]] = {}
 
@@ -122,9 +129,9 @@ class Provenance(_Strict):
     networks saw in those. Both are None in records from before they were counted.
     """
 
-    epochs_computed: float
-    epochs_reused: float
-    seconds: float
+    epochs_computed: Epochs
+    epochs_reused: Epochs
+    seconds: Epochs
     started: str
     host: str
     environment: dict[str, str] = Field(alias="build")
@@ -165,8 +172,13 @@ def parse(line: str | bytes, where: str) -> Record:
         return Record.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "line"
+        field = ".".join(_printable(str(part)) for part in first["loc"]) or "line"
         raise InputError(f"{where}: no record: {field}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _printable(name: str) -> str:
+    """Return the name of a field as a message may quote it: a record may come from a stranger."""
+    return "".join(c if c.isprintable() else "?" for c in name[:60])
 
 
 def each(

@@ -169,7 +169,7 @@ def main(
 def _reply(worker: Worker, message: bytes) -> Any:
     try:
         with worker.turns:
-            operation = unpickled(message)
+            operation = unpickled(message, evaluates="test" in worker.home.splits)
         return worker.perform(operation)
     except LthbenchError as error:
         return error

@@ -1,4 +1,4 @@
-"""Operations on their way to a worker, and what goes wrong there on its way back."""
+"""Serialization of operations on their way to a worker, and of errors on their way back."""
 
 import errno
 import pickle
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lthbench.errors import MethodError
 from lthbench.methods import registry
-from lthbench.methods.internals.operations import Operation
+from lthbench.methods.internals.operations import Judgement, Operation
+from lthbench.runs.workers import plain
 
 NO_MEMORY = (
     "out of memory",
@@ -19,7 +20,12 @@ NO_MEMORY = (
 
 
 def pickled(operation: Operation) -> bytes:
-    """An operation, with the method files that its rule or probe comes from. MethodError for one that cannot be sent."""
+    """Write an operation, with the method files that its rule or probe comes from. MethodError for one that cannot be sent.
+
+    What an evaluator does is written as plain data: it holds test data, and unpickles nothing of a method's.
+    """
+    if isinstance(operation, Judgement):
+        return pickle.dumps(([], plain.dumped(operation)))
     trajectory = getattr(operation, "trajectory", None)
     thing = trajectory.rule if trajectory else getattr(operation, "probe", None)
     modules = [kind.__module__ for kind in type(thing).__mro__ if kind.__module__.startswith(registry.MODULES)]
@@ -30,17 +36,28 @@ def pickled(operation: Operation) -> bytes:
         raise MethodError(f"{type(thing).__name__} cannot be sent to a worker ({error}); define it in a file") from None
 
 
-def unpickled(message: bytes) -> Operation:
-    """The inverse: loads the method files first."""
-    files, operation = pickle.loads(message)
-    for file in files:
-        registry.load(Path(file))
-    return pickle.loads(operation)
+def unpickled(message: bytes, evaluates: bool = False) -> Operation:
+    """Read what `pickled` wrote, after loading the method files; in a process that `evaluates`, plain data alone."""
+    files, content = pickle.loads(message)
+    if not evaluates:
+        for file in files:
+            registry.load(Path(file))
+    return operation_of(content, evaluates)
+
+
+def operation_of(content: bytes, evaluates: bool) -> Operation:
+    """Read an operation. MethodError for a pickle where only plain data may come."""
+    if content.startswith(b"{"):
+        return plain.loaded(content)
+    if evaluates:
+        raise MethodError("an evaluator was sent something else than an evaluation; it does nothing else")
+    operation: Operation = pickle.loads(content)
+    return operation
 
 
 def wrapped_exception(error: Exception) -> MethodError:
-    """An exception of method, rule or probe code (or of a library), as one line that survives a pipe. Its traceback goes
-    with it as a note."""
+    """Turn an exception of method, rule or probe code (or of a library) into one line that survives a pipe. Its traceback
+    goes with it as a note."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     said = MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
     said.add_note("In a worker: " + "".join(traceback.format_exception(error)).rstrip())
@@ -48,8 +65,9 @@ def wrapped_exception(error: Exception) -> MethodError:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether the machine had no memory left, which is not the operation's doing. Python, its extensions, the loader,
-    oneDNN and CUDA each say so in their own way; a SystemError is a C function that failed without a word, for want of memory as a rule.
+    """Whether the machine had no memory left, which is not the operation's fault. Python, its extensions, the loader, oneDNN
+    and CUDA each have their own words for it; a SystemError is a C function that failed without a message, most often because
+    there was no memory.
     """
     if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True

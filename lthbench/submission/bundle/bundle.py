@@ -6,8 +6,9 @@ as a folder, or as a zip with stored members whose bytes depend on the content a
 """
 
 import hashlib
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,42 +24,66 @@ from lthbench.runs.records.record import Record
 from lthbench.runs.store.files import write_whole
 from lthbench.submission.bundle import container, manifest, tensors
 from lthbench.submission.bundle.container import Container
-from lthbench.submission.bundle.manifest import NAME, RECORDS, SOURCE, BundleError, Manifest, Ticket
+from lthbench.submission.bundle.manifest import NAME, RECORDS, SOURCE, BundleError, File, Manifest, Ticket
 
-MANIFEST_BYTES = 60_000_000
-RECORDS_BYTES = 200_000_000
-SOURCE_BYTES = 64_000  # too few to carry trained weights of a suite
+MANIFEST_BYTES = 20_000_000
+RECORDS_BYTES = 100_000_000
+LINE_BYTES = 1_000_000  # of one record
+LINE_ITEMS = 20_000  # commas in one record: what memory it takes grows with them
+RECORDS_ITEMS = 2_000_000
+SOURCE_BYTES = 64_000
 TICKET_BYTES = 2_000_000_000
+LIMITS = {SOURCE: SOURCE_BYTES, RECORDS: RECORDS_BYTES}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are those of its manifest, byte for byte."""
+    """A bundle whose files are those of its manifest, byte for byte. `digest` is the sha256 of the manifest, which names
+    the sha256 of everything else."""
 
     manifest: Manifest
     records: tuple[Record, ...]
     source: str
     container: Container
+    digest: str
 
-    @property
-    def digest(self) -> str:
-        """sha256 of the manifest, which names the sha256 of everything else."""
-        return hashlib.sha256(self.container.read(NAME, MANIFEST_BYTES)).hexdigest()
-
-    def final(self, ticket: Ticket) -> final_network.FinalNetwork:
-        """The final of a run. BundleError where its tensors are not those of its model."""
-        content = self.container.read(ticket.file.path, TICKET_BYTES)
-        return final(ticket.model.model, ticket.origin.model_dump(exclude_none=True), content, ticket.file.path)
+    def final(self, ticket: Ticket, models: Collection[str] = ()) -> final_network.FinalNetwork:
+        """Return the final network of a run. BundleError where its tensors are not those of its model, or where that is
+        neither one of lthbench's own nor one of `models`, which the caller trusts."""
+        path, model = ticket.file.path, ticket.model.model
+        if model.name not in models:
+            check_own(model)
+        content = self.container.read(path, min(TICKET_BYTES, largest(model)))
+        _check_hash(ticket.file, content)
+        return final(model, ticket.origin.model_dump(exclude_none=True), content, path)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Bundle]:
-    """A bundle in a folder or a zip. BundleError for the first thing that is wrong with its files."""
+    """Open a bundle in a folder or a zip. BundleError for the first thing that is wrong with its files."""
     with container.opened(path) as files:
-        named = manifest.parse(files.read(NAME, MANIFEST_BYTES))
-        _check_files(named, files)
-        source = _text(files.read(SOURCE, SOURCE_BYTES), SOURCE)
-        yield Bundle(named, tuple(_records(files)), source, files)
+        content = files.read(NAME, MANIFEST_BYTES)
+        named = manifest.parse(content)
+        _check_names(named, files)
+        source, lines = (files.read(file.path, LIMITS[file.path]) for file in (named.source, named.records))
+        _check_hash(named.source, source)
+        _check_hash(named.records, lines)
+        _check_tickets(named, files)
+        digest = hashlib.sha256(content).hexdigest()
+        yield Bundle(named, tuple(_records(lines)), _text(source, SOURCE), files, digest)
+
+
+def check_own(model: Model) -> None:
+    """Raise BundleError unless a model is one that lthbench itself builds, of a size that it builds at once."""
+    if ":" in model.name or re.search(r"\d{6}", model.name) or len(re.findall(r"\d+", model.name)) > 20:
+        raise BundleError(f"its model {model.name} is not one of lthbench's own models of a like size")
+
+
+def largest(model: Model) -> int:
+    """Return the bytes that a ticket of a model may have: mask, values, start weights, buffers and a header."""
+    held = sum(shape.numel() for shape in model.shapes.values())
+    held += 2 * sum(buffer.numel() for buffer in model.module().buffers())
+    return tensors.HEADER + 8 + 9 * held + 1000 * len(model.shapes)
 
 
 def write(path: Path, named: Manifest, files: Mapping[str, bytes]) -> None:
@@ -117,19 +142,35 @@ def _described(kind: torch.dtype, shape: tuple[int, ...] | None) -> str:
     return f"{str(kind).removeprefix('torch.')} {'[kept]' if shape is None else list(shape)}"
 
 
-def _check_files(named: Manifest, files: Container) -> None:
-    """What the manifest names is there, whole, and nothing else is."""
+def _check_names(named: Manifest, files: Container) -> None:
+    """Raise BundleError unless the bundle holds the files that its manifest names, with their sizes, and no others."""
     if extra := sorted(files.sizes.keys() - {NAME, *(file.path for file in named.files)}):
         raise BundleError(f"the bundle holds {extra[0]}, which its manifest does not name")
-    limits = {SOURCE: SOURCE_BYTES, RECORDS: RECORDS_BYTES}
     for file in named.files:
-        content = files.read(file.path, limits.get(file.path, TICKET_BYTES))
-        if len(content) != file.size or hashlib.sha256(content).hexdigest() != file.sha256:
-            raise BundleError(f"{file.path} is not the file that the manifest names: its size or sha256 differs")
+        if file.path not in files.sizes:
+            raise BundleError(f"the bundle has no {file.path}")
+        if files.sizes[file.path] != file.size:
+            raise BundleError(f"{file.path} is not the file that the manifest names: its size differs")
 
 
-def _records(files: Container) -> Iterator[Record]:
-    for number, line in enumerate(_text(files.read(RECORDS, RECORDS_BYTES), RECORDS).split("\n"), 1):
+def _check_tickets(named: Manifest, files: Container) -> None:
+    for ticket in named.tickets:
+        if files.sha256(ticket.file.path, TICKET_BYTES) != ticket.file.sha256:
+            raise BundleError(f"{ticket.file.path} is not the file that the manifest names: its sha256 differs")
+
+
+def _check_hash(file: File, content: bytes) -> None:
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise BundleError(f"{file.path} is not the file that the manifest names: its sha256 differs")
+
+
+def _records(content: bytes) -> Iterator[Record]:
+    if content.count(b",") > RECORDS_ITEMS:
+        raise BundleError(f"{RECORDS} holds more than {RECORDS_ITEMS:,} items")
+    _text(content, RECORDS)
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if len(line) > LINE_BYTES or line.count(b",") > LINE_ITEMS:
+            raise BundleError(f"{RECORDS}:{number}: holds more than {LINE_BYTES:,} bytes or {LINE_ITEMS:,} items")
         try:
             if line:
                 yield records.parse(line, f"{RECORDS}:{number}")

@@ -1,26 +1,28 @@
-"""Which runs of a method a suite asks for, and which of them are not there."""
+"""The runs of a method that a suite asks for, and those of them that are missing."""
 
 from collections.abc import Iterable
 
-from lthbench.runs.records.record import Record
+from lthbench.runs.records.record import Record, Result
 from lthbench.suite import Cell, Suite
 
 
-def cells(suite: Suite, track: str, seeds: int) -> list[Cell]:
-    """The cells that a method of a track runs on, at a number of seeds."""
-    return [cell for cell in suite.cells(dense=track == "dense") if cell.seed < seeds]
+def asked(suite: Suite, result: Result) -> list[Cell]:
+    """Return every cell that the suite has for a method of a result's track."""
+    return suite.cells(dense=result.track == "dense", control=result.control_of is not None)
 
 
 def look(suite: Suite, seeds: Iterable[int]) -> int:
-    """The first declared look that takes in all these seeds; the last one where none does."""
+    """Return the first declared look that takes in all these seeds; the last one where none does."""
     needed = max(seeds, default=0) + 1
     return next((n for n in sorted(suite.looks) if n >= needed), max(suite.looks))
 
 
-def missing(suite: Suite, track: str, records: Iterable[Record]) -> str | None:
-    """What of a whole look is not there, in words."""
-    there = {(r.result.workload, r.result.learning_rate, r.result.sparsity, r.result.seed) for r in records}
-    wanted = cells(suite, track, look(suite, (seed for *_, seed in there)))
+def missing(suite: Suite, records: Iterable[Record]) -> str | None:
+    """Say which runs of a whole look are missing."""
+    results = [record.result for record in records]
+    there = {(r.workload, r.learning_rate, r.sparsity, r.seed) for r in results}
+    seeds = look(suite, (seed for *_, seed in there))
+    wanted = [c for c in asked(suite, results[0]) if c.seed < seeds] if results else []
     gone = [c for c in wanted if (c.workload.name, c.learning_rate, c.sparsity, c.seed) not in there]
     if not gone:
         return None

@@ -1,51 +1,28 @@
 """The manifest of a bundle: what was submitted, by whom, and the size and sha256 of every file of it."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lthbench.errors import InputError
 from lthbench.models import INITIALISATIONS, Model
+from lthbench.submission.bundle.plain import Digest, Label, Name, Path_, Text, Whole, shown
 
 FORMAT = 1
 NAME = "manifest.json"
 SOURCE = "method.py"
 RECORDS = "records.jsonl"
-
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that are devices on Windows
-_UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}  # control, direction and zero-width, private, unassigned
+TICKETS = 20_000
+ITEMS = 1_000_000  # commas in a manifest: what memory it takes grows with them
 
 
 class BundleError(InputError):
-    """A bundle is not what a bundle is: the first thing that is wrong with it."""
+    """The first thing that is wrong with a bundle, in one printable line."""
 
-
-def plain_text(text: str) -> str:
-    """A text that shows what it says, in a terminal, a page and a spreadsheet. ValueError for others."""
-    unseen = sorted({f"U+{ord(c):04X}" for c in text if unicodedata.category(c) in _UNSEEN})
-    if unseen:
-        raise ValueError(f"holds characters that are not seen ({', '.join(unseen[:3])})")
-    if unicodedata.normalize("NFC", text) != text:
-        raise ValueError("is not in Unicode's normal form NFC")
-    if "<" in text or ">" in text:
-        raise ValueError("holds < or >, which would be markup on a page")
-    if text[:1] in ("=", "+", "-", "@"):
-        raise ValueError(f"begins with {text[:1]!r}, which would be a formula in a spreadsheet")
-    return text
-
-
-def plain_path(path: str) -> str:
-    """A relative path inside the bundle, in ASCII. ValueError for others."""
-    if not _PLAIN.fullmatch(path) or len(path) > 200:
-        raise ValueError(f"{path[:80]!r} is no path inside a bundle: letters, digits, . _ - and / between folders")
-    if any(_DEVICES.fullmatch(part) or part.endswith(".") for part in PurePosixPath(path).parts):
-        raise ValueError(f"{path[:80]!r} is no file name on every system")
-    return path
+    def __init__(self, message: str):
+        super().__init__(shown(message, 1000))
 
 
 def _paper(text: str) -> str:
@@ -54,12 +31,6 @@ def _paper(text: str) -> str:
     ):
         raise ValueError("is neither a link, arXiv:…, doi:… nor a plain reference")
     return text
-
-
-Text = Annotated[str, Field(max_length=300), AfterValidator(plain_text)]
-Path_ = Annotated[str, AfterValidator(plain_path)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}(\[[A-Za-z0-9_=.,+-]{0,200}\])?$")]
 
 
 class _Strict(BaseModel):
@@ -74,14 +45,18 @@ class File(_Strict):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+Side = Annotated[int, Field(ge=1, le=100_000)]
+Patterns = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=1000)]
+
+
 class Architecture(_Strict):
     """A model, as lthbench.models.Model has it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")
-    shape: tuple[int, int, int]
+    shape: tuple[Side, Side, Side]
     classes: int = Field(ge=2, le=1_000_000)
-    prunable: Annotated[str, Field(max_length=100)] | Annotated[tuple[str, ...], Field(max_length=1000)]
-    dense: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    prunable: Annotated[str, Field(max_length=100)] | Patterns
+    dense: Patterns = ()
     width: float = Field(1.0, ge=0, le=16)
     stem: str = Field("", max_length=100)
 
@@ -94,11 +69,11 @@ class Origin(_Strict):
     """Where the start weights come from: the seed, a state of a training, or an edit by the method."""
 
     kind: Literal["init", "trained", "edited"]
-    scheme: str | None = None
-    seed: int | None = None
-    stream: int | None = None
+    scheme: Annotated[str, Field(max_length=100)] | None = None
+    seed: Whole | None = None
+    stream: Whole | None = None
     trajectory: Digest | None = None
-    step: int | None = Field(None, ge=0)
+    step: Whole | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -117,7 +92,7 @@ class Ticket(_Strict):
     workload: Text
     learning_rate: float
     sparsity: float
-    seed: int
+    seed: Whole
     model: Architecture
     origin: Origin
     file: File
@@ -133,7 +108,7 @@ class Score(_Strict):
     workload: Text
     learning_rate: float
     sparsity: float
-    n: int
+    n: Whole
     mean: float | None
 
 
@@ -151,7 +126,7 @@ class Manifest(_Strict):
     format: Literal[1] = 1
     suite: Named
     method: Label
-    authors: Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
+    authors: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     paper: Annotated[Text, AfterValidator(_paper)] = ""
     license: str = Field(
         alias="licence", pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$"
@@ -161,7 +136,7 @@ class Manifest(_Strict):
     source: File
     records: File
     scores: Annotated[tuple[Score, ...], Field(max_length=100_000)]
-    tickets: Annotated[tuple[Ticket, ...], Field(max_length=60_000)]
+    tickets: Annotated[tuple[Ticket, ...], Field(max_length=TICKETS)]
 
     @model_validator(mode="after")
     def _each_file_once(self) -> Self:
@@ -187,7 +162,9 @@ class Manifest(_Strict):
 
 
 def parse(content: bytes) -> Manifest:
-    """A manifest. BundleError names the first field that is wrong."""
+    """Read a manifest. BundleError names the first field that is wrong."""
+    if content.count(b",") > ITEMS:
+        raise BundleError(f"{NAME}: holds more than {ITEMS:,} items")
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -212,8 +189,3 @@ def texts(value: Any) -> Iterator[str]:
         case list() | tuple():
             for item in value:
                 yield from texts(item)
-
-
-def shown(text: str) -> str:
-    """What a message may quote of a stranger's text."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:300]

@@ -43,7 +43,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
     mine = _records(results, suite, found)
     files: dict[str, bytes] = {}
     tickets = []
-    for number, record in enumerate((r for r in mine if r.result.status == "ok"), 1):
+    for number, record in enumerate(mine, 1):
         path = f"tickets/{number:05}.safetensors"
         ticket, files[path] = _ticket(results, record, path)
         tickets.append(ticket)
@@ -81,7 +81,12 @@ def _records(results: Path, suite: Suite, method: Method) -> list[Record]:
         raise InputError(
             f"{len(failed)} runs of {method.label} failed ({failed[0].result.reason}); mend it and run again"
         )
-    if problem := missing(suite, method.track, mine):
+    if lost := [r for r in mine if r.result.weights is None]:
+        raise InputError(
+            f"{len(lost)} runs of {method.label} diverged and then raised ({lost[0].result.reason}); a bundle holds the "
+            "network of every run: return it from the method, and run again"
+        )
+    if problem := missing(suite, mine):
         raise InputError(f"{method.label} is not complete: {problem}; type: lthbench run {suite.name} --keep finals …")
     if {r.result.source for r in mine} != {method.source}:
         raise InputError(f"{method.label}: the records were made by other code than its file holds now; run it again")

@@ -10,7 +10,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from lthbench.submission.bundle.manifest import BundleError, shown
+from lthbench.submission.bundle.manifest import BundleError
+from lthbench.submission.bundle.plain import shown
 
 HEADER = 4_000_000  # bytes
 TENSORS = 20_000

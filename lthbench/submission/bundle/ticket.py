@@ -16,6 +16,7 @@ from lthbench.runs.records import record as records
 from lthbench.runs.store.store import Store
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.manifest import NAME, Architecture
+from lthbench.suite import Suite, names
 
 CELL = ("method", "workload", "learning_rate", "sparsity", "seed")
 
@@ -69,8 +70,13 @@ def _choices(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, A
             if _fits(about, which):
                 about |= {"suite": bundle.manifest.suite.name, "authors": ", ".join(bundle.manifest.authors),
                           "paper": bundle.manifest.paper, "license": bundle.manifest.license}  # fmt: skip
-                final = bundle.final(t)
+                final = bundle.final(t, _models(bundle.manifest.suite.name))
                 yield about, lambda final=final: final
+
+
+def _models(suite: str) -> set[str]:
+    """Return the models of a suite that comes with lthbench: these may be another library's."""
+    return {w.model for w in Suite.read(suite).workload} if suite in names() else set()
 
 
 def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:

@@ -1,11 +1,14 @@
-"""The second level: every network is made again from its ticket and measured on the fingerprinted data. Runs no method."""
+"""The second level makes every network again from its ticket and measures it on the fingerprinted data. It runs no method."""
 
 import math
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,36 +25,47 @@ from lthbench.runs.store.store import Store
 from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.worker import Worker
 from lthbench.submission.battery.check import Finding
+from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
 from lthbench.submission.bundle.manifest import Ticket
+from lthbench.submission.verification.likeness import Likeness
+from lthbench.submission.verification.measured import measured
 from lthbench.submission.verification.report import finding
 from lthbench.suite import Cell, Suite
 from lthbench.training import numerics
 
-TOLERANCE = {"fp32": 0.001, "tf32": 0.002, "bf16": 0.005}  # share of answers that may differ on another build
+TOLERANCE = {"fp32": 0.001, "tf32": 0.002, "bf16": 0.005}  # share of answers that may differ in another environment
 LARGER = 16  # a method's model may have so many times the weights of the workload's
+CHECKS = ("data", "shapes", "sparsity", "start", "accuracy")
 
 
-def reevaluated(bundle: Bundle, suite: Suite, manifests: Mapping[str, Manifest], home: DataHome) -> list[Finding]:
-    """Shapes, sparsity, start weights and accuracy of every ticket. `home` may read both splits."""
-    checks: dict[str, list[str]] = {name: [] for name in ("data", "shapes", "sparsity", "start", "accuracy")}
+def reevaluated(
+    bundle: Bundle, suite: Suite, manifests: Mapping[str, Manifest], home: DataHome
+) -> tuple[list[Finding], tuple[Record, ...]]:
+    """Check shapes, sparsity, start weights and accuracy of every ticket; return the findings, and the records with what
+    was measured in place of what they said. `home` may read both splits."""
+    checks: dict[str, list[str]] = {name: [] for name in CHECKS}
     records = {_cell(r.result): r for r in bundle.records}
     cells = {(c.workload.name, c.learning_rate, c.sparsity, c.seed): c for c in _every(suite)}
-    with tempfile.TemporaryDirectory(prefix="lthbench-verify-") as folder:
-        measure = Measure(Path(folder), home)
+    found, likeness = dict(records), Likeness()
+    with Measure.of(home) as measure:
         for ticket in bundle.manifest.tickets:
             setting = Setting(suite, cells[ticket.cell], manifests[cells[ticket.cell].workload.dataset])
-            for check, problem in _problems(bundle, ticket, records[ticket.cell], setting, measure):
+            look = Look(bundle, ticket, records[ticket.cell], setting, measure, likeness)
+            for check, problem in look.problems():
                 checks[check].append(f"{setting.cell}: {problem}")
+            found[ticket.cell] = look.measured
     n = len(bundle.manifest.tickets)
     fine = {
-        "data": "the fingerprints of the data here",
+        "data": "the fingerprints, classes and sizes of the data here",
         "shapes": f"{n} networks have the parameters of their models",
         "sparsity": "counted: final = final × mask, as the records say",
         "start": _starts(bundle),
         "accuracy": f"{n} networks measured again {measure.how(bundle.records)}",
     }
-    return [finding(check, problems, fine[check]) for check, problems in checks.items()]
+    findings = [finding(check, problems, fine[check]) for check, problems in checks.items()]
+    alike = finding("likeness", likeness.problems(), "networks of different seeds differ")
+    return [*findings, alike], tuple(found[_cell(r.result)] for r in bundle.records)
 
 
 class Measure:
@@ -63,8 +77,29 @@ class Measure:
         self.store = Store(folder, numerics.environment_key(self.device))
         self._worker = Worker(self.store, home, self.device)
 
+    @classmethod
+    @contextmanager
+    def of(cls, home: DataHome) -> Iterator["Measure"]:
+        """Measure in a temporary folder."""
+        with tempfile.TemporaryDirectory(prefix="lthbench-verify-") as folder:
+            yield cls(Path(folder), home)
+
     def evaluate(self, final: final_network.FinalNetwork, setting: Setting, name: str) -> Evaluation:
         """Evaluate a network."""
+        return Evaluation.model_validate(self._evaluated(final, setting, name)[1])
+
+    def accuracy(self, final: final_network.FinalNetwork, setting: Setting, order: list[int] | None = None) -> float:
+        """Return the test accuracy of a network in percent; `order` says which class each class is called."""
+        tensors, note = self._evaluated(final, setting, "again")
+        if order is None:
+            right, of = note["right"]["test"]
+            return float(100 * right / of)
+        said = tensors["predictions"].long()
+        labels = self._worker.feed(setting.split, "test").labels
+        return float(100 * (said == torch.tensor(order)[labels]).double().mean())
+
+    def _evaluated(self, final: final_network.FinalNetwork, setting: Setting, name: str) -> tuple[Any, Any]:
+        """Return the tensors and the note of an evaluation, and leave nothing of it behind."""
         root = Trained(final.model, name, 0)
         self.store.write_state(root.key, final.state, 0)
         test = setting.manifest.fingerprints["test"]
@@ -72,68 +107,99 @@ class Measure:
         with numerics.one_thread(self.device):
             self._worker.perform(operation)
         self.store.drop("states", root.key)
-        return Evaluation.model_validate(self.store.read("values", operation.key)[1])
+        found = self.store.read("values", operation.key)
+        self.store.drop("values", operation.key)
+        return found
 
     def same_environment(self, record: Record) -> bool:
-        """Whether the record was made on this build, where every answer must be the same."""
+        """Whether the record was made in this environment, where every answer must be the same."""
         return record.provenance.environment == self.environment
 
     def how(self, records: tuple[Record, ...]) -> str:
         if all(map(self.same_environment, records)):
-            return "on the records' own build: the same counts"
-        return "on another build: the same counts within its tolerance"
+            return "in the records' own environment: the same counts"
+        return "in another environment: the same counts within its tolerance"
 
 
 def allowed(precision: str, of: int, same_environment: bool) -> int:
-    """How many of `of` answers may differ: none on one build, at least one on another."""
+    """How many of `of` answers may differ: none in one environment, at least one in another."""
     return 0 if same_environment else max(1, math.ceil(TOLERANCE[precision] * of))
 
 
-def _problems(
-    bundle: Bundle, ticket: Ticket, record: Record, setting: Setting, measure: Measure
-) -> Iterator[tuple[str, str]]:
-    """(check, what is wrong) of one ticket."""
-    r = record.result
-    if problem := _other_data(r, setting.manifest):
-        yield "data", problem
-        return
-    try:
-        _check_model(ticket.model.model, setting)
-        final = bundle.final(ticket)
-    except LthbenchError as error:
-        yield "shapes", str(error)
-        return
-    if not final.state.finite or not final.start.finite:
-        yield "shapes", "its weights are not finite, the record says that it did not diverge"
-        return
-    if problem := _start(ticket, final, setting):
-        yield "start", problem
-    found = measure.evaluate(final, setting, ticket.file.sha256)
-    yield from (("sparsity", problem) for problem in _sparsity(r, found, final, setting))
-    if found.weights != r.weights:
-        yield "shapes", "its weights are not those of the record"
-    same_environment = measure.same_environment(record)
-    yield from (("accuracy", problem) for problem in _accuracy(r, found, setting.suite.precision, same_environment))
+@dataclass
+class Look:
+    """One ticket, looked at. `measured` is its record with what was measured, once `problems` has run through."""
+
+    bundle: Bundle
+    ticket: Ticket
+    record: Record
+    setting: Setting
+    measure: Measure
+    likeness: Likeness
+
+    def __post_init__(self) -> None:
+        self.measured = self.record
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield a check and what is wrong, for everything that is wrong."""
+        r = self.record.result
+        if problem := _other_data(r, self.setting):
+            yield "data", problem
+            return
+        try:
+            check_model(self.ticket.model.model, self.setting)
+            final = self.bundle.final(self.ticket, {self.setting.model.name})
+        except LthbenchError as error:
+            yield "shapes", str(error)
+            return
+        yield from self._measured(r, final)
+
+    def _measured(self, r: Result, final: final_network.FinalNetwork) -> Iterator[tuple[str, str]]:
+        if not final.start.finite:
+            yield "shapes", "its start weights are not finite"
+            return
+        if problem := _start(self.ticket, final, self.setting):
+            yield "start", problem
+        found = self.measure.evaluate(final, self.setting, self.ticket.file.sha256)
+        if found.finite != (r.status == "ok"):
+            yield "shapes", f"its weights are {'' if found.finite else 'not '}finite, the record says {r.status}"
+        self.likeness.add(self.ticket, final.state)
+        yield from (("sparsity", problem) for problem in _sparsity(r, found, final, self.setting))
+        if found.weights != r.weights:
+            yield "shapes", "its weights are not those of the record"
+        same = self.measure.same_environment(self.record)
+        yield from (("accuracy", problem) for problem in _accuracy(r, found, self.setting.suite.precision, same))
+        self.measured = measured(self.record, found)
 
 
-def _check_model(model: Model, setting: Setting) -> None:
-    """InputError unless a ticket's model is the workload's, or another of its kind and of a like size."""
+def check_model(model: Model, setting: Setting) -> None:
+    """Raise InputError unless a ticket's model is the workload's, or another of its kind and of a like size."""
     own = setting.model
     if (model.shape, model.classes, model.prunable, model.dense, model.stem) != (
         own.shape, own.classes, own.prunable, own.dense, own.stem,
     ):  # fmt: skip
         raise InputError(f"its model {model.name} is not for the images of the workload, or prunes other parameters")
-    if model.name != own.name and (":" in model.name or re.search(r"\d{6}", model.name)):
-        raise InputError(f"its model {model.name} is no model of the workload's kind, {own.name}")
+    if model.name != own.name:
+        bundles.check_own(model)
+    if _family(model) != _family(own):
+        raise InputError(f"its model {model.name} is not a model of the workload's kind, {own.name}")
     most = LARGER * sum(shape.numel() for shape in own.shapes.values())
     if sum(shape.numel() for shape in model.shapes.values()) > most:
         raise InputError(f"its model {model.name} has more than {LARGER} times the weights of {own.name}")
 
 
-def _other_data(r: Result, manifest: Manifest) -> str | None:
+def _family(model: Model) -> str:
+    """Return the family of a model: the letters that its name begins with."""
+    return (re.match(r"[a-z]+:?[a-z]*", model.name) or [model.name])[0]
+
+
+def _other_data(r: Result, setting: Setting) -> str | None:
+    manifest = setting.manifest
     for split in ("train", "test"):
         if r.fingerprints.get(split) != manifest.fingerprints[split]:
             return f"its {split} split is not the {r.dataset} that is here"
+    if (r.classes, r.epoch) != (manifest.classes, setting.n_train):
+        return f"{r.classes} classes and epochs of {r.epoch}, here are {manifest.classes} and {setting.n_train}"
     return None
 
 

@@ -1,12 +1,14 @@
-"""What a verification found, level by level."""
+"""Reports: the findings of a verification, level by level."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from lthbench.runs.records.record import Record
 from lthbench.submission.battery.check import Finding
+from lthbench.submission.bundle.plain import shown
 
-LevelName = Literal["claimed", "re-evaluated", "re-trained"]
+LevelName = Literal["claimed", "re-evaluated", "re-trained-within-tolerance", "re-trained"]
 LEVELS: tuple[LevelName, ...] = get_args(LevelName)
 
 
@@ -24,13 +26,17 @@ class Level:
 
 @dataclass(frozen=True)
 class Report:
-    """The levels in order, up to the first that was not passed. `digest` is the sha256 of the manifest, "" for no bundle."""
+    """The levels in order, up to the first that was not passed. `digest` is the sha256 of the manifest, "" for no bundle.
+
+    `records` are those that may be published: what was measured stands in place of what was said.
+    """
 
     digest: str
     suite: str
     method: str
     levels: tuple[Level, ...]
     notes: dict[str, Any] = field(default_factory=dict)  # the seed of the draw, the cells drawn, the layers in force
+    records: tuple[Record, ...] = field(default=(), repr=False)
 
     @property
     def passed(self) -> bool:
@@ -43,7 +49,7 @@ class Report:
 
     @property
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """A row a finding: level, check, passed or FAILED, what was found."""
+        """Return a row for each finding: level, check, passed or FAILED, what was found."""
         return [
             (level.name, f.check, "passed" if f.passed else "FAILED", f.found)
             for level in self.levels
@@ -51,12 +57,12 @@ class Report:
         ]
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self) | {"passed": self.passed, "level": self.level}
+        """Return the report as JSON has it, without its records."""
+        return asdict(replace(self, records=())) | {"passed": self.passed, "level": self.level}
 
 
 def finding(check: str, problems: Iterable[str | None], fine: str) -> Finding:
-    """Passed where there is no problem, else the first one and how many more."""
+    """Make a finding: passed where there is no problem, else the first one and how many more."""
     wrong = [problem for problem in problems if problem]
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return Finding(check, not wrong, wrong[0] + more if wrong else fine)
+    return Finding(check, not wrong, shown(wrong[0], 1000) + more if wrong else shown(fine, 1000))

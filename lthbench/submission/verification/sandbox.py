@@ -1,38 +1,26 @@
-"""Runs a job in the jail from outside: prepares its folder, starts it, watches the clock and the disk, reads what it left."""
+"""Running a job in the jail, from outside: its limits, its supervisor, and what it leaves."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lthbench import source, suite
-from lthbench.data import DataHome, Manifest
-from lthbench.data.names import PREFIX, place
-from lthbench.data.packed import arrays
 from lthbench.errors import InputError
-from lthbench.methods import registry
-from lthbench.submission.bundle.bundle import TICKET_BYTES
+from lthbench.submission.bundle.bundle import LINE_BYTES, LINE_ITEMS, TICKET_BYTES
 from lthbench.submission.bundle.container import Folder
 from lthbench.submission.bundle.manifest import BundleError
-from lthbench.submission.verification.jail import landlock, seccomp
+from lthbench.submission.bundle.plain import shown
+from lthbench.submission.verification import premises
+from lthbench.submission.verification.jail import landlock, seccomp, tidy, watch
+from lthbench.submission.verification.premises import JAIL, Job
 
-PACKAGE = Path(source.__file__).parent
-JAIL = Path(__file__).parent / "jail"
-HIDDEN = ("sklearn", "scikit_learn")  # packages that bring test labels with them
-SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu",
-          "/usr/lib/aarch64-linux-gnu", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/proc/cpuinfo",
-          "/proc/meminfo", "/proc/self", "/sys/devices/system", "/dev/null", "/dev/urandom")  # fmt: skip
+__all__ = ["Job", "Left", "Limits", "confinement", "run"]
 
 
 @dataclass(frozen=True)
@@ -45,9 +33,17 @@ class Limits:
 
     @property
     def resources(self) -> dict[str, int]:
-        """By the names of setrlimit."""
+        """Return the limits by the names of setrlimit."""
         cpu = self.seconds + 60
-        return {"CPU": cpu, "AS": self.memory, "FSIZE": self.disk, "NOFILE": 1024, "CORE": 0}
+        return {
+            "CPU": cpu,
+            "AS": self.memory,
+            "FSIZE": self.disk,
+            "NOFILE": 1024,
+            "CORE": 0,
+            "MEMLOCK": 0,
+            "MSGQUEUE": 0,
+        }
 
     @property
     def words(self) -> str:
@@ -56,136 +52,102 @@ class Limits:
 
 @dataclass(frozen=True)
 class Left:
-    """What a job left: one JSON object a run, files of tensors, what it was refused, and how it ended."""
+    """What a job left: one JSON object a run, files of tensors, what it was refused, and how it ended.
+
+    `told`: whether what tells of refusals was there to the end.
+    """
 
     runs: tuple[Mapping[str, Any], ...]
-    files: Folder = field(repr=False)
+    files: Folder | None = field(repr=False)
     tried: tuple[str, ...]
     ended: str | None  # None where it ended by itself, without an error
+    told: bool = True
 
-    def content(self, name: str) -> bytes:
-        """A file of tensors."""
-        return self.files.read(name, TICKET_BYTES)
+    def content(self, name: str, most: int = TICKET_BYTES) -> bytes:
+        """Read a file of tensors."""
+        if self.files is None:
+            raise BundleError("it left no files that can be read")
+        return self.files.read(name, min(most, TICKET_BYTES))
+
+
+def confinement() -> str:
+    """Describe the layers that are in force here."""
+    return (
+        f"Landlock ABI {landlock.abi()}, an allow-list of system calls ({seccomp.maker()}), no capability, user "
+        f"{premises.user()}, rlimits, a supervisor, an empty environment, no test data"
+    )
 
 
 @contextmanager
-def job(
-    source: str, method: str, cells: Sequence[Any], of: suite.Suite, manifests: Mapping[str, Manifest],
-    home: DataHome, limits: Limits,
-) -> Iterator[Left]:  # fmt: skip
-    """Run cells of a suite with a stranger's method. InputError where this system cannot confine it."""
-    if not (landlock.abi() and seccomp.available()):
+def run(job: Job, limits: Limits) -> Iterator[Left]:
+    """Run a job with a stranger's method. InputError where this system cannot confine it."""
+    if not (landlock.abi() >= landlock.LEAST and seccomp.available()):
         raise InputError(
-            "--retrain runs a stranger's code, and this system cannot confine it: that takes Linux 5.13 or newer with "
-            "Landlock and seccomp, on x86-64 or aarch64"
+            f"--retrain runs a stranger's code, and this system cannot confine it: it offers Landlock ABI {landlock.abi()}; "
+            f"that takes ABI {landlock.LEAST} (Linux 6.2) and seccomp, on x86-64 or aarch64"
         )
-    with tempfile.TemporaryDirectory(prefix="lthbench-retrain-") as name:
-        folder = Path(name).resolve() / "job"
-        (folder / "left").mkdir(parents=True)
-        (folder / "method.py").write_text(source)
-        (folder / "suite.json").write_text(of.model_dump_json())
-        used = {w.dataset for w in of.workload if w.name in {cell[0] for cell in cells}}
-        linked = [path for dataset in used for path in _data(folder / "data", home, dataset, manifests[dataset])]
-        read = [*_packages(), *map(str, linked), *(path for path in SYSTEM if Path(path).exists())]
-        plain = {"folder": str(folder), "method": method, "cells": [list(c) for c in cells], "read": read}
-        (folder / "job.json").write_text(
-            json.dumps(plain | {"list": sorted(map(str, _folders())), "limits": limits.resources})
-        )
-        ended, tried = _run(folder, limits)
-        yield Left(*_left(folder / "left"), tried, ended)
-
-
-def _run(folder: Path, limits: Limits) -> tuple[str | None, tuple[str, ...]]:
-    """How the process ended, and what it tried."""
-    reading, writing = os.pipe()
-    command = [sys.executable, "-s", str(JAIL), str(folder / "job.json"), str(writing)]
-    with (folder.parent / "said").open("w+b") as said:
-        process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-            pass_fds=(writing,), start_new_session=True,
-        )  # fmt: skip
-        os.close(writing)
-        try:
-            ended = _watched(process, folder.parent, limits)
-        finally:
-            process.kill()
-            process.wait()
-        said.seek(max(0, said.tell() - 4000))
-        lines = said.read(4000).decode(errors="replace").strip().splitlines()
-    os.set_blocking(reading, False)
-    with os.fdopen(reading, "rb") as pipe:
-        tried = (pipe.read(65536) or b"").decode(errors="replace").splitlines()
-    if ended is None and process.returncode:
-        ended = _how(process.returncode) + (f": {lines[-1][:300]}" if lines else "")
-    return ended, tuple(dict.fromkeys(tried))
-
-
-def _watched(process: "subprocess.Popen[bytes]", folder: Path, limits: Limits) -> str | None:
-    """Wait for a process; say which limit it broke."""
-    end = time.monotonic() + limits.seconds
-    while True:
-        try:
-            process.wait(0.5)
-            return None
-        except subprocess.TimeoutExpired:
-            if time.monotonic() > end:
-                return f"it was still running after {limits.seconds} s"
-            if sum(p.lstat().st_size for p in folder.rglob("*") if not p.is_symlink()) > limits.disk:
-                return f"it wrote more than {limits.disk:,} bytes"
-
-
-def _how(code: int) -> str:
-    return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
-
-
-def _left(folder: Path) -> tuple[tuple[Mapping[str, Any], ...], Folder]:
-    """The lines and files that a job left; lines that cannot be read are as good as not there."""
-    files = Folder(folder)
+    outer = Path(tempfile.mkdtemp(prefix="lthbench-retrain-")).resolve()
     try:
-        lines = files.read("left.jsonl", 50_000_000).decode().split("\n")
-        runs = [json.loads(line) for line in lines if line]
-    except (BundleError, ValueError, RecursionError):
-        return (), files
-    return tuple(run for run in runs if isinstance(run, dict)), files
+        described = premises.prepare(job, outer) | {
+            "limits": limits.resources,
+            "seconds": limits.seconds,
+            "disk": limits.disk,
+        }
+        (outer / "job.json").write_text(json.dumps(described))
+        yield _supervised(outer, described)
+    finally:
+        tidy.remove(str(outer))
 
 
-def _data(folder: Path, home: DataHome, name: str, manifest: Manifest) -> list[Path]:
-    """A data folder with the training split of a data set and one blank test image. Returns the files it links to."""
-    if name.startswith(PREFIX):
-        raise InputError(f"{name} is a folder as it is, which is not handed to a stranger's code; pack it under a name")
-    packed, target = place(home.folder, name), folder / name
-    target.mkdir(parents=True)
-    linked = [path.resolve() for path in packed.iterdir() if path.name.startswith("train.")]
-    for path in linked:
-        (target / path.name).symlink_to(path)
-    channels, height, width = manifest.shape
-    images, labels = np.zeros((1, height, width, channels), np.uint8), np.zeros(1, np.int64)
-    np.save(target / "test.images.npy", images)
-    np.save(target / "test.labels.npy", labels)
-    blank = {"test": arrays.fingerprint(images, labels)}
-    described = manifest.__dict__ | {"sizes": manifest.sizes | {"test": 1}, "counts": {}}
-    Manifest(**described | {"fingerprints": manifest.fingerprints | blank}).write(target)
-    return linked
+def _supervised(outer: Path, described: Mapping[str, Any]) -> Left:
+    command = [sys.executable, "-s", str(JAIL / "supervisor.py"), str(outer / "job.json")]
+    with subprocess.Popen(
+        command, cwd=outer, env=premises.environment(outer), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as supervisor:  # fmt: skip
+        said = supervisor.stdout.read() if supervisor.stdout else b""  # its end; an error here closes its input
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return Left((), None, (), f"the supervisor of the job ended with exit code {supervisor.returncode}", False)
+    if "refused" in found:
+        raise InputError(
+            f"--retrain runs a stranger's code as user {premises.NOBODY}, not as root, and that user cannot reach Python, "
+            f"lthbench or {outer} ({shown(found['refused'])}); verify as an ordinary user"
+        )
+    return _left(outer, found)
 
 
-def _packages() -> list[str]:
-    """The files and folders of Python's modules and of lthbench, without the packages that bring test labels."""
-    own = {PACKAGE, registry.FOLDER, suite.FOLDER, Path(sys.prefix) / "pyvenv.cfg"}
-    folders = _folders()
-    found = {path for folder in folders for path in folder.iterdir() if not path.name.startswith(HIDDEN)}
-    return sorted(str(path.resolve()) for path in own | {p for p in found - folders if p.name != "site-packages"})
+def _left(outer: Path, found: Mapping[str, Any]) -> Left:
+    ended = found["ended"] or (_how(found["code"], outer / "said") if found["code"] else None)
+    lines = [shown(line, 200) for line in dict.fromkeys(found["told"])]
+    told = bool(lines) and lines[-1] == watch.END
+    tried = tuple(line for line in lines if line != watch.END)
+    try:
+        files = Folder(outer / "job" / "left")
+        return Left(_runs(files), files, tried, ended, told or ended is not None)
+    except BundleError as error:
+        return Left((), None, tried, ended or f"what it left cannot be read: {error}", told)
 
 
-def _folders() -> set[Path]:
-    """Where Python itself and what is installed lie; not where the caller happens to stand."""
-    named = sysconfig.get_paths()
-    return {Path(named[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+def _runs(files: Folder) -> tuple[Mapping[str, Any], ...]:
+    """Return the lines that a job left; a line that cannot be read is as good as not there."""
+    if "left.jsonl" not in files.sizes:
+        return ()
+    runs = []
+    for line in files.read("left.jsonl", 50_000_000).split(b"\n"):
+        if len(line) <= LINE_BYTES and line.count(b",") <= LINE_ITEMS:
+            try:
+                runs.append(json.loads(line))
+            except (ValueError, RecursionError):
+                continue
+    return tuple(one for one in runs if isinstance(one, dict))
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Nothing of the caller's environment but where modules are."""
-    own = str(PACKAGE.parent.resolve())
-    return {
-        "PATH": "/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": own,
-        "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "LTHBENCH_DATA": str(folder / "data"), "LANG": "C.UTF-8",
-    }  # fmt: skip
+def _how(code: int, said: Path) -> str:
+    """Describe how a process ended, with the last line that it printed."""
+    how = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+    with said.open("rb") as file:
+        file.seek(max(0, said.stat().st_size - 4000))
+        lines = file.read(4000).decode(errors="replace").strip().splitlines()
+    return how + (f": {shown(lines[-1], 300)}" if lines else "")

@@ -1,16 +1,19 @@
-"""Verification in three levels: what is claimed holds together; networks measured again; runs done again."""
+"""Verification in levels: claims that agree with each other, networks measured again, runs done again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lthbench.data import DataHome, default_folder
+from lthbench.data import DataHome, Manifest, default_folder
+from lthbench.errors import LthbenchError
 from lthbench.methods.internals.setting import settings
+from lthbench.runs.records.record import Record
 from lthbench.submission.battery.check import Finding
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
 from lthbench.submission.bundle.manifest import BundleError
 from lthbench.submission.verification.claimed import claimed
+from lthbench.submission.verification.measured import seen_alone
 from lthbench.submission.verification.reevaluated import reevaluated
 from lthbench.submission.verification.report import Level, LevelName, Report, finding
 from lthbench.submission.verification.retrained import Retrain, retrained
@@ -36,40 +39,71 @@ def verify(path: Path, options: Options = Options()) -> Report:
         with bundles.opened(path) as bundle:
             return _report(bundle, options)
     except BundleError as error:
-        return Report("", "", "", (Level("claimed", (finding("files", [str(error)], ""),)),))
+        return _refused(str(error))
+    except LthbenchError:
+        raise
+    except Exception as error:
+        return _refused(_unforeseen(error))
 
 
 def _report(bundle: Bundle, options: Options) -> Report:
     suite = _suite(bundle, options.suite)
-    levels = [_level("claimed", lambda: _claimed(bundle, suite))]
+    levels = [_level("claimed", lambda: _claimed(bundle, suite, options.suite is not None))]
     notes: dict[str, object] = {}
+    found = tuple(map(seen_alone, bundle.records)) if levels[-1].passed else ()
     if suite and options.upto != "claimed" and levels[-1].passed:
         home = DataHome(options.data or default_folder(), frozenset({"train", "test"}))
         manifests = settings(suite, home)
-        levels.append(_level("re-evaluated", lambda: reevaluated(bundle, suite, manifests, home)))
+        measured: list[Record] = []
+        levels.append(_level("re-evaluated", lambda: _reevaluated(bundle, suite, manifests, home, measured)))
+        found = tuple(measured) if levels[-1].passed else ()
         if options.retrain and levels[-1].passed:
-            findings, notes = retrained(bundle, suite, manifests, home, options.retrain)
-            levels.append(Level("re-trained", tuple(findings)))
+            again = retrained(bundle, suite, manifests, home, options.retrain)
+            levels.append(Level(again.level, again.findings))
+            notes = again.notes
     named = bundle.manifest
-    return Report(bundle.digest, f"{named.suite.name} {named.suite.version}", named.method, tuple(levels), notes)
+    return Report(bundle.digest, f"{named.suite.name} {named.suite.version}", named.method, tuple(levels), notes, found)
 
 
-def _level(name: LevelName, check: Callable[[], list[Finding]]) -> Level:
+def _reevaluated(
+    bundle: Bundle, suite: Suite, manifests: Mapping[str, Manifest], home: DataHome, measured: list[Record]
+) -> list[Finding]:
+    findings, records = reevaluated(bundle, suite, manifests, home)
+    measured += records
+    return findings
+
+
+def _refused(problem: str) -> Report:
+    return Report("", "", "", (Level("claimed", (finding("files", [problem], ""),)),))
+
+
+def _unforeseen(error: Exception) -> str:
+    """Describe an error that nobody thought of. It is the bundle's until it is shown to be lthbench's."""
+    return f"it cannot be checked: {type(error).__name__}: {error}"
+
+
+def _level(name: LevelName, check: Callable[[], Sequence[Finding]]) -> Level:
     try:
         return Level(name, tuple(check()))
     except BundleError as error:
         return Level(name, (finding("files", [str(error)], ""),))
+    except LthbenchError:
+        raise
+    except Exception as error:
+        return Level(name, (finding("files", [_unforeseen(error)], ""),))
 
 
-def _claimed(bundle: Bundle, suite: Suite | None) -> list[Finding]:
+def _claimed(bundle: Bundle, suite: Suite | None, given: bool) -> list[Finding]:
     files = finding("files", [], f"{len(bundle.manifest.files)} files, each with the sha256 of the manifest")
     if suite is None:
-        return [files, finding("suite", [f"there is no suite {bundle.manifest.suite.name!r} here"], "")]
-    return [files, *claimed(bundle, suite)]
+        name = bundle.manifest.suite.name
+        problem = f"no suite {name!r} comes with lthbench; where you have its text, type: --suite FILE"
+        return [files, finding("suite", [problem], "")]
+    return [files, *claimed(bundle, suite, given)]
 
 
 def _suite(bundle: Bundle, given: str | None) -> Suite | None:
-    """The suite as it is here: the one that the caller gave, else the one of this name that comes with lthbench."""
+    """Return the suite that the caller gave, else the one of the bundle's name that comes with lthbench."""
     if given:
         return Suite.read(given)
     name = bundle.manifest.suite.name

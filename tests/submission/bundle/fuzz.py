@@ -19,6 +19,7 @@ from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle import manifest, tensors
+from lthbench.submission.verification.verify import Options, verify
 from lthbench.suite import FOLDER, Suite
 from tests.submission.forge import Forgery
 
@@ -62,6 +63,19 @@ def targets(good: Path, folder: Path) -> dict[str, tuple[bytes, Callable[[bytes]
             for each in bundle.manifest.tickets:
                 bundle.final(each)
 
+    def claims(content: bytes) -> None:
+        (folder / "c.zip").write_bytes(content)
+        report = verify(folder / "c.zip", Options("claimed"))
+        assert all(found.isprintable() for *_, found in report.rows)
+        if not report.passed:
+            raise InputError(next(found for _, _, passed, found in report.rows if passed == "FAILED"))
+
+    def lines(content: bytes) -> None:
+        other = Forgery.of(good)
+        other.files["records.jsonl"] = content
+        other.rehash()
+        claims(other.zip(folder / "l.zip").read_bytes())
+
     def suite(content: bytes) -> None:
         (folder / "s.toml").write_bytes(content)
         _ = Suite.read(str(folder / "s.toml")).hash
@@ -78,6 +92,8 @@ def targets(good: Path, folder: Path) -> dict[str, tuple[bytes, Callable[[bytes]
         "safetensors header": (forgery.files[ticket.file.path], lambda content: tensors.header(content, "ticket")),
         "ticket": (forgery.files[ticket.file.path], final),
         "zip": (forgery.zip(folder / "good.zip").read_bytes(), whole),
+        "claims": (forgery.zip(folder / "good.zip").read_bytes(), claims),
+        "claims of records": (forgery.files["records.jsonl"], lines),
         "suite": ((FOLDER / "smoke.toml").read_bytes(), suite),
     }
 

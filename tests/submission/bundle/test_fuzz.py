@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.submission.bundle import manifest, tensors
-from lthbench.submission.bundle.manifest import BundleError, plain_path, plain_text
+from lthbench.submission.bundle.manifest import BundleError
+from lthbench.submission.bundle.plain import plain_path, plain_text
 from tests.submission.bundle.fuzz import fuzz
 from tests.submission.forge import Forgery
 

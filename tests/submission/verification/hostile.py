@@ -67,10 +67,10 @@ for what, path in {
     def _build(forgery: Forgery, out: Path, path: str = path) -> Path:
         return forgery.zip(out.with_suffix(".zip"), member(path))
 
-    CATALOGUE[what] = (_build, "is no path inside a bundle|is no file name on every system")
+    CATALOGUE[what] = (_build, "is not a path inside a bundle|is not a file name on every system")
 
 
-@hostile("is no path inside a bundle")
+@hostile("is not a path inside a bundle")
 def nul_in_name(forgery: Forgery, out: Path) -> Path:
     forgery.zip(out.with_suffix(".zip"), member("method.py?.txt"))
     content = out.with_suffix(".zip").read_bytes()
@@ -78,7 +78,7 @@ def nul_in_name(forgery: Forgery, out: Path) -> Path:
     return out.with_suffix(".zip")
 
 
-@hostile("is a link or no regular file")
+@hostile("is a link or not a regular file")
 def symbolic_link_in_zip(forgery: Forgery, out: Path) -> Path:
     return forgery.zip(out.with_suffix(".zip"), member("method.txt", b"/etc/passwd", stat.S_IFLNK | 0o777))
 
@@ -136,7 +136,7 @@ def flipped_byte_in_zip(forgery: Forgery, out: Path) -> Path:
     return out.with_suffix(".zip")
 
 
-@hostile("this is no zip")
+@hostile("this is not a zip")
 def pickle_as_bundle(forgery: Forgery, out: Path) -> Path:
     out.write_bytes(pickle.dumps(forgery.manifest))
     return out
@@ -170,7 +170,7 @@ def linked_folder(forgery: Forgery, out: Path) -> Path:
     return out
 
 
-@hostile("is no regular file")
+@hostile("is not a regular file")
 def named_pipe(forgery: Forgery, out: Path) -> Path:
     forgery.write(out)
     (out / "method.py").unlink()
@@ -189,7 +189,7 @@ forged(
 )
 forged("missing_file", "the bundle has no method.py", lambda f: f.files.pop("method.py"), rehash=False)
 forged("missing_ticket_file", "the bundle has no tickets/", lambda f: f.files.pop(f.tickets[0]), rehash=False)
-forged("edited_file", "its size or sha256 differs", lambda f: f.files.update({"method.py": b"x = 1\n"}), rehash=False)
+forged("edited_file", "its size differs", lambda f: f.files.update({"method.py": b"x = 1\n"}), rehash=False)
 
 
 # The manifest
@@ -230,11 +230,15 @@ forged("confusable_method", "manifest.json: method", _manifest(method="lott\u043
 forged("long_author", "manifest.json: authors", _manifest(authors=["x" * 5000]))
 forged(
     "traversal_in_manifest",
-    "is no path inside a bundle",
+    "is not a path inside a bundle",
     lambda f: f.manifest["tickets"][0]["file"].update(path="../x"),
 )
 forged("other_format", "manifest.json: format", _manifest(format=2))
-forged("other_suite", "there is no suite 'mine'", lambda f: f.manifest["suite"].update(name="mine"))
+forged(
+    "other_suite",
+    "no suite 'mine' comes with lthbench; where you have its text, type: --suite FILE",
+    lambda f: f.manifest["suite"].update(name="mine"),
+)
 forged("other_suite_text", "made under smoke 0.1", lambda f: f.manifest["suite"].update(hash="0" * 32))
 forged("two_tickets_of_a_cell", "two tickets of one cell", _twice)
 forged("one_file_for_two", "two files of one name", _one_file)
@@ -291,12 +295,14 @@ def _fewer_bits(f: Forgery) -> None:
 
 
 def _negative(f: Forgery) -> None:
-    f.records(lambda lines: lines[0]["result"].update(charged={"train": 9336, "score": -5, "validate": 0}))
+    f.records(
+        lambda lines: lines[0]["result"].update(charged={"train": 9336, "score": -5, "validate": 0}), scores=False
+    )
 
 
 forged("duplicate_cell", "stands twice", lambda f: f.records(lambda lines: lines.append(lines[0]), scores=False))
 forged("missing_cell", "1 of 4 runs are missing", lambda f: f.records(lambda lines: lines.pop()))
-forged("cell_of_no_suite", "is no cell of the suite", lambda f: f.result(sparsity=0.5))
+forged("cell_of_no_suite", "is not a cell that the suite has for a one-shot method", lambda f: f.result(sparsity=0.5))
 forged("another_suites_version", "was made under smoke 0.0", lambda f: f.result(suite_version="0.0"))
 forged("another_major_minor", "Major.Minor must agree", lambda f: f.result(version="9.9.0"))
 forged("another_method", "is of method 'dense'", lambda f: f.result(method="dense"))
@@ -306,7 +312,7 @@ forged("failed_run", "a submission holds no failed run", lambda f: f.result(stat
 forged("edited_budget", "the budget is 8.0 epochs", lambda f: f.result(budget=10**9))
 forged("edited_ledger", "epochs of training are charged, its pipeline says", _pipeline)
 forged("overspent_ledger", "examples are charged, the budget is", _overspent)
-forged("negative_charge", "charges are counts", _negative)
+forged("negative_charge", r"records.jsonl:\d: no record: result.charged.score", _negative)
 forged(
     "more_right_than_asked",
     "more right answers than examples",
@@ -413,8 +419,8 @@ forged("extra_tensor", "which mlp-32 does not have", _bias(torch.zeros(9), "payl
 forged("missing_tensor", "has no values/out.bias", lambda f: f.tensors(lambda t: t.pop("values/out.bias")))
 forged("start_not_seeded", "not the seeded initialisation", lambda f: f.tensors(_not_seeded))
 forged("start_of_another_seed", "start weights are those of seed 7", _other_seed)
-forged("another_model", "is no model of the workload's kind", _model("timm:vit_giant_patch14_224"))
-forged("enormous_model", "is no model of the workload's kind", _model("mlp-999999999"))
+forged("another_model", "is not one of lthbench's own models", _model("timm:vit_giant_patch14_224"))
+forged("enormous_model", "is not one of lthbench's own models", _model("mlp-999999999"))
 forged("no_ticket", "has no ticket", lambda f: f.files.pop(f.manifest["tickets"].pop()["file"]["path"]))
 
 

@@ -1,4 +1,4 @@
-"""Confines this process, imports lthbench, runs the cells of a job."""
+"""Confine this process, import lthbench, and run the cells of a job."""
 
 import json
 import os
@@ -6,15 +6,18 @@ import resource
 import sys
 
 import landlock  # beside this file, which is run as part of a folder
+import privileges
 import seccomp
 import watch
 
 
-def main(path: str, pipe: int) -> None:
+def main(path: str, pipe: int, supervisor: int) -> None:
     with open(path) as file:  # noqa: PTH123
         job = json.load(file)
+    privileges.end_with(supervisor)
     for name, most in job["limits"].items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    privileges.drop()
     landlock.confine(job["read"], job["list"], [job["folder"], "/dev/null"])
     seccomp.confine()
     os.chdir(job["folder"])
@@ -24,6 +27,7 @@ def main(path: str, pipe: int) -> None:
     again = Again.ready(job)
     watch.watch(pipe, job["read"], job["folder"])
     again.run()
+    watch.ended(pipe)
 
 
-main(sys.argv[1], int(sys.argv[2]))
+main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,4 +1,4 @@
-"""Landlock: a process gives up, for good, every file that is not listed. Linux 5.13 or newer, no privileges needed.
+"""Landlock: a process gives up, for good, every file that is not listed. Linux 6.2 or newer, no privileges needed.
 
 https://docs.kernel.org/userspace-api/landlock.html
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same numbers on x86-64 and aarch64
 VERSION_FLAG, PATH_BENEATH = 1, 1
 NO_NEW_PRIVS = 38  # of prctl
+LEAST = 3  # the first version that knows of truncation
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
@@ -30,7 +31,7 @@ class _Beneath(ctypes.Structure):
 
 
 def abi() -> int:
-    """The version that the kernel offers; 0 for none."""
+    """Return the version that the kernel offers; 0 for none."""
     if sys.platform != "linux":
         return 0
     found = _libc().syscall(CREATE_RULESET, None, ctypes.c_size_t(0), VERSION_FLAG)
@@ -43,8 +44,8 @@ def confine(read: Iterable[str], listed: Iterable[str], write: Iterable[str]) ->
     TCP, abstract sockets and signals to other processes go too, where the kernel can. OSError where it cannot do files.
     """
     version = abi()
-    if not version:
-        raise OSError("the kernel offers no Landlock")
+    if version < LEAST:
+        raise OSError(f"the kernel offers Landlock ABI {version}; {LEAST} is needed")
     every = (1 << KNOWN[min(version, 5)]) - 1
     rules = _Rules(every, 0b11 * (version >= 4), 0b11 * (version >= 6))
     size = 8 if version < 4 else 16 if version < 6 else 24

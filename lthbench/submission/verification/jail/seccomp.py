@@ -1,5 +1,6 @@
-"""Seccomp: a process gives up system calls for good. New processes, programs and sockets answer "not permitted".
+"""Seccomp: a process gives up, for good, every system call that is not listed in `calls`.
 
+libseccomp makes the filter where it is installed; otherwise it is written here in classic BPF.
 https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
@@ -10,31 +11,20 @@ import platform
 import struct
 import sys
 
+if __package__:
+    from lthbench.submission.verification.jail import calls, libseccomp
+else:  # run as part of a folder
+    import calls  # type: ignore[no-redef]
+    import libseccomp  # type: ignore[no-redef]
+
 SET_SECCOMP, NO_NEW_PRIVS, FILTER = 22, 38, 2  # of prctl
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
-THREAD = 0x00010000  # CLONE_THREAD
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # instructions of classic BPF
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 FOREIGN = 0x40000000  # numbers of the x32 ABI begin here
+NO, NONE = REFUSE | errno.EPERM, REFUSE | errno.ENOSYS
 
-# fmt: off
-REFUSED = {  # by machine: AUDIT_ARCH, clone, clone3, and what is refused
-    "x86_64": (0xC000003E, 56, 435, {
-        "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "bind": 49, "listen": 50, "socketpair": 53,
-        "fork": 57, "vfork": 58, "execve": 59, "ptrace": 101, "mount": 165, "chroot": 161, "unshare": 272,
-        "keyctl": 250, "add_key": 248, "bpf": 321, "execveat": 322, "userfaultfd": 323, "perf_event_open": 298,
-        "process_vm_readv": 310, "process_vm_writev": 311, "kexec_load": 246, "init_module": 175, "setns": 308,
-        "pidfd_getfd": 438, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
-    }),
-    "aarch64": (0xC00000B7, 220, 435, {
-        "socket": 198, "socketpair": 199, "bind": 200, "listen": 201, "accept": 202, "connect": 203, "sendto": 206,
-        "execve": 221, "ptrace": 117, "mount": 40, "chroot": 51, "unshare": 97, "keyctl": 219, "add_key": 217,
-        "bpf": 280, "execveat": 281, "userfaultfd": 282, "perf_event_open": 241, "process_vm_readv": 270,
-        "process_vm_writev": 271, "kexec_load": 104, "init_module": 105, "setns": 268, "pidfd_getfd": 438,
-        "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
-    }),
-}
-# fmt: on
+Code = list[tuple[int, int, int, int]]
 
 
 class _Program(ctypes.Structure):
@@ -43,32 +33,64 @@ class _Program(ctypes.Structure):
 
 def available() -> bool:
     """Whether there is a table for this machine, and the kernel takes filters."""
-    if sys.platform != "linux" or platform.machine() not in REFUSED:
+    if sys.platform != "linux" or platform.machine() not in calls.MACHINES:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(SET_SECCOMP, FILTER, None, 0, 0)
     return ctypes.get_errno() == errno.EFAULT  # from a kernel that would take a filter
 
 
-def confine() -> None:
-    """Refuse what is listed to this process and its threads. OSError where the kernel will not."""
-    program = _program(platform.machine())
-    filter_ = _Program(len(program) // 8, program)
+def maker() -> str:
+    """Say what makes the filter here."""
+    return "libseccomp" if libseccomp.library() else "BPF"
+
+
+def confine(by: str | None = None) -> None:
+    """Leave this process and its threads the calls that are listed. OSError where the kernel will not."""
+    if (by or maker()) == "libseccomp":
+        libseccomp.confine(platform.machine(), os.getpid())
+        return
+    code = program(platform.machine(), os.getpid())
+    filter_ = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(SET_SECCOMP, FILTER, ctypes.byref(filter_), 0, 0):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
-def _program(machine: str) -> bytes:
-    """The filter in classic BPF: jumps say how many instructions to skip where it holds, and where not."""
-    architecture, clone, clone3, refused = REFUSED[machine]
-    no = REFUSE | errno.EPERM
-    code = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
-    code += [(AT_LEAST, 0, 1, FOREIGN), (RETURN, 0, 0, no)]
-    for number in sorted(set(refused.values())):
-        code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, no)]
-    code += [(EQUAL, 0, 1, clone3), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]  # libc falls back to clone
-    code += [(EQUAL, 0, 3, clone), (LOAD, 0, 0, FIRST_ARGUMENT), (ANY_BIT, 1, 0, THREAD), (RETURN, 0, 0, no)]
-    code += [(RETURN, 0, 0, ALLOW)]
+def program(machine: str, pid: int) -> bytes:
+    """Return the filter in classic BPF: jumps say how many instructions to skip where it holds, and where not."""
+    at, architecture = calls.MACHINES[machine]
+    code: Code = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
+    code += [(AT_LEAST, 0, 1, FOREIGN), (RETURN, 0, 0, NO), (EQUAL, 0, 1, calls.CLONE3[at]), (RETURN, 0, 0, NONE)]
+    for pair, argument, values in calls.SOME.values():
+        code += _block(pair[at], _one_of(argument, values))
+    code += _block(calls.TGKILL[at], _one_of(0, (pid,)))
+    code += _block(calls.PRLIMIT[at], _prlimit())
+    code += _block(calls.CLONE[at], [(LOAD, 0, 0, ARGUMENTS), (ANY_BIT, 0, 1, calls.THREAD), (RETURN, 0, 0, ALLOW)])
+    for number in sorted(calls.numbers(machine).values()):
+        code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ALLOW)]
+    code += [(RETURN, 0, 0, NO)]
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
+
+
+def _block(number: int | None, inside: Code) -> Code:
+    """Return instructions that are taken for one call alone, and refuse it at their end."""
+    if number is None:
+        return []
+    return [(EQUAL, 0, len(inside) + 1, number), *inside, (RETURN, 0, 0, NO)]
+
+
+def _one_of(argument: int, values: tuple[int, ...]) -> Code:
+    load = (LOAD, 0, 0, ARGUMENTS + 8 * argument)  # the lower half, which is all that these calls look at
+    return [load, *(step for v in values for step in ((EQUAL, 0, 1, v), (RETURN, 0, 0, ALLOW)))]
+
+
+def _prlimit() -> Code:
+    """Allow where the process is 0, itself, and there are no new limits: a pointer of two halves."""
+    return [
+        (LOAD, 0, 0, ARGUMENTS), (EQUAL, 0, 5, 0),
+        (LOAD, 0, 0, ARGUMENTS + 16), (EQUAL, 0, 3, 0),
+        (LOAD, 0, 0, ARGUMENTS + 20), (EQUAL, 0, 1, 0),
+        (RETURN, 0, 0, ALLOW),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""An audit hook that says what a method tried. The kernel refuses it anyway; this is for the report, and no wall."""
+"""An audit hook that reports what a method tried. The kernel refuses it anyway: this is for the report, and is not a wall."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MOST = 50  # attempts that are told
+END = "-- the method ended --"  # told last, where nothing closed what tells
 EVENTS = {
     "socket.__new__": "open a socket",
     "socket.getaddrinfo": "look up a host",
@@ -18,12 +19,21 @@ EVENTS = {
     "subprocess.Popen": "start a program",
     "os.kill": "send a signal",
     "ctypes.dlopen": "load a library",
+    "resource.prlimit": "change limits",
+    "resource.setrlimit": "change limits",
+    "os.setxattr": "change attributes",
+    "os.removexattr": "change attributes",
+    "os.utime": "change times",
+    "os.chown": "change owners",
+    "os.chmod": "change modes",
+    "os.link": "make a link",
+    "os.symlink": "make a link",
 }
-CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate")
 
 
 def watch(pipe: int, readable: Sequence[str], own: str) -> None:
-    """From now on, tell and refuse what is listed above, reading outside `readable` and writing outside `own`."""
+    """Tell and refuse, from now on, what is listed above, reading outside `readable` and writing outside `own`."""
     told = 0
     roots = tuple(os.path.realpath(path) for path in (*readable, own))
     home = os.path.realpath(own)
@@ -58,3 +68,8 @@ def watch(pipe: int, readable: Sequence[str], own: str) -> None:
         raise PermissionError(f"a method may not {tried}")
 
     sys.addaudithook(hook)
+
+
+def ended(pipe: int) -> None:
+    """Tell that nothing more is told."""
+    os.write(pipe, f"{END}\n".encode())
