@@ -24,9 +24,8 @@ def trained(run: Run) -> Network:
     [
         METHOD.encode("utf-8-sig"),
         METHOD.replace("\n", "\r\n").encode(),
-        b"# coding: latin-1\n" + METHOD.encode("latin-1"),
     ],
-    ids=["a byte-order mark", "line ends of Windows", "a coding line"],
+    ids=["a byte-order mark", "line ends of Windows"],
 )
 def test_the_encoding_of_a_method_file_changes_nothing(tmp_path: Path, content: bytes) -> None:
     plain, other = tmp_path / "plain.py", tmp_path / "other.py"

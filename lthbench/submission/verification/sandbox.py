@@ -16,9 +16,8 @@ from lthbench.submission.bundle.bundle import LINE_BYTES, LINE_ITEMS, TICKET_BYT
 from lthbench.submission.bundle.container import Folder
 from lthbench.submission.bundle.manifest import BundleError
 from lthbench.submission.bundle.plain import shown
-from lthbench.submission.verification import premises
-from lthbench.submission.verification.jail import landlock, seccomp, tidy, watch
-from lthbench.submission.verification.premises import JAIL, Job
+from lthbench.submission.verification.jail import landlock, premises, seccomp, tidy, watch
+from lthbench.submission.verification.jail.premises import JAIL, Job
 
 __all__ = ["Job", "Left", "Limits", "confinement", "run"]
 
