@@ -34,7 +34,7 @@ ORDER = (
 
 WITHIN = {
     "runs": (("store",), ("records",), ("workers",), ("plan",), ("status", "ray"), ("driver",)),
-    "submission": (("battery", "bundle"), ("verification",), ("publish",)),
+    "submission": (("battery", "bundle", "copied"), ("verification",), ("publish",)),
 }
 """The same inside the rooms that have rooms."""
 

@@ -46,7 +46,7 @@ def loaded(content: bytes) -> Judgement:
     operation = _made(json.loads(content))
     if type(operation) not in (Barrier, Evaluate):
         raise ValueError("an evaluator evaluates, and does nothing else")
-    return operation  # type: ignore[no-any-return]
+    return operation
 
 
 def _plain(thing: Any) -> Any:
