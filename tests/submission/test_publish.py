@@ -12,7 +12,7 @@ from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
 from lthbench.submission import publish as publishing
-from lthbench.submission.verification.equivalence import equivalence
+from lthbench.submission.verification.chance import equivalence
 from lthbench.submission.verification.jail import landlock, seccomp
 from lthbench.submission.verification.retrained import Retrain
 from lthbench.submission.verification.verify import Options, verify

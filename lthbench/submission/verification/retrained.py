@@ -22,8 +22,8 @@ from lthbench.submission.battery.check import Finding
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
 from lthbench.submission.bundle.manifest import Architecture, Origin
-from lthbench.submission.verification import sandbox, unseen
-from lthbench.submission.verification.equivalence import equivalence, shortfall
+from lthbench.submission.verification import chance, sandbox
+from lthbench.submission.verification.chance import equivalence, shortfall
 from lthbench.submission.verification.reevaluated import Measure, check_model
 from lthbench.submission.verification.report import LevelName, finding
 from lthbench.submission.verification.sandbox import Job, Left, Limits
@@ -105,7 +105,7 @@ def retrained(
     """Do runs again. InputError where this system cannot confine them."""
     task, rng = Task(bundle, suite, manifests, home), random.Random(how.seed)
     drawn = draw(bundle, how)
-    fresh = (*rng.choice(drawn)[:3], unseen.seed(rng))
+    fresh = (*rng.choice(drawn)[:3], chance.seed(rng))
     permuted = rng.choice(drawn)
     with Measure.of(home) as measure:
         findings, same = _drawn(task, [*drawn, fresh], how, measure)
@@ -147,7 +147,7 @@ def _drawn(task: Task, keys: list[Key], how: Retrain, measure: Measure) -> tuple
 
 def _permuted(task: Task, key: Key, rng: random.Random, how: Retrain, measure: Measure) -> Finding:
     """Do a run again on training images whose classes are permuted, and ask it for the permuted classes."""
-    order = unseen.permutation(task.setting(key).manifest.classes, rng)
+    order = chance.permutation(task.setting(key).manifest.classes, rng)
     with sandbox.run(_job(task, [key], order), how.limits) as left:
         came, problems = _came(task, left)
     if key not in came:

@@ -21,8 +21,8 @@ from lthbench.runs.records.tables import Results, load_results
 from lthbench.submission import publish as publishing
 from lthbench.submission.bundle.manifest import Ticket
 from lthbench.submission.bundle.submit import submit
-from lthbench.submission.verification import likeness, source_rules, unseen
-from lthbench.submission.verification.equivalence import equivalence, shortfall
+from lthbench.submission.verification import chance, likeness, source_rules
+from lthbench.submission.verification.chance import equivalence, shortfall
 from lthbench.submission.verification.likeness import Likeness
 from lthbench.submission.verification.retrained import Retrain
 from lthbench.submission.verification.verify import Options, verify
@@ -222,7 +222,7 @@ def test_networks_of_two_seeds_differ(good: Path, change: object, alike: bool) -
 
 @given(st.integers(2, 200), st.randoms())
 def test_a_permutation_leaves_no_class(classes: int, rng: object) -> None:
-    order = unseen.permutation(classes, rng)  # type: ignore[arg-type]
+    order = chance.permutation(classes, rng)  # type: ignore[arg-type]
     assert sorted(order) == list(range(classes))
     assert all(order[i] != i for i in range(classes))
 

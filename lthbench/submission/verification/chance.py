@@ -1,6 +1,7 @@
-"""Tests for runs that were done again where equal bits cannot be asked."""
+"""Chance: seeds and permutations that no author has seen, and tests of runs where equal bits cannot be asked."""
 
 import math
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,21 @@ ALPHA = 0.05  # of the equivalence test
 BIAS = 0.01  # of the test that no side is better: one-sided, as it is the author who gains
 CHANCE = 0.001  # how seldom an honest run falls as short as the limit
 MOST = 15.0  # pp: no limit is wider, however few runs there are
+FIRST, LAST = 1_000_000, 2**31 - 1  # suites have seeds from 0 on
+
+
+def seed(rng: random.Random) -> int:
+    """Draw a seed that no suite has."""
+    return rng.randint(FIRST, LAST)
+
+
+def permutation(classes: int, rng: random.Random) -> list[int]:
+    """Draw a permutation of the classes that leaves none where it was (Sattolo 1986)."""
+    order = list(range(classes))
+    for last in range(classes - 1, 0, -1):
+        other = rng.randrange(last)
+        order[last], order[other] = order[other], order[last]
+    return order
 
 
 def equivalence(gaps: list[float]) -> Finding:
