@@ -31,6 +31,13 @@ def identity(thing: Any) -> dict[str, Any]:
     }
 
 
+def foreign(thing: Any) -> bool:
+    """Whether a rule or a probe, or one in its fields, is written outside lthbench."""
+    if not is_dataclass(thing):
+        return False
+    return bool(sources(type(thing))) or any(foreign(getattr(thing, f.name)) for f in fields(thing))
+
+
 def sources(kind: type) -> list[str]:
     """Return digests of the files that define the class and its bases, outside lthbench, with what they import."""
     files = {Path(path): each.__module__ for each in inspect.getmro(kind) if (path := _file(each))}
