@@ -24,6 +24,7 @@ from lthbench.training.memory_format import memory_format
 from lthbench.training.numerics import precision
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.schedule import rates
+from lthbench.training.single_example import check_batches
 from lthbench.training.step import Step
 from lthbench.training.trajectory import Trajectory
 
@@ -51,6 +52,7 @@ class Trainer:
         devices: Sequence[torch.device] = (),
     ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
+        check_batches(trajectory.model, trajectory.clock, self.recipe.shards)
         self.rule = trajectory.rule or Rule()
         self.rates = rates(trajectory.recipe, trajectory.clock.total).to(feed.device)
         self.augment = AUGMENTATIONS[self.recipe.augment]

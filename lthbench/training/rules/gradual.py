@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lthbench.errors import MethodError
+from lthbench.pruning.allocate import removed_count
 from lthbench.training.rules.rule import Rule, TrainingState
 
 
@@ -14,7 +15,8 @@ class Gradual(Rule):
     """Gradual magnitude pruning: a cubic rise of the sparsity from `begin` to `end` (fractions of the training).
 
     s(t) = final (1 − (1 − (t − begin) / (end − begin))³). Zhu and Gupta, 2017, arXiv:1710.01878. The last update that
-    fits prunes to `final`. Raises MethodError if none fits.
+    fits prunes to `final`. Raises MethodError where none fits. A network that is sparser than the rise keeps its sparsity
+    until the rise has reached it.
     """
 
     final: float
@@ -40,4 +42,10 @@ class Gradual(Rule):
 
     def after_step(self, s: TrainingState) -> None:
         scores = {n: s.params[n].detach().abs().masked_fill(~s.mask[n], -math.inf) for n in s.prunable}
-        s.set_mask(s.select(scores, self.due(s)))
+        s.set_mask(s.select(scores, self._reachable(s)))
+
+    def _reachable(self, s: TrainingState) -> float:
+        """Return the sparsity that is due, or short of `final` that of the network where more is pruned already."""
+        due, pruned = self.due(s), sum(int((~s.mask[n]).sum()) for n in s.prunable)
+        size = sum(s.mask[n].numel() for n in s.prunable)
+        return due if due == self.final or removed_count(size, due) >= pruned else pruned / size
