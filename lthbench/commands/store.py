@@ -29,7 +29,7 @@ def store_show(folder: Path, as_json: bool) -> None:
     from lthbench.runs.store.maintenance import sizes
 
     rows = [
-        (s.run, s.suite, s.build[:8], s.kind, s.entries, s.bytes if as_json else console.size(s.bytes))
+        (s.run, s.suite, s.environment[:8], s.kind, s.entries, s.bytes if as_json else console.size(s.bytes))
         for s in sizes(folder)
     ]
     print_rows(rows, ["folder", "suite", "environment", "kind", "entries", "size"], as_json)

@@ -176,7 +176,8 @@ def test_an_error_while_writing_leaves_what_was_there(store: Store, monkeypatch:
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
-        InputError, match=r"cannot write .*k\.safetensors: No space left on device; make room or choose another"
+        InputError,
+        match=r"cannot write .*k\.safetensors: No space left on device; free some disk space or choose another",
     ):
         store.write("values", "k", {"w": torch.zeros(1)})
     monkeypatch.undo()
