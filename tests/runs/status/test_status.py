@@ -150,7 +150,7 @@ class TestOnlyFailed:
             done = looked("run", "little.toml", "--serial", "--only-failed", *words)
             assert done.exit_code == 0
             assert done.stdout == "no run of these methods in runs/little has failed: nothing to repeat\n"
-            assert "failed runs of shaky are left: their method was not named" in caplog.text
+            assert "failed runs of shaky are left out: their method was not named" in caplog.text
         done = looked("run", "little.toml", "--serial", "--only-failed", "--json")
         assert json.loads(done.stdout)["runs"] == 0
 
@@ -158,7 +158,7 @@ class TestOnlyFailed:
         (user / "shaky.py").write_text(SHAKY.replace("> 0.8", "> 1.8"))
         done = lthbench(*RUN, "--only-failed", cwd=user, LTHBENCH_TEST_SHAKE="1")
         assert done.returncode == 0
-        assert "2 runs of shaky are of another text of its file; lthbench run does them again" in done.stderr
+        assert "2 runs of shaky are of another version of its file; lthbench run repeats them" in done.stderr
         assert rows(user / "runs/little")["shaky"]["ok"] == 4
 
     @pytest.mark.parametrize(
