@@ -175,7 +175,7 @@ class TestTail:
         own.read()
         own.read()
         assert len(own.ended) == 2
-        assert caplog.text.count("chance.jsonl:2: no record") == 1
+        assert caplog.text.count("chance.jsonl:2: not a record") == 1
 
 
 class TestLeft:
