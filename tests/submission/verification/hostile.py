@@ -328,10 +328,10 @@ forged(
 )
 forged("formula_in_note", "would be a formula", lambda f: f.result(notes={"=1+1": 1.0}))
 forged("bits_of_other_counts", r"records.jsonl:1: not a record: result.correct: has \d+ bits set", _fewer_bits)
-forged("nan_in_record", r"records.jsonl:1: no record", _nan)
+forged("nan_in_record", r"records.jsonl:1: not a record", _nan)
 forged(
     "half_a_record",
-    "records.jsonl:4: no record",
+    "records.jsonl:4: not a record",
     lambda f: f.files.update({"records.jsonl": f.files["records.jsonl"][:-40]}),
 )
 forged("records_not_text", "records.jsonl is not UTF-8", lambda f: f.files.update({"records.jsonl": b"\xff\xfe\n"}))
