@@ -1,4 +1,4 @@
-"""The command line: the group, and what belongs to it."""
+"""The command line: the group of all commands."""
 
 import logging
 import sys

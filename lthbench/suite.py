@@ -1,4 +1,4 @@
-"""Suites: versioned grids that are read from TOML, validated when they are read, and frozen from then on."""
+"""Suites: versioned grids that are read from TOML files. They are validated when they are read, and frozen."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from lthbench.training.recipe import Recipe
 _ROOT = Path(__file__).parent
 FOLDER = next(path for path in (_ROOT / "suites", _ROOT.parent / "suites") if path.is_dir())
 
-MOST_RUNS = 100_000  # of a grid; the largest suite that comes with lthbench has some 8,000
+MOST_RUNS = 100_000  # of a grid; the largest suite that comes with lthbench has about 8,000
 
 
 def _one_of(what: str, known: Any) -> AfterValidator:
@@ -121,7 +121,7 @@ class Suite(_Frozen):
     @classmethod
     def _each_once(cls, values: Any) -> Any:
         if isinstance(values, tuple) and len(set(values)) < len(values):
-            raise ValueError("names something twice")
+            raise ValueError("contains a name or value twice")
         return values
 
     @field_validator("seeds")
@@ -181,14 +181,14 @@ class Suite(_Frozen):
 
     @cached_property
     def hash(self) -> str:
-        """A key of everything that a result may depend on. Leaving a key out gives the same hash as writing its default."""
+        """Return a key of everything that a result may depend on. A missing key gives the same hash as its default."""
         shown: Any = dict.fromkeys(("about", "methods", "control_sparsities", "duels", "tickets"), True)
         shown |= {"recipe": {"lr"}}
         return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """The numbers of seeds at which statements are made, rising."""
+        """Return the numbers of seeds at which statements are made, rising."""
         return (self.seeds,) if isinstance(self.seeds, int) else self.seeds
 
     def budget_epochs(self, sparsity: float) -> float | None:

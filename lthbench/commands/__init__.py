@@ -1,1 +1,1 @@
-"""The commands, a file for each thing that they are about."""
+"""The commands of the command line, with one file for each subject."""

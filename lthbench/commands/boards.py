@@ -1,4 +1,4 @@
-"""The commands `score`, `duel`, `board` and `report`: what came out of a run folder."""
+"""The commands `score`, `duel`, `board` and `report`, on the results of a run folder."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from lthbench.commands.completion import RUN_FOLDER
 from lthbench.commands.shared import JSON, print_rows
 from lthbench.errors import InputError
 
-SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and say which.")
+SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and list them.")
 FILE = click.Path(path_type=Path, dir_okay=False)
 TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images")
 
@@ -69,14 +69,14 @@ def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None
     from lthbench.board.page import duel_section, footer
 
     skipped = _skipped(skip_broken)
-    judged = analysis_of(folder, skipped)
-    found = judged.duel(a, b)
+    analysis = analysis_of(folder, skipped)
+    found = analysis.duel(a, b)
     _say(skipped)
     if as_json:
         tables = {"cells": found.cells, "margins": found.marginals}
         click.echo("{" + ", ".join(f'"{name}": {t.to_json(orient="records")}' for name, t in tables.items()) + "}")
     else:
-        click.echo(f"{duel_section(judged, found)}\n\n{footer(judged)}")
+        click.echo(f"{duel_section(analysis, found)}\n\n{footer(analysis)}")
 
 
 @click.command()
@@ -94,13 +94,13 @@ def board(folder: Path, skip_broken: bool) -> None:
     page, words = build(folder, skipped)
     _say(skipped)
     click.echo(words)
-    click.echo(f"\nThe board lies in {page}")
+    click.echo(f"\nThe board is in {page}")
 
 
 @click.command()
 @click.argument("suite")
 def report(suite: str) -> None:
-    """Set what was measured beside what a paper published: SUITE is a run folder, or a suite on the leaderboard.
+    """Compare measured results with those that a paper published: SUITE is a run folder, or a suite on the leaderboard.
 
     \b
     lthbench report runs/liu2021-digits
@@ -111,7 +111,7 @@ def report(suite: str) -> None:
     page, missing = build(suite)
     if missing:
         click.echo(f"{missing}; the report makes no claim", err=True)
-    click.echo(f"The report lies in {page}")
+    click.echo(f"The report is in {page}")
 
 
 def _parquet(table: Any) -> bytes:

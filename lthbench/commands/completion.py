@@ -1,4 +1,4 @@
-"""Types of arguments: suites, methods and run folders. They are known without torch, and the shell completes them."""
+"""Types of arguments: suites, methods and run folders. They load without torch, and the shell completes them."""
 
 import ast
 from functools import cache
@@ -16,19 +16,19 @@ ARMS = ("", "-long", "-shuffled", "-reinit")  # the methods that @at_init makes 
 
 
 def _shipped(name: str) -> Path:
-    """Return a folder that comes with lthbench: in the package where it is installed, beside it in a checkout."""
+    """Return a folder that comes with lthbench: inside an installed package, or beside the package in a checkout."""
     return next(path for path in (_ROOT / name, _ROOT.parent / name) if path.is_dir())
 
 
 @cache
 def suite_names() -> tuple[str, ...]:
-    """Name the suites that come with lthbench."""
+    """Return the names of the suites that come with lthbench."""
     return tuple(sorted(path.stem for path in _shipped("suites").glob("*.toml")))
 
 
 @cache
 def method_names() -> tuple[str, ...]:
-    """Name the methods of the baselines, from their text: a file is not imported."""
+    """Return the names of the baselines' methods, read from the text of the files without importing them."""
     return tuple(sorted({name for path in _shipped("baselines").glob("*.py") for name in _entered(path)}))
 
 
@@ -44,7 +44,7 @@ def _entered(path: Path) -> list[str]:
 
 
 def _arms(call: ast.Call) -> tuple[str, ...]:
-    """Return the suffixes of the methods that one @at_init enters: without controls, the first two."""
+    """Return the suffixes of the methods that one @at_init enters; only the first two without controls."""
     values = {word.arg: word.value for word in call.keywords}
     controls = values.get("controls")
     return ARMS[:2] if isinstance(controls, ast.Constant) and not controls.value else ARMS
@@ -68,7 +68,7 @@ class SuiteType(click.ParamType):
 
 
 class MethodType(click.ParamType):
-    """A method: NAME, or FILE.py:NAME. A name that an installed package may know is not refused."""
+    """A method: NAME, or FILE.py:NAME. A name that an installed package may offer is accepted."""
 
     name = "method"
 
@@ -86,7 +86,7 @@ class MethodType(click.ParamType):
 
 
 class RunFolder(Folder):
-    """A folder; the shell completes those with records."""
+    """A folder. The shell completes folders with records."""
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
         base = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent

@@ -1,4 +1,4 @@
-"""The commands for data sets: list, get, add, remove."""
+"""The commands for data sets: `list`, `get`, `add`, `remove`."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ def data_() -> None:
 @DATA
 @JSON
 def data_list(data: Path | None, as_json: bool) -> None:
-    """List the data sets that are packed, with shape, classes, sizes and disk, and what to type for the others.
+    """List the packed data sets, with shape, classes, sizes and disk, and the commands that get the others.
 
     \b
     lthbench data list
@@ -58,7 +58,7 @@ def data_get(name: str, data: Path | None) -> None:
 def data_add(name: str, path: Path, size: int | None, skip_corrupt: bool, data: Path | None) -> None:
     """Pack a folder of images: train/<class>/*.jpg|png with test/ or val/, ImageNet, Tiny-ImageNet as published.
 
-    Images are turned as their EXIF orientation says. Links are followed. The files that are passed over are counted.
+    Images are turned by their EXIF orientation. Links are followed. Skipped files are counted.
 
     \b
     lthbench data add cifar10-jpeg ~/images/cifar10-jpeg
@@ -76,7 +76,7 @@ def data_add(name: str, path: Path, size: int | None, skip_corrupt: bool, data: 
 @click.option("--raw", is_flag=True, help="Also remove its downloaded files.")
 @DATA
 def data_remove(name: str, raw: bool, data: Path | None) -> None:
-    """Remove a packed data set. The images that it was packed from stay.
+    """Remove a packed data set. Its original images stay.
 
     \b
     lthbench data remove cifar10-jpeg
@@ -86,11 +86,11 @@ def data_remove(name: str, raw: bool, data: Path | None) -> None:
     from lthbench.data.overview import remove
 
     freed = remove(data or default_folder(), name, raw)
-    click.echo(f"removed {name}: {size(freed)} are free again")
+    click.echo(f"removed {name}: {size(freed)} freed")
 
 
 def _packed(folder: Path, manifest: Any) -> None:
-    """Say that a data set is ready, and what is left out of it."""
+    """Say that a data set is ready, and which files are left out of it."""
     from lthbench.data.overview import left_out
 
     channels, height, width = manifest.shape

@@ -28,8 +28,8 @@ def list_(what: str, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--kind", type=click.Choice(["criterion", "rule", "structured"]), default="criterion", show_default=True,
-              help="What the file starts as: a score of weights, something inside training, a score of channels.")  # fmt: skip
-@click.option("--folder", type=FOLDER, default=".", help="Where the file goes.")
+              help="Template of the file: a score of weights, a rule during training, a score of channels.")  # fmt: skip
+@click.option("--folder", type=FOLDER, default=".", help="The folder of the file.")
 def new(name: str, kind: str, folder: Path) -> None:
     """Write a method file to start from.
 
@@ -48,7 +48,7 @@ def new(name: str, kind: str, folder: Path) -> None:
 @DATA
 @JSON
 def check(method: str, data: Path | None, as_json: bool) -> None:
-    """Run the battery on a method: budget, sparsity, cost, determinism, no peeking, behaviour at sparsity 0.
+    """Run all checks on a method: budget, sparsity, cost, determinism, no peeking, behaviour at sparsity 0.
 
     \b
     lthbench check my_method.py

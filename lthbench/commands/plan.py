@@ -17,44 +17,44 @@ NUMBER = r"(\d+\.?\d*|\.\d+)"
 
 
 class Joins(click.ParamType):
-    """N devices that come after some hours: 4@2.5."""
+    """N devices that join after some hours: 4@2.5."""
 
     name = "N@HOURS"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> list[float]:
         found = re.fullmatch(rf"(\d{{1,4}})@{NUMBER}", value)
         if not found:
-            self.fail(f"{value!r} is not N@HOURS; write 4@2.5, say", param, ctx)
+            self.fail(f"{value!r} is not N@HOURS; an example is 4@2.5", param, ctx)
         return [3600 * float(found[2])] * int(found[1])
 
 
 class Stragglers(click.ParamType):
-    """A share of the devices, and how many times as long they take: 0.1x3."""
+    """A share of the devices, and the factor by which they are slower: 0.1x3."""
 
     name = "SHARExFACTOR"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
         found = re.fullmatch(f"{NUMBER}x{NUMBER}", value)
         if not found:
-            self.fail(f"{value!r} is not SHARExFACTOR; write 0.1x3, say", param, ctx)
+            self.fail(f"{value!r} is not SHARExFACTOR; an example is 0.1x3", param, ctx)
         share, factor = float(found[1]), float(found[2])
         if share > 1 or factor < 1:
-            said = "the share of devices lies in 0…1, the factor from 1 on"
+            said = "the share of devices must be in 0…1, the factor at least 1"
             self.fail(f"{value!r} is not SHARExFACTOR: {said}", param, ctx)
         return share, factor
 
 
 def fleet_options(command: Any) -> Any:
-    """Add the options of the fleet that the schedule is simulated for."""
+    """Add the options of the simulated fleet of devices."""
     options = (
         click.option("--gpus", type=click.IntRange(1), default=1, show_default=True,
                      help="Devices that share the work."),
         click.option("--joins", type=Joins(), multiple=True, metavar="N@HOURS",
-                     help="N more devices come after HOURS. May be given several times."),
+                     help="N more devices join after HOURS. May be given several times."),
         click.option("--stragglers", type=Stragglers(), metavar="SHARExFACTOR",
                      help="A share of the devices takes FACTOR times as long."),
         click.option("--failures", type=click.FloatRange(0, 1e6), default=0.0, metavar="RATE",
-                     help="Operations that fail, for each hour of work; they are tried again."),
+                     help="Operations that fail in an hour of work; they are tried again."),
         click.option("--seed", type=int, default=0, show_default=True, help="Seed of the simulation."),
     )  # fmt: skip
     for option in reversed(options):
@@ -66,10 +66,12 @@ def fleet_options(command: Any) -> Any:
 @job_options
 @fleet_options
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), metavar="HOURS",
-              help="Say how many devices are done by then.")  # fmt: skip
-@click.option("--simulate", is_flag=True, help="A table of 1, 2, 4, … devices, and how many the suite can use.")
+              help="Print the number of devices that finish within this time.")  # fmt: skip
 @click.option(
-    "--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Price of one device; say the money."
+    "--simulate", is_flag=True, help="Print a table for 1, 2, 4, … devices, and the number that the suite can use."
+)
+@click.option(
+    "--price-per-hour", "price", type=click.FloatRange(0), metavar="P", help="Price of one device; print the cost."
 )
 @JSON
 def plan(
@@ -85,10 +87,10 @@ def plan(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say what a suite will do, before any work: runs, operations, sharing, epochs, disk, hours, money.
+    """Print the plan of a suite before any work: runs, operations, sharing, epochs, disk, hours, money.
 
-    Hours come from what lthbench speed has measured on this machine, and from a simulation of the schedule. lthbench speed
-    measures plain training; rules and bases take longer.
+    Hours come from the measurements of lthbench speed on this machine, and from a simulation of the schedule. lthbench
+    speed measures plain training; rules and bases take longer.
 
     \b
     lthbench plan suites/digits.toml
@@ -125,7 +127,7 @@ def plan(
 
 
 def _times(forecast: "Forecast | None", gpus: int, price: float | None, deadline: float | None) -> dict[str, Any]:
-    """Return hours and money on `gpus` devices, and how many a deadline takes; None where hours are not known."""
+    """Return hours and money on `gpus` devices, and the devices for a deadline; None where hours are not known."""
     hours = forecast and forecast.hours(gpus)
     times: dict[str, Any] = {"hours": hours and round(hours, 3)}
     times["utilisation"] = forecast and round(forecast.schedule(gpus).utilisation, 3)
@@ -141,9 +143,9 @@ def _never(forecast: "Forecast") -> str:
 
 
 def _advice(forecast: "Forecast | None") -> str:
-    """Say in one sentence how many devices the suite can use."""
+    """Return a sentence with the number of devices that the suite can use."""
     if forecast is None:
-        return "How long an epoch takes is not known: type what stands beside the workloads, then this again."
+        return "The time of an epoch is not known: run the commands beside the workloads, then run this command again."
     least = "at least " if forecast.scale > 1 else ""
     count = forecast.usable
     said = f"This suite can use {least}{count} device{'s' * (count > 1)} of {forecast.fleet.slots} trainings at once."

@@ -1,4 +1,4 @@
-"""What commands have in common: errors as one line, options, tables, JSON."""
+"""The common parts of the commands: errors as one line, options, tables, JSON."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from lthbench.errors import LthbenchError, unknown
 
 
 class Folder(click.Path):
-    """A folder; an empty text, which would stand for the working folder, is refused."""
+    """A folder. An empty text, which would mean the working folder, is refused."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)
@@ -34,7 +34,7 @@ DATA = click.option("--data", type=FOLDER, help="The folder of packed data sets 
 class Commands(click.Group):
     """A group of commands that turns an error of lthbench into one line and exit code 2, and Ctrl-C into 130.
 
-    `renamed`: commands that were renamed, old by new name. The old one answers with the new one.
+    `renamed`: the new names of renamed commands by old name. An old name answers with the new one.
     """
 
     def __init__(self, *args: Any, renamed: Mapping[str, str] | None = None, **options: Any):
@@ -42,7 +42,7 @@ class Commands(click.Group):
         self.renamed = renamed or {}
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command line. Text that the terminal's encoding lacks is replaced; a full output is one line."""
+        """Run the command line. Characters that the terminal cannot show are replaced. A full disk gives one line."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
@@ -63,23 +63,23 @@ class Commands(click.Group):
             click.echo(f"lthbench: {' '.join(str(error).split())}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
-            click.echo("lthbench: stopped. Type the same command again to go on; what is finished is kept.", err=True)
+            click.echo("lthbench: stopped. Run the same command again to go on; finished work is kept.", err=True)
             ctx.exit(130)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             if args[0] in self.renamed:
-                raise click.UsageError(f"{args[0]} is called {self.renamed[args[0]]} now; type that instead")
+                raise click.UsageError(f"{args[0]} is called {self.renamed[args[0]]} now; use that instead")
             raise click.UsageError(unknown("command", args[0], self.commands))
         return super().resolve_command(ctx, args)
 
 
 def renamed_option(old: str, new: str) -> Callable[[Any], Any]:
-    """Answer an option that was renamed with one line that names the new one."""
+    """Return an option that answers the old name of a renamed option with one line that names the new one."""
 
     def refuse(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         if value is not None:
-            raise click.UsageError(f"{old} is called {new} now; type that instead", ctx)
+            raise click.UsageError(f"{old} is called {new} now; use that instead", ctx)
 
     return click.option(old, hidden=True, expose_value=False, callback=refuse)
 
@@ -109,6 +109,6 @@ def _finite(value: Any) -> Any:
 
 
 def _drop_output() -> None:
-    """Let what the standard output still holds go nowhere, so that the end of the process does not fail over it."""
-    with suppress(OSError, ValueError):  # it is not a file
+    """Discard the rest of the standard output, so that the process does not fail on it at its end."""
+    with suppress(OSError, ValueError):  # standard output is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The command `speed`: how fast this machine trains."""
+"""The command `speed`: the training speed of this machine."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The commands `status` and `log`: how far a run folder is, and what its runs did."""
+"""The commands `status` and `log`: the progress of a run folder, and the logs of its runs."""
 
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from lthbench.commands.shared import JSON, print_json, print_rows, renamed_optio
               help="Time between two looks (default: 1 on a terminal, else 30).")  # fmt: skip
 @JSON
 def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> None:
-    """Show how far a run folder is, by method: runs to do, under way, ok, diverged and failed; which failed, where and why.
+    """Show the progress of a run folder by method: runs to do, running, ok, diverged and failed, with the failures.
 
-    The time that is left is an estimate, from the epochs charged so far.
+    The time left is an estimate from the epochs charged so far.
 
     \b
     lthbench status runs/digits
@@ -51,11 +51,11 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
 @click.option("--seed", type=int, help="Runs with this seed.")
 @click.option("--failed", is_flag=True, help="Runs whose record says failed.")
 def log(folder: Path, failed: bool, **where: Any) -> None:
-    """Print the logs of runs: what each run asked for, how each operation came to be done, how the run ended.
+    """Print the logs of runs: the operations of each run, how each of them was done, and how the run ended.
 
-    Each line says when (UTC) and what. An operation was computed (epochs, seconds in the worker, and with waiting for it),
-    found in the store, or waited for while another run had it computed. With --failed, runs that failed in the same way are
-    shown once, with the names of the others.
+    Each line starts with the time (UTC) and the event. An operation was computed (epochs, seconds in the worker, and seconds
+    with waiting), found in the store, or waited for while another run had it computed. With --failed, runs that failed in
+    the same way are shown once, with the names of the others.
 
     \b
     lthbench log runs/digits --failed

@@ -1,4 +1,4 @@
-"""The commands `store …`: sizes, verification, throwing away, bringing together."""
+"""The commands `store …`: show, verify, clean and merge."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from lthbench.commands.shared import JSON, Commands, print_rows
 
 @click.group("store", cls=Commands, renamed={"prune": "clean"})
 def store_() -> None:
-    """Stores of finished work: what they hold, whether it is whole, throw away, bring together.
+    """Show, verify, clean and merge stores of finished work.
 
-    All of it is safe while a suite runs on the store.
+    All commands are safe while a suite runs on the store.
     """
 
 
@@ -20,7 +20,7 @@ def store_() -> None:
 @click.argument("folder", type=RUN_FOLDER, default="runs")
 @JSON
 def store_show(folder: Path, as_json: bool) -> None:
-    """Show what lies in the stores at or under FOLDER, by suite, environment and kind of entry.
+    """Show the content of the stores at or under FOLDER, by suite, environment and kind of entry.
 
     \b
     lthbench store show runs
@@ -29,7 +29,7 @@ def store_show(folder: Path, as_json: bool) -> None:
     from lthbench.runs.store.maintenance import sizes
 
     rows = [
-        (s.run, s.suite, s.build[:8], s.kind, s.entries, s.bytes if as_json else console.size(s.bytes))
+        (s.run, s.suite, s.environment[:8], s.kind, s.entries, s.bytes if as_json else console.size(s.bytes))
         for s in sizes(folder)
     ]
     print_rows(rows, ["folder", "suite", "environment", "kind", "entries", "size"], as_json)
@@ -38,7 +38,7 @@ def store_show(folder: Path, as_json: bool) -> None:
 @store_.command("verify")
 @click.argument("folder", type=RUN_FOLDER)
 def store_verify(folder: Path) -> None:
-    """Read every entry against its digest. Damaged ones are set aside, and computed again when a suite needs them.
+    """Check every entry against its digest. Damaged entries are set aside, and computed again when a suite needs them.
 
     \b
     lthbench store verify runs/digits
@@ -52,9 +52,9 @@ def store_verify(folder: Path) -> None:
 @store_.command("clean")
 @click.argument("folder", type=RUN_FOLDER)
 @click.option("--keep", type=click.Choice(["nothing", "masks", "finals"]), default="masks", show_default=True,
-              help="What stays of the networks: nothing; final masks; masks and kept values.")  # fmt: skip
+              help="Parts of the networks to keep: none; final masks; masks and kept values.")  # fmt: skip
 def store_clean(folder: Path, keep: str) -> None:
-    """Throw away states and, by policy, more. Records stay; what is thrown away is computed again when it is needed.
+    """Delete states and, by policy, more. Records stay. Deleted entries are computed again when they are needed.
 
     \b
     lthbench store clean runs/digits --keep masks
@@ -62,7 +62,7 @@ def store_clean(folder: Path, keep: str) -> None:
     from lthbench.commands.printing import console
     from lthbench.runs.store.maintenance import clean
 
-    click.echo(f"{console.size(clean(folder, keep))} are free again")  # type: ignore[arg-type]
+    click.echo(f"{console.size(clean(folder, keep))} freed")  # type: ignore[arg-type]
 
 
 @store_.command("merge")
@@ -70,9 +70,9 @@ def store_clean(folder: Path, keep: str) -> None:
 @click.argument("into", type=RUN_FOLDER)
 @click.option("--move", "moving", is_flag=True, help="Remove each entry from SOURCE once it is copied.")
 def store_merge(source: Path, into: Path, moving: bool) -> None:
-    """Copy what SOURCE holds into the store of run folder INTO, so that no suite there computes it again.
+    """Copy the entries of SOURCE into the store of run folder INTO, so that no suite there computes them again.
 
-    SOURCE is a run folder, or the folder of several. INTO may be one of these; it is left alone.
+    SOURCE is a run folder, or the folder of several. INTO may be one of these; it is not copied into itself.
 
     \b
     lthbench store merge other-machine/digits runs/digits

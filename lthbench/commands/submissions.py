@@ -1,4 +1,4 @@
-"""Submissions: hand in a method, verify it, publish it, take a ticket elsewhere."""
+"""The commands for submissions: `submit`, `verify`, `publish` and `export`."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--license", default="MIT", show_default=True, metavar="SPDX", help="Of the method's source.")
 @click.option("--out", required=True, type=PATH, metavar="BUNDLE", help="A folder, or a file that ends in .zip.")
 def submit(results: Path, method: str, authors: tuple[str, ...], paper: str, license: str, out: Path) -> None:
-    """Write the bundle of a method from a run folder that was made with --keep finals. Complete, or refused.
+    """Write the bundle of a method from a run folder that was made with --keep finals. Incomplete results are refused.
 
     \b
     lthbench submit runs/digits --method my_method.py --authors "A. Author" --paper arXiv:2102.11068 --out my-method.zip
@@ -40,15 +40,15 @@ def verifying(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `verify` and `publish` share."""
     options = (
         click.argument("bundle", type=PATH),
-        click.option("--claimed", is_flag=True, help="The first level alone: reads, loads no weights."),
-        click.option("--retrain", type=click.IntRange(1), metavar="K", help="Do K runs, drawn by chance, again from the "
-                     "source, confined; and two that the author has not seen."),
-        click.option("--seed", type=click.IntRange(0), help="Of that draw (default: from the system). The author does "
+        click.option("--claimed", is_flag=True, help="Check the first level alone, without loading weights."),
+        click.option("--retrain", type=click.IntRange(1), metavar="K", help="Repeat K runs, drawn at random, from the "
+                     "source in a sandbox, and two that the author has not seen."),
+        click.option("--seed", type=click.IntRange(0), help="Seed of that draw (default: from the system). The author must "
                      "not choose it."),
-        click.option("--seconds", type=click.IntRange(1), default=3600, show_default=True, help="Clock of --retrain."),
+        click.option("--seconds", type=click.IntRange(1), default=3600, show_default=True, help="Time limit of --retrain."),
         click.option("--memory", type=click.IntRange(1), default=16, show_default=True, metavar="GB",
-                     help="Memory of --retrain."),
-        click.option("--suite", metavar="FILE", help="The suite, where it does not come with lthbench."),
+                     help="Memory limit of --retrain."),
+        click.option("--suite", metavar="FILE", help="The suite, if it does not come with lthbench."),
         DATA,
     )  # fmt: skip
     for option in reversed(options):
@@ -60,7 +60,7 @@ def verifying(command: Callable[..., Any]) -> Callable[..., Any]:
 @verifying
 @JSON
 def verify(bundle: Path, as_json: bool, **options: Any) -> None:
-    """Verify a bundle: what it claims, every network measured again, with --retrain K runs done again, confined.
+    """Verify a bundle: check its claims, evaluate every network again and, with --retrain, repeat K runs in a sandbox.
 
     \b
     lthbench verify my-method.zip
@@ -78,9 +78,9 @@ def verify(bundle: Path, as_json: bool, **options: Any) -> None:
 @verifying
 @click.option("--leaderboard", type=FOLDER, default="leaderboard", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Print what the row would change, as Markdown, and write nothing.")
-@click.option("--replace", is_flag=True, help="Take the place of the method's row.")
-@click.option("--beside", is_flag=True, help="Leave the method's row, and record these results next to it.")
-@click.option("--undo", is_flag=True, help="Take the row of this bundle's method back; what stood before is back.")
+@click.option("--replace", is_flag=True, help="Replace the method's row.")
+@click.option("--beside", is_flag=True, help="Keep the method's row, and record these results next to it.")
+@click.option("--undo", is_flag=True, help="Remove the row of this bundle's method, and restore the row before it.")
 def publish(
     bundle: Path, leaderboard: Path, dry_run: bool, replace: bool, beside: bool, undo: bool, **options: Any
 ) -> None:
@@ -112,12 +112,12 @@ def publish(
 @click.argument("ticket", type=PATH)
 @click.option("--to", type=click.Choice(["torch", "prune", "onnx", "hub"]), required=True)
 @click.option("--out", required=True, type=PATH, help="A file; a folder for hub.")
-@click.option("--method", metavar="METHOD", help="Which run: as far as is needed to name one.")
+@click.option("--method", metavar="METHOD", help="Select the run; give as many options as name one run.")
 @click.option("--workload", metavar="MODEL/DATASET")
 @click.option("--learning-rate", type=float, metavar="RATE")
 @click.option("--sparsity", type=float, metavar="SHARE")
 @click.option("--seed", type=int, metavar="N")
-@click.option("--start", is_flag=True, help="The start weights, not the final ones.")
+@click.option("--start", is_flag=True, help="Export the start weights, not the final ones.")
 def export(ticket: Path, to: str, out: Path, start: bool, **which: Any) -> None:
     """Write one ticket of a bundle or run folder for other libraries: safetensors, torch.nn.utils.prune, ONNX, the Hub.
 
@@ -145,7 +145,7 @@ def _report(
 
 
 def _print(bundle: Path, report: Any) -> None:
-    """Print the findings of a report, what was drawn, and the level."""
+    """Print the findings of a report, the drawn runs, and the level."""
     from lthbench.submission.bundle.plain import shown
 
     print_rows(report.rows, ["level", "check", "", "found"], False)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what `plan` and `run` have in common."""
+    """Add the options that `plan` and `run` share."""
     options = (
         click.argument("suite", type=SUITE),
         click.option("--method", "methods", type=METHOD, multiple=True, metavar="NAME", help="Another method: NAME, "
-                     "FILE.py:NAME, parameters behind it in brackets: weight-rewinding[k=5]. May be given several times."),
+                     "FILE.py:NAME, with parameters in brackets: weight-rewinding[k=5]. May be given several times."),
         click.option("--only", is_flag=True, help="Run the methods named by --method alone."),
         DATA,
         click.option("--device", default="", metavar="DEVICE", help="cpu, cuda, … (default: cuda where there is one)."),
@@ -34,7 +34,7 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--out",
     type=FOLDER,
-    help="Where records and store go (default: runs/<suite>; for an "
+    help="The folder of records and store (default: runs/<suite>; for an "
     "edited copy of a published suite runs/<suite>-<hash>).",
 )
 @click.option("--executor", type=click.Choice(["serial", "local", "ray"]), default="local", show_default=True)
@@ -42,7 +42,7 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--workers", type=click.IntRange(1), help="Worker processes (default: one a core, or one a GPU).")
 @click.option("--address", default="auto", show_default=True, help="The Ray cluster, for --executor ray.")
 @click.option("--gpus-per-worker", "gpus", type=click.IntRange(1), default=1, show_default=True,
-              help="GPUs that take the shards of one batch side by side, for recipes with shards.")  # fmt: skip
+              help="GPUs that compute the shards of one batch side by side, for recipes with shards.")  # fmt: skip
 @click.option("--gpu-share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
               help="Share of a GPU that one worker takes, for --executor ray.")  # fmt: skip
 @click.option(
@@ -51,12 +51,12 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Trainings at once in a worker (default: one on a CPU, as many as its memory holds on a GPU).",
 )
 @click.option("--keep", type=click.Choice(["masks", "finals", "all"]), default="masks", show_default=True,
-              help="What stays of the networks: final masks; with kept values; every state.")  # fmt: skip
+              help="Parts of the networks to keep: final masks; masks and kept values; every state.")  # fmt: skip
 @click.option("--only-failed", is_flag=True, help="Repeat the runs of the folder that failed, and nothing else.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the folder's tensorboard/.")
 @JSON
 def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options: Any) -> None:
-    """Run a suite. What is finished is never computed again; type the same command to go on after a stop.
+    """Run a suite. Finished work is never computed again; run the same command to go on after a stop.
 
     \b
     lthbench run suites/digits.toml
@@ -82,7 +82,7 @@ def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options
 
 
 class Show:
-    """Shows a suite that is run, on the terminal and in TensorBoard."""
+    """The display of a running suite, on the terminal and in TensorBoard."""
 
     driver: "Driver"
 
@@ -91,7 +91,7 @@ class Show:
 
     @contextmanager
     def watched(self, driver: "Driver") -> Iterator[Any]:
-        """Open both, and call them with every record."""
+        """Open both displays, and yield a function that shows a record on them."""
         from lthbench.board.tensorboard import writing
         from lthbench.commands.printing import console
 

@@ -1,4 +1,4 @@
-"""The link from a public object to its machinery. No attribute of a Run or a Network leads to what is behind it."""
+"""The link from a public object to its machinery. No attribute of a Run or a Network leads to its machinery."""
 
 from typing import Any
 from weakref import WeakKeyDictionary

@@ -1,4 +1,4 @@
-"""The text of methods that are written in a notebook, where each cell is a text of its own and no file holds it."""
+"""The text of methods that are written in a notebook. Each cell is a text of its own, without a file."""
 
 import inspect
 import linecache
@@ -11,13 +11,13 @@ from lthbench import keys, source
 
 
 def is_cell(function: Callable[..., Any]) -> bool:
-    """Say whether a function was written in a cell: its text is known to `linecache`, but is not a file."""
+    """Say whether a function was written in a cell: `linecache` knows its text, but there is no file."""
     path = _path(function)
     return bool(path) and not Path(path).is_file() and bool(linecache.getlines(path))
 
 
 def digest(function: Callable[..., Any]) -> str:
-    """Return a key of a function's cell, and of what the cell uses from other cells: functions, classes and plain values."""
+    """Return a key of a function's cell, and of the functions, classes and plain values that it uses from other cells."""
     return keys.key("cell", source.digest_of(_text(function)), dict(_used(function, set())))
 
 
@@ -46,7 +46,7 @@ def _variables(thing: Any) -> dict[str, Any]:
 
 
 def _names(code: CodeType) -> set[str]:
-    """Return the names that a code uses, also in the functions inside it."""
+    """Return the names that a code object uses, also in the functions inside it."""
     inner = [_names(each) for each in code.co_consts if isinstance(each, CodeType)]
     return set(code.co_names).union(*inner)
 

@@ -1,7 +1,7 @@
-"""A registry of methods by name: the baselines, those of installed packages, and those in files that the user names.
+"""The registry of methods by name: the baselines, those of installed packages, and those in files that the user names.
 
-All enter in one way: a module is loaded, and `@method` enters its functions here. An installed package offers methods under
-the entry point `lthbench.methods`.
+All enter in the same way: a module is loaded, and `@method` enters its functions here. An installed package offers methods
+under the entry point `lthbench.methods`.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ FOLDER = next(path for path in (_ROOT / "baselines", _ROOT.parent / "baselines")
 
 METHODS: dict[str, "Method"] = {}
 
-MODULES = "lthbench_method_"  # how the module name of a method file begins; its stem and a digest follow
+MODULES = "lthbench_method_"  # prefix of the module name of a method file; its stem and a digest follow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")  # of a method; the same as in a bundle's manifest
-VALUE = re.compile(r"[A-Za-z0-9_.+:/*-]{0,100}")  # of a parameter that is a text: it stands in file names and tables
+VALUE = re.compile(r"[A-Za-z0-9_.+:/*-]{0,100}")  # of a text parameter, which appears in file names and tables
 
-_loaded: dict[str, str] = {}  # by module of a method file: the digest of its code as it was loaded
+_loaded: dict[str, str] = {}  # digest of the code as it was loaded, by module of a method file
 
 M = TypeVar("M", bound=Callable[..., "Network"])
 
@@ -68,13 +68,13 @@ class Method:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Return every parameter of its own with the value that it will have."""
+        """Return each of the method's parameters with its value."""
         own = list(inspect.signature(self.function).parameters.values())[1:]
         return {p.name: p.default for p in own} | dict(self.parameters)
 
     @property
     def file(self) -> Path:
-        """Return the file that it was written in: that of the function, not of a decorator around it."""
+        """Return the file of the method's function, not of a decorator around it."""
         return _file(self.function)
 
     @property
@@ -85,7 +85,7 @@ class Method:
         return text.strip().splitlines()[0] if text.strip() else ""
 
     def given(self, text: str) -> "Method":
-        """Return it with parameters as typed: `rewind=100,rate=0.2`. InputError for an unknown name or a value that does not fit."""
+        """Return the method with typed parameters: `rewind=100,rate=0.2`. InputError for an unknown name or a bad value."""
         values = dict(self.parameters)
         for item in filter(None, map(str.strip, text.split(","))):
             name, _, value = item.partition("=")
@@ -172,7 +172,7 @@ def _file(function: Callable[..., Any]) -> Path:
 
 
 def _source(name: str, function: Callable[..., Any]) -> str:
-    """Return the digest of a function's code: that of its file, or of its notebook cell. InputError where there is no text."""
+    """Return the digest of the file or notebook cell of a function. InputError where there is no text."""
     inner, file = inspect.unwrap(function), _file(function)
     if file.is_file():
         return source.whole(file, inner.__module__)
@@ -184,7 +184,7 @@ def _source(name: str, function: Callable[..., Any]) -> str:
 def load(path: Path) -> str:
     """Import a method file under a name made of its content. Returns the module's name.
 
-    It is loaded again where a module of the author's own that it imports has changed since.
+    The file is loaded again if one of the author's own modules that it imports has changed.
     """
     try:
         name = f"{MODULES}{path.stem}_{hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest()}"
@@ -210,7 +210,7 @@ def _execute(path: Path, name: str) -> None:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
-    _loaded[name] = source.whole(path, name)  # now with everything that it has imported
+    _loaded[name] = source.whole(path, name)  # now with all its imports
     for own in [m for m in METHODS.values() if m.function.__module__ == name]:
         METHODS[own.name] = replace(own, source=_loaded[name])
 

@@ -1,4 +1,4 @@
-"""What a method is given: one cell of a suite, and the operations that it may ask for."""
+"""The object that a method is given: one cell of a suite, and the operations that the method may ask for."""
 
 import math
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from lthbench.training.rules import Rule, overrides
 class Run:
     """One method on one cell. Every random choice is a function of the cell's seed.
 
-    A Run is a facade: the ledger, the cell and the engine stand behind it, and no attribute leads to them.
+    A Run is a facade: the ledger, the cell and the engine are behind it, and no attribute leads to them.
     """
 
     __slots__ = ("__weakref__",)
@@ -44,56 +44,56 @@ class Run:
 
     @property
     def sparsity(self) -> float:
-        """The share of prunable weights that the cell asks to remove."""
+        """Return the share of prunable weights that the cell asks to remove."""
         return context_of(self).setting.cell.sparsity
 
     @property
     def recipe(self) -> Recipe:
-        """The suite's recipe, at the cell's learning rate."""
+        """Return the suite's recipe, at the cell's learning rate."""
         return context_of(self).setting.recipe
 
     @property
     def epochs(self) -> int:
-        """T, the recipe's epochs."""
+        """Return T, the recipe's epochs."""
         return self.recipe.epochs
 
     @property
     def budget(self) -> float:
-        """Epochs that may be spent; infinite where the suite sets no budget."""
+        """Return the epochs that may be spent; infinite where the suite sets no budget."""
         budget = context_of(self).setting.budget
         return math.inf if budget is None else budget
 
     @property
     def stretched(self) -> Recipe:
-        """The recipe stretched to the whole budget. MethodError where the suite sets none."""
+        """Return the recipe stretched to the whole budget. MethodError where the suite sets none."""
         if math.isinf(self.budget):
             raise MethodError("the suite sets no budget to stretch the recipe to; give run.recipe.replace(epochs=…)")
         return self.recipe.replace(epochs=int(self.budget))
 
     @property
     def left(self) -> float:
-        """Epochs that are left of the budget."""
+        """Return the epochs that are left of the budget."""
         return context_of(self).ledger.left
 
     @property
     def examples(self) -> int:
-        """Training examples: one epoch."""
+        """Return the number of training examples of one epoch."""
         return context_of(self).setting.n_train
 
     @property
     def model(self) -> Model:
-        """The workload's model."""
+        """Return the workload's model."""
         return context_of(self).setting.model
 
     @property
     def allocation(self) -> str:
-        """The suite's allocation: global, uniform or erk."""
+        """Return the suite's allocation: global, uniform or erk."""
         return context_of(self).setting.suite.allocation
 
     def init(self, stream: int = 0, *, model: Model | str | None = None, scheme: str | None = None) -> Network:
         """Return a network at initialisation.
 
-        Another `stream` is another draw of the same seed; `model` another model of the family; `scheme` another
+        `stream` chooses another draw of the same seed, `model` another model of the family, and `scheme` another
         initialisation than the workload's.
         """
         context = context_of(self)
@@ -116,9 +116,9 @@ class Run:
     ) -> Network:
         """Train on to the recipe's end, or `until` an epoch or Steps(n).
 
-        `order` gives another order of the data. Raises MethodError where `until` lies before the network's position or past
-        the recipe's end, or where the position means something else under `recipe`; OverBudget before it would spend
-        too much.
+        `order` chooses another order of the data. Raises MethodError where `until` lies before the network's position or past
+        the recipe's end, or where the position has another meaning under `recipe`. Raises OverBudget before the budget is
+        exceeded.
         """
         context = context_of(self)
         context.admit(net)
@@ -145,15 +145,15 @@ class Run:
         return out
 
     def fine_tune(self, net: Network, epochs: int, *, rule: Rule | None = None, order: int = 0) -> Network:
-        """Train for `epochs` epochs at the recipe's last learning rate (`fine_tune_lr`), from where the network is."""
+        """Train for `epochs` epochs at the recipe's last learning rate (`fine_tune_lr`), from the network's position."""
         return self.train(net.at(0), recipe=self.recipe.fine_tuning(epochs), rule=rule, order=order)
 
     def measure(
         self, net: Network, probe: Probe, *, examples: int | None = None, per_class: int | None = None, stream: int = 0
     ) -> Tensors:
-        """Return what a probe finds on seeded training examples: `examples` of them, `per_class` of each class, or all.
+        """Return the result of a probe on seeded training examples: `examples` of them, `per_class` of each class, or all.
 
-        Another `stream` is another draw. Charged as scoring: passes x examples.
+        `stream` chooses another draw. The charge is scoring: passes x examples.
         """
         context = context_of(self)
         context.admit(net)
@@ -177,7 +177,7 @@ class Run:
         return context.engine.measure(context, operation)
 
     def validate(self, net: Network) -> float:
-        """Return the share of right answers on the held-out training examples, in 0…1. Charged as validation."""
+        """Return the share of correct answers on the held-out training examples, in 0…1. Charged as validation."""
         context = context_of(self)
         context.admit(net)
         suite = context.setting.suite
@@ -190,7 +190,7 @@ class Run:
     def select(self, scores: Scores, sparsity: float | None = None, *, units: Units | None = None) -> Mask:
         """Return the mask that the suite's allocation makes of scores, with an exact count; the cell's sparsity by default.
 
-        With `units`, scores are by group of units, and whole units go: the fewest that reach the count.
+        With `units`, scores are by group of units, and whole units are removed: the fewest that reach the count.
         """
         asked = self.sparsity if sparsity is None else sparsity
         if units is None:
@@ -201,9 +201,9 @@ class Run:
         return mask
 
     def rounds(self, fraction: float = 0.2, *, most: float = math.inf) -> list[float]:
-        """Return the sparsity after each round that removes `fraction` of what is left, ending at exactly the cell's.
+        """Return the sparsity after each round that removes `fraction` of the remaining weights, up to exactly the cell's.
 
-        Where that takes more than `most` rounds, there are `most`, each of which removes the same larger fraction.
+        If that takes more than `most` rounds, there are `most` rounds, and each removes the same larger fraction.
         """
         usual = formulas.rounds(self.sparsity, fraction)
         if len(usual) <= most:
@@ -213,7 +213,7 @@ class Run:
     def generator(self, name: str) -> Generator:
         """Return a random generator of the run's own: a function of the cell's seed and this name.
 
-        The same name returns the same generator, which goes on where it was.
+        The same name returns the same generator, which continues its sequence.
         """
         context = context_of(self)
         if name not in context.generators:
@@ -222,7 +222,7 @@ class Run:
         return context.generators[name]
 
     def keep(self, /, **networks: Network) -> None:
-        """Have networks evaluated and stored beside the result. The method never sees what they reach."""
+        """Have networks evaluated and stored beside the result. The method never sees their accuracy."""
         context = context_of(self)
         for net in networks.values():
             context.admit(net)
@@ -249,12 +249,12 @@ class Run:
 
     @contextmanager
     def off_budget(self, name: str) -> Iterator[None]:
-        """Charge what happens inside to an account outside the budget. The row is shown, not ranked."""
+        """Charge all work inside the context to an account outside the budget. The row is shown, not ranked."""
         with context_of(self).ledger.account(name):
             yield
 
     def _of_all(self, scores: Scores) -> Scores:
-        """Scores of the prunable parameters. MethodError where one has none."""
+        """Return the scores of the prunable parameters. MethodError where one has no score."""
         names = self.model.prunable_shapes
         missing = sorted(names.keys() - scores.keys())
         if missing:
@@ -274,7 +274,7 @@ class Run:
 
 
 def _position(net: Network, recipe: Recipe, clock: Clock) -> int:
-    """Return the step at which a network stands under a recipe."""
+    """Return the step of a network under a recipe."""
     trajectory = origin_of(net).trajectory
     if trajectory and net.step and trajectory.recipe.pace != recipe.pace:
         raise MethodError(

@@ -44,7 +44,7 @@ def precision(name: str, device: torch.device) -> Any:
         with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
             yield
             if torch.is_autocast_enabled(device.type) != (name == "bf16"):
-                raise MethodError("an operation changed the autocast mode of the process, which others train in")
+                raise MethodError("an operation changed the autocast mode of the process, which other trainings share")
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 

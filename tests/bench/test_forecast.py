@@ -99,7 +99,7 @@ def test_without_a_bench_it_says_what_to_type(tmp_path: Path, data_folder: Path)
     said = planned(data_folder, "--simulate", "--deadline", 1).output
     assert "lthbench speed mlp-32/digits --precision fp32 --batch 64 --augment none" in said
     assert "devices for the deadline  unknown" in said
-    assert said.rstrip().endswith("type what stands beside the workloads, then this again.")
+    assert said.rstrip().endswith("run the commands beside the workloads, then run this command again.")
     assert found(data_folder, "--deadline", 1)["hours"] is None
 
 
@@ -115,11 +115,14 @@ def test_disk_by_what_is_kept(timed: Path) -> None:
         (("--deadline", 0), "0.0 is not in the range x>0"),
         (("--deadline", "soon"), "'soon' is not a valid float"),
         (("--gpus", 0), "0 is not in the range x>=1"),
-        (("--joins", "4"), "'4' is not N@HOURS; write 4@2.5, say"),
-        (("--joins", "1.5@2"), "'1.5@2' is not N@HOURS; write 4@2.5, say"),
-        (("--stragglers", "x3"), "'x3' is not SHARExFACTOR; write 0.1x3, say"),
-        (("--stragglers", "2x3"), "'2x3' is not SHARExFACTOR: the share of devices lies in 0…1, the factor from 1 on"),
-        (("--stragglers", "0.1x0.5"), "the share of devices lies in 0…1, the factor from 1 on"),
+        (("--joins", "4"), "'4' is not N@HOURS; an example is 4@2.5"),
+        (("--joins", "1.5@2"), "'1.5@2' is not N@HOURS; an example is 4@2.5"),
+        (("--stragglers", "x3"), "'x3' is not SHARExFACTOR; an example is 0.1x3"),
+        (
+            ("--stragglers", "2x3"),
+            "'2x3' is not SHARExFACTOR: the share of devices must be in 0…1, the factor at least 1",
+        ),
+        (("--stragglers", "0.1x0.5"), "the share of devices must be in 0…1, the factor at least 1"),
         (("--failures", -1), "-1.0 is not in the range 0<=x<=1000000"),
         (("--failures", "inf"), "inf is not in the range 0<=x<=1000000"),
     ],

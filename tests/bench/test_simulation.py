@@ -117,7 +117,7 @@ def test_the_longest_remainder_goes_first() -> None:
     assert simulated(graph(*chains, seconds=[5.0, 1.0, 1.0, 10.0], evaluates={3}), Fleet(1)).seconds == 16
 
 
-def test_who_asks_for_what_is_in_hand_waits_for_it() -> None:
+def test_a_request_for_a_running_operation_waits_for_it() -> None:
     found = simulated(graph([(0, 1), (1, 0)], [(0, 1), (2, 0)], seconds=[4.0, 1.0, 2.0]), Fleet(2))
     assert (found.seconds, found.busy) == (6, 7)
 

@@ -139,7 +139,7 @@ def test_broken_records_are_left_out_only_when_asked(folder: Path, tmp_path: Pat
     path.write_text(path.read_text() + path.read_text()[:300])
     refused = lthbench("board", "smoke", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "dense.jsonl:3: no record" in refused.stderr
+    assert "dense.jsonl:3: not a record" in refused.stderr
     done = lthbench("score", "smoke", "--skip-broken", "--table", "runs", "--parquet", "x.parquet", cwd=tmp_path)
     assert done.returncode == 0
     assert "left out: smoke/records/dense.jsonl:3" in done.stderr
@@ -188,7 +188,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> No
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines() == ["lthbench: stopped. Type the same command again to go on; what is finished is kept."]
+    assert said.splitlines() == ["lthbench: stopped. Run the same command again to go on; finished work is kept."]
     assert "Traceback" not in said
     done = lthbench("run", "smoke.toml", "--out", "runs/smoke", "--json", cwd=tmp_path)
     assert done.returncode == 0

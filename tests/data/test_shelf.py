@@ -68,7 +68,7 @@ def test_getting_what_was_added_says_that_it_is_ready(home: Path) -> None:
 
 def test_remove_takes_the_data_set_alone(home: Path, tmp_path: Path) -> None:
     done = data("remove", "mine", "--data", home)
-    assert done.exit_code == 0 and "kB are free again" in done.output
+    assert done.exit_code == 0 and "kB freed" in done.output
     assert list(home.iterdir()) == []
     assert len(list((tmp_path / "images").rglob("*.png"))) == 24
 

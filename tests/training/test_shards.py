@@ -115,5 +115,5 @@ def test_workers_of_several_gpus(tmp_path_factory: pytest.TempPathFactory) -> No
     folder = tmp_path_factory.getbasetemp()
     places = WorkerConfig(folder, folder, "cuda", gpus=2).each()
     assert [(place.device, place.peers) for place in places] == [("cuda:0", ("cuda:1",)), ("cuda:2", ("cuda:3",))]
-    with pytest.raises(InputError, match="6 GPUs for each worker were asked for; here are 5 of one kind"):
+    with pytest.raises(InputError, match="6 GPUs for each worker were asked for; there are 5 of one kind"):
         WorkerConfig(folder, folder, "cuda", gpus=6).each()

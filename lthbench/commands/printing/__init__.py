@@ -1,1 +1,1 @@
-"""What commands print: progress, tables, the view of a run folder."""
+"""The output of commands: progress, tables, the view of a run folder."""

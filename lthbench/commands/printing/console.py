@@ -1,4 +1,4 @@
-"""What a terminal shows: live progress, or plain lines where nobody watches; tables; sizes."""
+"""Console output: live progress on a terminal, plain lines elsewhere; tables; sizes."""
 
 import sys
 import time
@@ -26,12 +26,12 @@ INTERVAL = 30.0  # seconds between two plain lines
 
 
 def table(rows: Iterable[Sequence[Any]], headers: Sequence[str]) -> str:
-    """A plain table."""
+    """Return a plain table."""
     return tabulate(list(rows), headers, tablefmt="simple", floatfmt=".5g")
 
 
 def size(count: int) -> str:
-    """Bytes, for people."""
+    """Return a number of bytes in words for people."""
     number, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while number >= 1000 and len(units) > 1:
         number, units = number / 1000, units[1:]
@@ -39,7 +39,7 @@ def size(count: int) -> str:
 
 
 class Watch:
-    """Progress of a suite: runs done, operations computed, the runs that failed."""
+    """The progress of a suite: runs done, operations computed, runs that failed."""
 
     def __init__(self, runs: int, counts: Counts):
         self.runs, self.counts = runs, counts
@@ -58,7 +58,7 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch, quiet: bool = False) -> Iterator[Any]:
-    """A function to call with every record: moves a live bar on a terminal, prints a line now and then elsewhere."""
+    """Yield a function to call with every record. It moves a live bar on a terminal, and prints some lines elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda record: _plain(watch, record, quiet)
         return
@@ -85,7 +85,7 @@ def _plain(watch: Watch, record: Record, quiet: bool) -> None:
 
 
 def failures(records: Iterable[Record]) -> list[str]:
-    """A line for every kind of failure: which method, how often, why."""
+    """Return a line for every kind of failure: the method, the number of runs, the reason."""
     found: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.result.status != "ok":
@@ -94,7 +94,7 @@ def failures(records: Iterable[Record]) -> list[str]:
 
 
 def summary(driver: Driver) -> dict[str, Any]:
-    """Count what a driver did: runs, operations, epochs."""
+    """Return the counts of a driver: runs, operations, epochs."""
     statuses = [record.result.status for record in driver.records]
     charged = sum(sum(record.result.charged.values()) / record.result.epoch for record in driver.records)
     return {
@@ -109,7 +109,7 @@ def summary(driver: Driver) -> dict[str, Any]:
 
 
 def done(driver: Driver) -> str:
-    """Say in one line what a driver did, and what to type next."""
+    """Return one line with the counts of a driver and the next command."""
     counts = summary(driver)
     epochs = f"{counts['epochs_charged']:g} epochs charged, {counts['epochs_computed']:g} computed now"
     return f"{counts['runs']} runs in {driver.out}: {epochs}.  Next: lthbench board {driver.out}"

@@ -44,7 +44,7 @@ def models() -> Table:
 
 
 def data(folder: Path | None = None) -> Table:
-    """Data sets: what is packed in a folder, and what to type for the rest."""
+    """Return the data sets that are packed in a folder, and the commands that get the rest."""
     folder = folder or default_folder()
     rows = [_data_row(entry) for entry in overview.entries(folder)]
     return rows, ["data set", "state", "height x width x channels", "classes", "train", "test", "disk"]
@@ -64,7 +64,7 @@ LISTS: dict[str, Callable[[], Table]] = {"methods": methods, "suites": suites, "
 
 
 def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any]]:
-    """A row a method, the columns' names, and the sums."""
+    """Return a row for each method, the columns' names, and the sums."""
     plan = job.outline
     rows = [_plan_row(m.label, plan.methods.get(m.label, MethodTotals())) for m in job.methods]
     summary = {
@@ -81,7 +81,7 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
 
 
 def disk_rows(job: Job, live: int) -> Table:
-    """Bytes at most, by what is kept of the networks: while `live` runs are under way, and when all have ended."""
+    """Return the most bytes for each --keep policy: while `live` runs are running, and when all have ended."""
     plan = job.outline
     beside = {"masks": 0, "finals": plan.finals, "all": plan.states}
     rows = []
@@ -92,13 +92,13 @@ def disk_rows(job: Job, live: int) -> Table:
 
 
 def hours_rows(estimates: Mapping[suite.Workload, Estimate]) -> Table:
-    """A row a workload: hours of its trainings on one device."""
+    """Return a row for each workload: hours of its trainings on one device."""
     rows = [(e.workload, round(e.epochs, 6), e.hours, e.basis) for e in estimates.values()]
     return rows, ["workload", "epochs computed", "device hours", "by"]
 
 
 def parameter_rows(job: Job) -> Table:
-    """Return a row a workload: its parameters, the share of them that is prunable, and the kinds that stay dense."""
+    """Return a row for each workload: its parameters, the prunable share, and the kinds that stay dense."""
     rows = [_parameter_row(workload, job.manifests[workload.dataset]) for workload in job.suite.workload]
     return rows, ["workload", "parameters", "prunable", "stays dense"]
 
@@ -111,7 +111,7 @@ def _parameter_row(workload: suite.Workload, manifest: Manifest) -> tuple[Any, .
 
 
 def estimates(job: Job) -> dict[suite.Workload, Estimate]:
-    """What benches found on this kind of device says of each workload."""
+    """Return the estimates for each workload from speed measurements on this kind of device."""
     found, epochs = kept(job.home.folder, numerics.environment(job.device)["kind"]), job.outline.epochs
     return {workload: _estimate(job, workload, epochs.get(workload, 0.0), found) for workload in job.suite.workload}
 

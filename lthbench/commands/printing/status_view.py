@@ -1,4 +1,4 @@
-"""What `lthbench status` shows: a table by method, live where somebody watches, and which runs failed, where and why."""
+"""The view of `lthbench status`: a table by method, live on a terminal, and the failed runs with the reason."""
 
 import shlex
 import time
@@ -16,18 +16,18 @@ from lthbench.runs.records.run_id import RunId
 from lthbench.runs.status.announcement import announced
 from lthbench.runs.status.observer import Observer, Snapshot
 
-COLUMNS = ("runs", "to_do", "in_hand", "ok", "diverged", "failed")
+COLUMNS = ("runs", "to_do", "running", "ok", "diverged", "failed")
 HEADERS = ["method", *(name.replace("_", " ") for name in COLUMNS)]
 SHOWN = 3  # runs that are named for each kind of failure
 
 
 def rows(snapshot: Snapshot) -> list[tuple[Any, ...]]:
-    """A row a method, under HEADERS."""
+    """Return a row for each method, under HEADERS."""
     return [(row.method, *(getattr(row, name) for name in COLUMNS)) for row in snapshot.rows]
 
 
 def pace(snapshot: Snapshot) -> str:
-    """One line: epochs, and the time it takes; or that nothing runs."""
+    """Return one line with the epochs and the time they take, or that nothing runs."""
     said = f"{snapshot.computed:.6g} epochs computed, {snapshot.charged:.6g} charged"
     if snapshot.at_work and snapshot.elapsed is not None:
         said += f"; about {snapshot.epochs_per_second:.3g} computed a second; for {_clock(snapshot.elapsed)}"
@@ -38,14 +38,16 @@ def pace(snapshot: Snapshot) -> str:
 
 
 def line(snapshot: Snapshot) -> str:
-    """A snapshot in one line, for who does not look at a terminal."""
+    """Return a snapshot in one line, for output that is not a terminal."""
     counts = ", ".join(f"{snapshot.count(name)} {name.replace('_', ' ')}" for name in COLUMNS[1:])
     return f"{snapshot.count('runs')} runs: {counts}; {pace(snapshot)}"
 
 
 def watch(observer: Observer, every: float | None) -> Snapshot:
-    """Show a folder until all that was announced is done: a live table on a terminal, a line now and then elsewhere.
-    Returns the last look. KeyboardInterrupt passes on."""
+    """Show a folder until all announced runs are done: a live table on a terminal, a line now and then elsewhere.
+
+    Returns the last snapshot. KeyboardInterrupt passes on.
+    """
     console = Console()
     if not console.is_terminal:
         for snapshot in _looks(observer, every or 30.0):
@@ -58,7 +60,7 @@ def watch(observer: Observer, every: float | None) -> Snapshot:
 
 
 def _looks(observer: Observer, every: float) -> Iterator[Snapshot]:
-    """A snapshot every so many seconds, until all is done."""
+    """Yield a snapshot every `every` seconds, until all is done."""
     while True:
         snapshot = observer.look()
         yield snapshot
@@ -78,13 +80,13 @@ def _shown(snapshot: Snapshot) -> Group:
 
 
 def failed(observer: Observer) -> dict[RunId, str]:
-    """Where and why each failed run failed, from its log: else, from its record, why."""
+    """Return where and why each failed run failed, from its log. Without a log, return the reason on its record."""
     there = observer.failed.items()
     return {run: failure(run.log(observer.folder)) or str(ended.reason) for run, ended in there}
 
 
 def failures(observer: Observer) -> list[str]:
-    """Lines for people: each kind of failure once, with runs that it befell, and what to type next."""
+    """Return lines for people: each kind of failure once, with its runs, and the next command."""
     kinds: dict[tuple[str, str], list[RunId]] = {}
     for run, why in failed(observer).items():
         kinds.setdefault((run.method, why), []).append(run)
@@ -96,7 +98,7 @@ def failures(observer: Observer) -> list[str]:
 
 
 def as_json(observer: Observer, snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot for scripts."""
+    """Return a snapshot for scripts."""
     return {
         "methods": [dict(zip(("method", *COLUMNS), row, strict=True)) for row in rows(snapshot)],
         "epochs_charged": round(snapshot.charged, 6),
@@ -107,7 +109,7 @@ def as_json(observer: Observer, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _again(observer: Observer) -> str:
-    """What to type to repeat the failed runs: what was typed last, with --only-failed."""
+    """Return the command that repeats the failed runs: the last command with --only-failed."""
     said = announced(observer.folder)
     plain = ("lthbench", "run", observer.suite.name, "--out", str(observer.folder))
     words = said.command if said and said.command else plain
@@ -115,7 +117,7 @@ def _again(observer: Observer) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """A duration for people: 12 s, 3:05, 2:03:05."""
+    """Return a duration for people: 12 s, 3:05, 2:03:05."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     if whole < 60:

@@ -1,1 +1,1 @@
-"""What a run keeps behind its facade: the cell, the ledger, the pipeline, the operations. Not for authors."""
+"""The machinery behind the facade of a run: the cell, the ledger, the pipeline, the operations. Not for authors."""

@@ -1,4 +1,4 @@
-"""What stands behind a run: the cell, the accounts, and the engine that has operations done."""
+"""The context behind a run: the cell, the accounts, and the engine that has operations done."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from lthbench.training.trajectory import Trajectory
 
 
 class Engine(Protocol):
-    """Has done what a run asks for: the driver for real, the planner on tensors without values."""
+    """The interface that has the operations of a run done: for real by the driver, without values by the planner."""
 
     def train(self, context: "RunContext", trajectory: Trajectory, stop: int) -> int: ...
     def measure(self, context: "RunContext", operation: Measure) -> Tensors: ...
@@ -33,16 +33,16 @@ class Engine(Protocol):
 
 @dataclass(eq=False)
 class RunContext:
-    """One method on one cell, as the driver sees it. The ledger and everything that enters the record are kept here."""
+    """One method on one cell, as the driver sees it. It holds the ledger and everything that enters the record."""
 
     setting: Setting
     engine: Engine
     ledger: Ledger = field(init=False)
     pipeline: Pipeline = field(default_factory=Pipeline)
     kept: dict[str, Network] = field(default_factory=dict)
-    lines: dict[str, tuple[Network, Network]] = field(default_factory=dict)  # pairs whose error barrier is asked for
+    lines: dict[str, tuple[Network, Network]] = field(default_factory=dict)  # pairs whose error barrier is requested
     notes: dict[str, float | list[float]] = field(default_factory=dict)
-    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest: what workers may ask for
+    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest, for workers
     starts: dict[str, Lineage] = field(default_factory=dict)  # of trainings, by the key of their trajectory
     generators: dict[str, Generator] = field(default_factory=dict)
     diverged: bool = False  # whether a network that was loaded holds NaN or infinity
@@ -51,7 +51,7 @@ class RunContext:
         self.ledger = Ledger(self.setting.budget, self.setting.n_train)
 
     def load(self, net: Network) -> State:
-        """Load the tensors of a network."""
+        """Return the tensors of a network."""
         state = self.engine.load(self, net)
         self.diverged |= not is_planned(state.params) and not state.finite
         return state
@@ -61,7 +61,7 @@ class RunContext:
         return self.setting.recipe.clock(self.setting.n_train)
 
     def admit(self, net: Any) -> None:
-        """Check a network that a method hands in, and take over the tensors of its edits."""
+        """Check a network that a method hands in, and note the tensors of its edits."""
         if not isinstance(net, Network):
             raise MethodError(f"asked for a Network, got {type(net).__name__}")
         origin = origin_of(net)
@@ -71,7 +71,7 @@ class RunContext:
         self.edit_tensors |= origin.edit_tensors
 
     def returned(self, net: object) -> Network:
-        """Check what the method returned: a network of this run. Its sparsity is counted when it is evaluated."""
+        """Check that the method returned a network of this run. Its sparsity is counted when it is evaluated."""
         if not isinstance(net, Network):
             raise MethodError(f"a method returns a Network, not {type(net).__name__}; write return run.train(…)")
         self.admit(net)
@@ -104,6 +104,6 @@ class RunContext:
 
 
 def context_of(run: Any) -> RunContext:
-    """Return what stands behind a Run. Not for methods."""
+    """Return the context behind a Run. Not for methods."""
     context: RunContext = behind(run)
     return context

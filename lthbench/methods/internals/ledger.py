@@ -1,7 +1,7 @@
-"""The ledger of one run: what was charged, by phase, in training examples, and what may still be spent.
+"""The ledger of one run: the charges by phase, in training examples, and the rest of the budget.
 
-The charge follows from what the method asked for alone, never from what the store holds: the union of the steps that it
-covered on each trajectory, and every distinct scoring or validation pass.
+The charge depends on the method's requests alone, never on the content of the store. It is the union of the steps on each
+trajectory, and every distinct scoring or validation pass.
 """
 
 import contextlib
@@ -15,8 +15,11 @@ Interval = tuple[int, int]
 
 
 class Ledger:
-    """Accounts in examples. `n_train` examples are an epoch; scoring and validation have an allowance of one epoch of their
-    own, what exceeds it counts against `budget` (in epochs; None for no limit). Accounts outside the budget are not limited."""
+    """Accounts in examples. `n_train` examples are an epoch.
+
+    Scoring and validation have an allowance of one epoch of their own. The excess counts against `budget` (in epochs; None
+    for no limit). Accounts outside the budget are not limited.
+    """
 
     def __init__(self, budget: float | None, n_train: int):
         self.n_train = n_train
@@ -30,27 +33,27 @@ class Ledger:
 
     @property
     def spent(self) -> int:
-        """Examples that count against the budget."""
+        """Return the examples that count against the budget."""
         return spent(self.charged, self.n_train)
 
     @property
     def trained(self) -> int:
-        """Examples of all trainings, outside the budget too."""
+        """Return the examples of all trainings, also outside the budget."""
         return self.charged["train"] + sum(self.off_budget.values())
 
     @property
     def total(self) -> int:
-        """Examples charged in all phases."""
+        """Return the examples charged in all phases."""
         return sum(self.charged.values())
 
     @property
     def left(self) -> float:
-        """Epochs that may still be trained; infinite without a budget."""
+        """Return the epochs that may still be trained; infinite without a budget."""
         return float("inf") if self.limit is None else (self.limit - self.spent) / self.n_train
 
     @contextlib.contextmanager
     def account(self, name: str) -> Iterator[None]:
-        """Charge what happens inside to an account of its own."""
+        """Charge all work inside the context to an account of its own."""
         before, self._account = self._account, name
         self.off_budget.setdefault(name, 0)
         try:
@@ -67,7 +70,7 @@ class Ledger:
         covered.extend(new)
 
     def end(self, trajectory: str, clock: Clock, ended: int, stop: int) -> None:
-        """Give back what was charged beyond the step where the rule of a training ended it."""
+        """Refund the charge beyond the step where the rule of a training ended it."""
         if ended >= stop:
             return
         self._ended[trajectory] = ended
@@ -98,12 +101,12 @@ class Ledger:
 
 
 def spent(charged: Mapping[str, int], n_train: int) -> int:
-    """Examples that count against the budget: all training, and what scoring and validation take beyond one epoch."""
+    """Return the examples that count against the budget: all training, and scoring and validation beyond one epoch."""
     return charged["train"] + max(0, charged["score"] + charged["validate"] - n_train)
 
 
 def _without(interval: Interval, covered: list[Interval]) -> list[Interval]:
-    """What of an interval is not covered."""
+    """Return the parts of an interval that are not covered."""
     pieces = [interval] if interval[0] < interval[1] else []
     for low, high in covered:
         pieces = [p for a, b in pieces for p in ((a, min(b, low)), (max(a, high), b)) if p[0] < p[1]]

@@ -1,4 +1,4 @@
-"""Operations: one unit of work in a worker each, as plain data with a key that is known before any work."""
+"""Operations: units of work for workers, as plain data, each with a key that is known before any work."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from lthbench.training.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Split:
-    """The training data of a workload: a packed data set, `validation` of whose training examples are held out."""
+    """The training data of a workload: a packed data set, with `validation` of its training examples held out."""
 
     dataset: str
     validation: int
@@ -22,7 +22,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Train:
-    """Train along a trajectory from `begin` (its first step, or a stored state) and leave a state at every stop."""
+    """A training along a trajectory from `begin` (its first step, or a stored state). It leaves a state at every stop."""
 
     trajectory: Trajectory
     begin: int
@@ -34,16 +34,16 @@ class Train:
 
     @property
     def source(self) -> Lineage:
-        """What it starts from."""
+        """Return the lineage that the training starts from."""
         first = self.begin == self.trajectory.first
         return self.trajectory.start if first else Lineage(self.trajectory.state(self.begin))
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A probe on a network, on seeded training examples: `examples` of them, `per_class` of each class, or all.
+    """A probe of a network on seeded training examples: `examples` of them, `per_class` of each class, or all.
 
-    `passes` is what the probe said when it was charged, and all that it is given.
+    `passes` is the number of passes that the probe declared when it was charged. It is allowed no more.
     """
 
     source: Lineage
@@ -65,7 +65,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Validate:
-    """Count the correct answers of a network on the held-out training examples."""
+    """A count of the correct answers of a network on the held-out training examples."""
 
     source: Lineage
     split: Split
@@ -78,14 +78,16 @@ class Validate:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Answers of a network on the test, validation and training split, and its weight correlation with networks of the
-    same model. Done by a process that runs no method code."""
+    """The answers of a network on the test, validation and training split, and its weight correlations.
+
+    The correlations are with networks of the same model. A process that runs no method code does this operation.
+    """
 
     source: Lineage
     split: Split
     precision: str
     test: str  # fingerprint of the test split
-    others: tuple[tuple[str, Lineage], ...] = ()  # that it is compared with, by name
+    others: tuple[tuple[str, Lineage], ...] = ()  # networks that it is compared with, by name
 
     @cached_property
     def key(self) -> str:
@@ -95,7 +97,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Barrier:
-    """The error along the straight line from a network to another one. Done where evaluations are."""
+    """The error along the straight line between two networks. The process that evaluates does this operation."""
 
     source: Lineage
     other: Lineage
@@ -110,12 +112,12 @@ class Barrier:
 
 
 Operation = Train | Measure | Validate | Evaluate | Barrier
-Value = Measure | Validate | Evaluate | Barrier  # whose result is an entry of its own in the store
-Judgement = Evaluate | Barrier  # what no method sees: done by a process that runs no method code
+Value = Measure | Validate | Evaluate | Barrier  # operations whose result is an entry of its own in the store
+Judgement = Evaluate | Barrier  # not seen by any method: done by a process that runs no method code
 
 
 def sources(operation: Operation) -> list[Lineage]:
-    """The networks that an operation needs."""
+    """Return the networks that an operation needs."""
     match operation:
         case Evaluate(others=others):
             return [operation.source, *(other for _, other in others)]

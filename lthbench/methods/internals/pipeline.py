@@ -16,7 +16,7 @@ def _said(edit: Edit) -> str:
 
 
 class Pipeline:
-    """Collects what a run did, in order, and names each network by how it came to be."""
+    """The steps of a run, in order. Each network is named after the steps that made it."""
 
     def __init__(self) -> None:
         self._events: list[str] = []
@@ -30,7 +30,7 @@ class Pipeline:
             self._names[root.key] = f"init {stream}{other}" if stream else f"init{other}"
 
     def train(self, net: Network, out: Network, steps: int, clock: Clock, rule: Rule | None) -> None:
-        if origin_of(out).lineage.root.key in self._names:  # asked for once more, done once
+        if origin_of(out).lineage.root.key in self._names:  # requested again, done once
             return
         self._source(net)
         under = f" under {type(rule).__name__}" if rule else ""
@@ -52,7 +52,7 @@ class Pipeline:
         return " → ".join(self._events)
 
     def _source(self, net: Network) -> None:
-        """Say what the next event starts from, unless it goes on from the last one."""
+        """Add the network that the next event starts from, unless it continues the last event."""
         root = origin_of(net).lineage.root
         words = [] if root.key == self._last else [self._names[root.key]]
         words += [_said(edit) for edit in origin_of(net).lineage.edits]

@@ -1,4 +1,4 @@
-"""What is looked at in the network that a method returned: how much of it is gone, and what its weights are compared with."""
+"""Checks of the network that a method returned: its sparsity, and the networks that its weights are compared with."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,11 @@ from lthbench.pruning.lineage import Lineage, Trained
 
 
 def counted(context: RunContext, layers: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-    """(removed, prunable) of the workload's prunable weights, from (removed, size) of the layers of a network.
+    """Return (removed, prunable) of the workload's prunable weights, from (removed, size) of the layers of a network.
 
-    Where nothing is asked to be removed, a wider network than the workload's counts its own weights. MethodError where
-    fewer are removed than asked for."""
+    At sparsity 0, a network wider than the workload's counts its own weights. MethodError where fewer weights are removed
+    than asked for.
+    """
     model, sparsity = context.setting.model, context.setting.cell.sparsity
     own = sum(size for _, size in layers.values())
     prunable = model.prunable_count if sparsity else max(own, model.prunable_count)
@@ -25,14 +26,14 @@ def counted(context: RunContext, layers: Mapping[str, tuple[int, int]]) -> tuple
 
 
 def compared(context: RunContext, final: Network) -> dict[str, Lineage]:
-    """What the weights of the result are compared with: where it descends from, and what was kept of the same model."""
+    """Return the networks to compare with the result: the one it descends from, and the kept ones of the same model."""
     others = {"init": _start(context, final)} | {name: origin_of(net).lineage for name, net in context.kept.items()}
     shapes = final.model.prunable_shapes
     return {name: other for name, other in others.items() if other.model.prunable_shapes == shapes}
 
 
 def _start(context: RunContext, net: Network) -> Lineage:
-    """The initialisation that a network descends from, whatever was done to it since."""
+    """Return the initialisation that a network descends from, through all edits and trainings."""
     lineage = origin_of(net).lineage
     while isinstance(lineage.root, Trained):
         lineage = context.starts[lineage.root.trajectory]

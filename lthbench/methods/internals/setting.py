@@ -1,4 +1,4 @@
-"""A cell with everything that its suite and its data set say about it."""
+"""A cell with the properties that its suite and its data set give it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ from lthbench.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run works under."""
+    """The conditions of a run: suite, cell and data set."""
 
     suite: Suite
     cell: Cell
@@ -26,31 +26,31 @@ class Setting:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The suite's, at the cell's learning rate."""
+        """Return the suite's recipe, at the cell's learning rate."""
         return self.suite.recipe.replace(lr=self.cell.learning_rate)
 
     @cached_property
     def split(self) -> Split:
-        """The training data, by what is held out of it."""
+        """Return the training data without the held-out examples."""
         held = self.suite.validation
         fingerprint = keys.key("training examples", self.manifest.fingerprints["train"], held)
         return Split(self.cell.workload.dataset, held, fingerprint)
 
     @property
     def n_train(self) -> int:
-        """Training examples: one epoch."""
+        """Return the number of training examples of one epoch."""
         return self.manifest.sizes["train"] - self.suite.validation
 
     @property
     def budget(self) -> float | None:
-        """In epochs; None for no limit."""
+        """Return the budget in epochs; None for no limit."""
         return self.suite.budget_epochs(self.cell.sparsity)
 
 
 def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, Manifest]:
-    """The manifests of a suite's data sets, packed if need be, after a look at whether the suite fits them.
+    """Return the manifests of a suite's data sets. Packs data sets if necessary, and checks that the suite fits them.
 
-    For `planning` a published data set need not be there.
+    For `planning`, published data sets may be absent.
     """
     found = described if planning else prepare
     manifests = {name: found(home, name) for name in dict.fromkeys(w.dataset for w in suite.workload)}

@@ -1,1 +1,1 @@
-"""Who asks: the driver runs the methods of a suite, and a broker has every operation done once."""
+"""The driver runs the methods of a suite. Its broker has every operation done once."""

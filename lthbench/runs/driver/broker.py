@@ -1,6 +1,7 @@
-"""The broker: has every operation done once.
+"""The broker has every operation done once.
 
-It looks in the store, then among those in flight, here or with another driver on the same store, and then asks a worker.
+It looks in the store, then among the running operations, here or with another driver on the same store. Then it asks a
+worker.
 """
 
 import threading
@@ -22,7 +23,7 @@ from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor
 from lthbench.training.trajectory import Trajectory
 
-TRIES = 4  # an entry may be found damaged when it is read, and is then computed again
+TRIES = 4  # an entry that is found damaged when it is read is computed again
 
 EditTensors = Mapping[str, Tensors]
 """The tensors of edits, by digest."""
@@ -30,7 +31,7 @@ EditTensors = Mapping[str, Tensors]
 
 @dataclass
 class Counts:
-    """What was computed in this execution."""
+    """Counts of the operations computed in this execution."""
 
     operations: int = 0
     epochs: float = 0.0
@@ -38,8 +39,10 @@ class Counts:
 
 @dataclass
 class Work:
-    """How something came to be in the store: it was "found" there, it was "waited for" while another run or driver had it
-    computed, or it was "computed": epochs, and seconds in workers."""
+    """The work behind an entry of the store: epochs, and seconds in workers.
+
+    `how`: the entry was "found" in the store, "waited for" while another run or driver had it computed, or "computed".
+    """
 
     how: Literal["found", "waited for", "computed"] = "found"
     epochs: float = 0.0
@@ -70,7 +73,7 @@ class Broker:
         stops: Iterable[int] = (),
         remainder: float = 0.0,
     ) -> Work:
-        """Have a state of a trajectory in the store, and on the way there one at each of the planned `stops`."""
+        """Have a state of a trajectory in the store, and one at each planned stop (`stops`) before it."""
         key = trajectory.state(stop).key
         self._trajectories[trajectory.key] = trajectory
         work = Work()
@@ -85,7 +88,7 @@ class Broker:
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
 
     def value(self, operation: Value, edit_tensors: EditTensors) -> tuple[dict[str, Tensor], Any, Work]:
-        """What a probe or an evaluation finds: tensors, and a note."""
+        """Return the result of a probe or an evaluation: tensors, a note, and the work."""
         work = Work()
         for _ in range(TRIES):
             try:
@@ -98,7 +101,7 @@ class Broker:
         raise LthbenchError(f"{operation.key} could not be computed in {TRIES} tries: an entry goes missing each time")
 
     def network(self, lineage: Lineage, edit_tensors: EditTensors) -> State:
-        """The tensors of a network."""
+        """Return the tensors of a network."""
         for _ in range(TRIES):
             try:
                 return edited(self.store.root_state(lineage.root), lineage.edits, edit_tensors.__getitem__)
@@ -107,7 +110,7 @@ class Broker:
         raise LthbenchError(f"network {lineage.key} could not be read in {TRIES} tries")
 
     def ended(self, trajectory: Trajectory, stop: int, edit_tensors: EditTensors) -> int:
-        """The step at which a training ended that its rule may have ended before this stop."""
+        """Return the step at which a training ended. Its rule may have ended it before this stop."""
         for _ in range(TRIES):
             try:
                 return self.store.read_state(trajectory.state(stop).key)[1]
@@ -116,7 +119,7 @@ class Broker:
         raise LthbenchError(f"state {trajectory.state(stop).key} could not be read in {TRIES} tries")
 
     def _training(self, trajectory: Trajectory, stop: int, stops: Iterable[int]) -> Train:
-        """From the last state that is there, to this stop and those planned that are not there."""
+        """Return the training from the last stored state to this stop, through the planned stops that are not stored."""
         left = self._left[trajectory.key] | set(stops)
         there = [s for s in left if s < stop and self.store.has("states", trajectory.state(s).key)]
         begin = max([trajectory.first, *there])
@@ -126,7 +129,7 @@ class Broker:
 
     @contextmanager
     def _claimed(self, name: str, kind: str, key: str, work: Work) -> Iterator[bool]:
-        """Wait until an entry is there, or it is ours to compute. Yields whether it is ours."""
+        """Wait until an entry is stored, or this driver may compute it. Yields whether this driver has to compute it."""
 
         def there() -> bool:
             return self.store.has(kind, key)
@@ -141,7 +144,7 @@ class Broker:
             yield mine
 
     def _done(self, operation: Operation, edit_tensors: EditTensors, remainder: float, work: Work) -> None:
-        """Have an operation done, which is claimed."""
+        """Have a claimed operation done."""
         for source in sources(operation):
             self._ensure(source, edit_tensors, getattr(operation, "trajectory", None))
         reply = self.executor.submit(operation, remainder).result()
@@ -152,8 +155,10 @@ class Broker:
         work.cpu, work.seen = work.cpu + reply.cpu, work.seen + reply.seen
 
     def _ensure(self, lineage: Lineage, edit_tensors: EditTensors, on: Trajectory | None = None) -> None:
-        """Have in the store what a worker needs to make a network: the state of its root, the tensors of its edits.
-        A root that lies `on` the claimed trajectory was there just now; if it is not any more, the worker says so."""
+        """Have in the store the entries that a worker needs to make a network: the root's state, the edits' tensors.
+
+        A root on the claimed trajectory (`on`) was stored just now. If it is gone, the worker raises an error.
+        """
         root = lineage.root
         if (
             isinstance(root, Trained)

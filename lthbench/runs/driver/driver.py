@@ -1,7 +1,7 @@
-"""The driver: runs the methods of a suite on its cells and writes records.
+"""The driver runs the methods of a suite on its cells and writes records.
 
-Each live run has a thread, and one thread is active at a time. The serial executor uses no threads. A suite that was killed
-resumes by running its methods again from the top: the store answers for what is finished.
+Each live run has a thread, and one thread is active at a time. The serial executor uses no threads. A killed suite resumes
+by running its methods again from the start. Finished operations are found in the store.
 """
 
 import logging
@@ -42,16 +42,16 @@ from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
 
-LIVE = 4  # live runs for each operation that workers take at once
+LIVE = 4  # live runs for each operation that workers do at once
 THREADS = 10_000  # live runs at most
 PAUSE = 0.2  # seconds between two looks at runs that other drivers have claimed
 
 
 @dataclass
 class Driver:
-    """A suite that is run in the folder `out`, which holds `records/`, `logs/` and `store/`.
+    """A driver of a suite in the folder `out`, which holds `records/`, `logs/` and `store/`.
 
-    `partial`: the plan is a part of what its methods have to do. The records of their other runs stay as they are.
+    `partial`: the plan is a part of the runs of its methods. The records of their other runs stay as they are.
     """
 
     suite: Suite
@@ -81,13 +81,13 @@ class Driver:
         self._writer = RecordWriter(self.out)
         self._users = self.plan.users
         self._stops = self.plan.stops
-        self._real: dict[str, str] = {}  # state keys by planned ones
+        self._real: dict[str, str] = {}  # real state keys by planned ones
         self._ending = threading.Lock()
 
     def run(self, on_record: Callable[[Record], None] = lambda record: None) -> Broker:
-        """Do every planned run that has no record yet. Returns the broker, whose counts say what was computed.
+        """Do every planned run that has no record yet. Returns the broker, which counts the computed operations.
 
-        A KeyboardInterrupt ends the workers and is raised again. What is finished is kept.
+        A KeyboardInterrupt ends the workers and is raised again. Finished work is kept.
         """
         done = self._finished()
         todo = []
@@ -118,8 +118,8 @@ class Driver:
         pool, asked, left = ThreadPoolExecutor(THREADS), iter(todo), set[Future[Record]]()
         try:
             while True:
-                room = max(0, LIVE * broker.executor.slots - len(left))  # a cluster may have grown, or shrunk
-                left |= {pool.submit(self._next, broker, waiting) for _ in islice(asked, room)}
+                free = max(0, LIVE * broker.executor.slots - len(left))  # a cluster may have grown, or shrunk
+                left |= {pool.submit(self._next, broker, waiting) for _ in islice(asked, free)}
                 if not left:
                     return
                 ended, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -131,7 +131,7 @@ class Driver:
     def _next(self, broker: Broker, waiting: deque[PlannedRun]) -> Record:
         """Do the first run that no other driver on this store has claimed.
 
-        A claimed run goes to the end of the queue. What the other driver did meanwhile is read from its trace.
+        A claimed run goes to the end of the queue. Its trace shows what the other driver did meanwhile.
         """
         while not self.stopping:
             planned = waiting.popleft()
@@ -161,13 +161,13 @@ class Driver:
         return record
 
     def _release(self, run: PlannedRun) -> list[str]:
-        """Return the keys of states that no run needs any more, now that this one has ended."""
+        """Return the keys of the states that no run needs after this one has ended."""
         self._users.subtract(run.states)
         unused = [key for key in run.states if not self._users[key] and key in self._real]
         return [] if self.keep == "all" else [self._real.pop(key) for key in unused]
 
     def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
-        """Keep what `keep` says of the returned network: the bit-packed mask, or also the kept values and the start."""
+        """Keep the parts of the returned network that `keep` names: the bit-packed mask, or also its values and start."""
         if self.keep == "all" or session.final is None or outcome["status"] == "failed":
             return
         state = broker.network(origin_of(session.final).lineage, session.context.edit_tensors)
@@ -199,7 +199,7 @@ class Driver:
         return RayExecutor(self.config, prints, self.address, self.gpu_share)
 
     def _finished(self) -> dict[RunId, Record]:
-        """Return, by run, the records in the folder that this plan would make again. Failed runs are repeated."""
+        """Return, by run, the records in the folder that this plan would reproduce. Failed runs are repeated."""
         planned = {run.run_id: run for run in self.plan.runs}
 
         def stands(record: Record) -> bool:
@@ -222,20 +222,20 @@ class Driver:
         )
 
     def _others(self) -> list[Record]:
-        """Return the records that stay in the files of this plan's methods, beside those of its runs.
+        """Return the records of other runs that stay in the files of this plan's methods.
 
-        Where the plan is whole, records of another text of the suite or of a method's code are put away; they would stand
-        beside results that they do not belong to.
+        Where the plan is whole, records of another text of the suite or of a method's code are put away, because they
+        do not belong with the new results.
         """
         mine = {record.run_id for record in self.records}
         sources = {run.method.label: run.method.source for run in self.plan.runs}
         others = {r.run_id: r for r in self._writer.read() if r.run_id not in mine and r.result.method in sources}
         older = [r for r in others.values() if sources[r.result.method] != r.result.source]
         if self.partial:
-            self._warn(older, "are of another text of its file; lthbench run does them again")
+            self._warn(older, "are of another version of its file; lthbench run repeats them")
             return list(others.values())
         older += [r for r in others.values() if r.result.suite_hash != self.suite.hash and r not in older]
-        self._warn(older, f"are outside the plan and of another text; they are in {self.out / 'superseded'} now")
+        self._warn(older, f"are outside the plan and of another version; they are in {self.out / 'superseded'} now")
         self._writer.put_away(older)
         return [record for record in others.values() if record not in older]
 
@@ -248,13 +248,13 @@ class Driver:
         need, free = self.plan.peak(self._live), shutil.disk_usage(self.out).free
         if need > free:
             raise InputError(
-                f"{self.out} has room for {free / 1e9:.3g} GB, the states of this suite need up to {need / 1e9:.3g} GB; "
+                f"{self.out} has {free / 1e9:.3g} GB free, the states of this suite need up to {need / 1e9:.3g} GB; "
                 "choose another --out"
             )
 
 
 def default_workers(device: torch.device, gpus: int = 1) -> int:
-    """Return the default number of workers: one a core on a CPU, one for each `gpus` GPUs else."""
+    """Return the default number of workers: one a core on a CPU, else one for each `gpus` GPUs."""
     if device.type == "cuda":
         return max(1, len(numerics.alike(device)) // gpus)
     return max(1, len(os.sched_getaffinity(0)))

@@ -1,4 +1,4 @@
-"""Finals: what stays of the network that a method returned. Its kept values, its mask, and what it was trained from.
+"""Final networks: the kept values, the mask and the start weights of the network that a method returned.
 
 An entry's tensors are `values/<parameter>` (where the parameter is prunable, the kept ones alone, in order), `buffers/…`,
 `mask/<parameter>` (bit-packed), and `start/…`, `start-buffers/…` where the seed does not give them.
@@ -23,9 +23,9 @@ KIND = "finals"  # in the store
 
 @dataclass(frozen=True)
 class FinalNetwork:
-    """A network as it ended, and the weights that its last training started from, under the same mask.
+    """A network at its end, and the weights that its last training started from, under the same mask.
 
-    `origin` says where those come from: {"kind": "init", "scheme", "seed", "stream"} where the seed gives them, else
+    `origin` describes the start weights: {"kind": "init", "scheme", "seed", "stream"} where the seed gives them, else
     {"kind": "trained", "trajectory", "step"} or {"kind": "edited"}.
     """
 
@@ -37,7 +37,7 @@ class FinalNetwork:
 
     @property
     def note(self) -> dict[str, Any]:
-        """What is written beside the tensors."""
+        """Return the note that is written beside the tensors."""
         return {"model": asdict(self.model), "origin": self.origin}
 
 
@@ -55,7 +55,7 @@ def capture(broker: Broker, net: Network, edit_tensors: EditTensors) -> FinalNet
 
 
 def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> FinalNetwork:
-    """The inverse, from tensors whose names and shapes were looked at."""
+    """Restore a captured network from tensors whose names and shapes were checked."""
     mask = {n: unpacked(tensors[f"mask/{n}"], shape) for n, shape in model.prunable_shapes.items()}
     state = _state(tensors, "values", "buffers", model, mask)
     seeded = origin["kind"] == "init"
@@ -64,12 +64,12 @@ def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> FinalNet
 
 
 def seeded_start(model: Model, origin: Mapping[str, Any], mask: Tensors) -> State:
-    """The seeded initialisation under a mask."""
+    """Return the seeded initialisation under a mask."""
     return _under(initial_state(Init(model, origin["scheme"], origin["seed"], origin["stream"])), mask)
 
 
 def _origin(lineage: Lineage, start: State) -> tuple[dict[str, Any], bool]:
-    """Where start weights come from, and whether the seed gives them."""
+    """Return the origin of start weights, and whether the seed gives them."""
     root = lineage.root
     if not isinstance(root, Init):
         return {"kind": "trained", "trajectory": root.trajectory, "step": root.step}, False
@@ -84,7 +84,7 @@ def _content(state: State) -> str:
 
 
 def _under(state: State, mask: Tensors) -> State:
-    """The same values under another mask."""
+    """Return the same values under another mask."""
     params = {n: torch.where(mask[n], t, 0) if n in mask else t for n, t in state.params.items()}
     return State(params, state.buffers, dict(mask))
 
@@ -105,7 +105,7 @@ def _state(tensors: Tensors, values: str, buffers: str, model: Model, mask: Tens
 
 
 def _whole(values: Tensor, kept: Tensor | None, shape: torch.Size) -> Tensor:
-    """Kept values at their places, zero elsewhere."""
+    """Return a tensor with the kept values at their positions and zero elsewhere."""
     if kept is None:
         return values.reshape(shape)
     return torch.zeros(shape, dtype=values.dtype).masked_scatter(kept, values)

@@ -1,4 +1,4 @@
-"""The run folder of a suite: where it lies by default, and what happens to the records of another text of the suite."""
+"""The run folder of a suite: its default path, and the treatment of records of another text of the suite."""
 
 import logging
 from itertools import count
@@ -9,13 +9,13 @@ from lthbench.suite import FOLDER, Suite, in_folder
 
 log = logging.getLogger(__name__)
 
-KEPT = ("records", "superseded", "tensorboard")  # what belongs to one text of a suite
+KEPT = ("records", "superseded", "tensorboard")  # folders that belong to one text of a suite
 
 
 def default_folder(suite: Suite) -> Path:
-    """Return `runs/<suite>`; or `runs/<suite>-<hash>` for a text that differs from the published one, or from what is there.
+    """Return `runs/<suite>`; or `runs/<suite>-<hash>` for a text that differs from the published or the present one.
 
-    So a run for which no folder was named never moves the records of another text.
+    So a run without a named folder never moves the records of another text.
     """
     plain = Path("runs") / suite.name
     if not (_differs_from_published(suite) or _holds_another(plain, suite)):
@@ -24,7 +24,7 @@ def default_folder(suite: Suite) -> Path:
 
 
 def make_way(out: Path, suite: Suite) -> None:
-    """Move what belongs to another text of the suite aside, and what belongs to this one back. Nothing is written over.
+    """Move the folders of another text of the suite aside, and those of this text back. Nothing is overwritten.
 
     InputError where the folder holds another suite.
     """
@@ -50,7 +50,7 @@ def _holds_another(folder: Path, suite: Suite) -> bool:
         return False
     try:
         there = in_folder(folder)
-    except InputError:  # it cannot be read, so that it is left alone
+    except InputError:  # it cannot be read, so it is left alone
         return True
     return (there.name, there.hash) != (suite.name, suite.hash)
 
@@ -60,9 +60,9 @@ def _aside(out: Path, name: str, suite: Suite) -> Path:
 
 
 def _free(path: Path) -> Path:
-    """Return the path, with a number behind it where something has that name."""
-    places = (path if n == 1 else path.with_name(f"{path.name}.{n}") for n in count(1))
-    return next(place for place in places if not place.exists())
+    """Return the path, with a number appended where the name is taken."""
+    candidates = (path if n == 1 else path.with_name(f"{path.name}.{n}") for n in count(1))
+    return next(candidate for candidate in candidates if not candidate.exists())
 
 
 def _move(path: Path, to: Path, why: str) -> None:

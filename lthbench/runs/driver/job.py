@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that planning and running a suite need."""
+    """The inputs for planning and running a suite."""
 
     suite: Suite
     methods: tuple[Method, ...]
@@ -48,10 +48,10 @@ class Job:
         device: str = "",
         planning: bool = False,
     ) -> "Job":
-        """Return a job with the suite's own methods and those named beside them, or `only` those.
+        """Return a job with the suite's own methods and the named ones, or with `only` the named ones.
 
-        InputError for anything unknown, and for names that make one file name. A job for `planning` cannot be run: published
-        data sets need not be there.
+        InputError for anything unknown, and for names that make the same file name. A job for `planning` cannot be run;
+        published data sets may be absent.
         """
         registry.load_all()
         if only and not methods:
@@ -73,7 +73,7 @@ class Job:
 
     @cached_property
     def outline(self) -> PlanTotals:
-        """Return what the plan adds up to, without keeping the plan."""
+        """Return the totals of the plan, without keeping the plan."""
         with numerics.one_thread(torch.device("cpu")):
             return outline(self.suite, self.methods, self.manifests)
 
@@ -84,21 +84,21 @@ class Job:
         """
         observer = Observer(out)
         if observer.suite.hash != self.suite.hash:
-            raise InputError(f"{out} holds runs of another text of the suite; lthbench run does all of them again")
+            raise InputError(f"{out} holds runs of another text of the suite; lthbench run repeats all of them")
         observer.look()
         there = observer.failed
         if others := sorted({run.method for run in there} - {method.label for method in self.methods}):
-            log.warning("failed runs of %s are left: their method was not named", ", ".join(others))
+            log.warning("failed runs of %s are left out: their method was not named", ", ".join(others))
         mine = replace(self, methods=tuple(m for m in self.methods if m.label in {run.method for run in there})).plan
         return Plan(run for run in mine.runs if run.run_id in there)
 
     def driver(self, out: Path, part: Plan | None = None, command: tuple[str, ...] = (), **options: Any) -> Driver:
         """Return a driver of this job, or of a part of its plan, in the folder `out`.
 
-        The folder gets a copy of the suite, and the `command` that was typed. Records of another text of the suite are moved
-        aside there; a folder of another suite is an InputError.
+        The folder gets a copy of the suite, and the typed `command`. Records of another text of the suite are moved aside
+        there. A folder of another suite is an InputError.
         """
-        todo = part or self.plan  # first: what cannot be planned moves nothing
+        todo = part or self.plan  # first: an error in planning must not move anything
         make_way(out, self.suite)
         write_whole(out / "suite.json", self.suite.as_json().encode())
         announce(out, self.suite.hash, {} if part else sums(self.plan), command)

@@ -1,4 +1,4 @@
-"""One run at a time: the threads of a driver pass a baton, and hand it on while they wait for work."""
+"""The lock that lets one run's thread execute at a time. A thread releases it while it waits for work."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from lthbench.runs.workers.process_state import generators, restore
 
 
 class RunLock:
-    """Held by the thread that runs method code. While it is held, the global generators must not change."""
+    """A lock held by the thread that runs method code. While it is held, the global generators must not change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,20 +21,20 @@ class RunLock:
         self._before = generators()
 
     def give(self) -> None:
-        """Hand it on. Raises MethodError, after putting them back, if a global generator was drawn from."""
+        """Release the lock. If a global generator was drawn from, restores its state and raises MethodError."""
         touched = generators() != self._before
         if touched:
             restore(self._before)
         self._lock.release()
         if touched:
             raise MethodError(
-                "drew from a global random generator, so that its result would depend on its neighbours; "
+                "drew from a global random generator, so its result would depend on other runs; "
                 'write run.generator("a name") and pass it on'
             )
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Others may go on inside."""
+        """Release the lock inside the context, so that other threads go on."""
         try:
             self.give()
             yield

@@ -1,8 +1,7 @@
-"""The log of a run: what it asked for, how each operation came to be done, how it ended.
+"""The log of a run: its operations, how each of them was done, and how the run ended.
 
-A text file for each run in the `logs/` of a run folder, a folder for each method. One file a run, because the claim on a run
-then keeps two drivers apart in it, also where a shared folder has no atomic append; it is one file more beside the trace
-and the two or more entries that every run has in the store. A run that goes on, or is repeated, appends.
+Each run has a text file in the `logs/` of a run folder, in a folder for its method. The lock on a run then keeps two drivers
+from writing one file, also where a shared folder has no atomic append. A run that goes on, or is repeated, appends.
 """
 
 import logging
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Asked:
-    """An operation under way: what was asked, and how it was done."""
+    """A running operation, and the work that it took."""
 
     what: str
     work: Work = field(default_factory=Work)
@@ -34,15 +33,15 @@ class Asked:
 
 @dataclass
 class RunLog:
-    """Writes one line for each event: UTC time, what happened, details. Without a path it writes nothing."""
+    """A log with one line for each event: UTC time, event, details. Without a path nothing is written."""
 
     path: Path | None = None
-    at: str = "before any operation"  # where the run stands
+    at: str = "before any operation"  # position of the run
     _count: int = 0
     _stands: dict[str, int] = field(default_factory=dict)  # step by trajectory
 
     def started(self, run: RunId) -> None:
-        """The run starts, or goes on after its driver was lost."""
+        """Note that the run starts, or goes on after its driver was lost."""
         try:
             if self.path:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,14 +50,14 @@ class RunLog:
         self._write("started", f"{run}; {platform.node()}, process {os.getpid()}")
 
     def training(self, trajectory: Trajectory, stop: int) -> str:
-        """A training in words: from which step to which, on which trajectory."""
+        """Describe a training: its steps and its trajectory."""
         start = self._stands.get(trajectory.key, trajectory.first)
         self._stands[trajectory.key] = max(start, stop)
         return f"train {min(start, stop)} → {stop} on {trajectory.key[:8]}"
 
     @contextmanager
     def operation(self, what: str) -> Iterator[Asked]:
-        """An operation, from when it is asked for until it is done. Who does it puts its `work` there."""
+        """Log an operation from its request until it is done. The caller sets the `work` of the yielded object."""
         asked, begun = Asked(what), time.perf_counter()
         self._count += 1
         self.at = f"in operation {self._count} ({what})"
@@ -71,14 +70,14 @@ class RunLog:
         self._write(work.how, f"{self._count} {what}: {cost if work.how == 'computed' else took}")
 
     def ended(self, outcome: Mapping[str, Any], seconds: float) -> None:
-        """The run came to its end."""
+        """Note that the run has ended."""
         charged = sum(outcome["charged"].values()) / outcome["epoch"]
         found = outcome.get("test")
         reached = f"{found['right']} of {found['of']} test images right" if found else str(outcome["reason"])
         self._write(outcome["status"], f"{reached}, {charged:.6g} epochs charged, {seconds:.2f} s")
 
     def failed(self, status: str, where: str, said: str, error: BaseException) -> None:
-        """The run came to its end by an exception, at `where` in the method's file. Its traceback goes below the line."""
+        """Note that an exception ended the run, at `where` in the method's file. Its traceback follows the line."""
         lines = "".join(traceback.format_exception(error)).splitlines()
         text = "".join(f"\n    {line}" for line in lines)
         self._write(status, f"{where or 'outside the method'}, {self.at}: {said}{text}")
@@ -99,7 +98,7 @@ class RunLog:
 
 
 def failure(path: Path) -> str | None:
-    """Where and why the run of a log failed last: `mine.py:9, after operation 1 (…): ValueError: …`."""
+    """Return where and why the run of a log last failed: `mine.py:9, after operation 1 (…): ValueError: …`."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Run a suite from Python. The command `lthbench run` calls this function."""
+"""The function that runs a suite from Python. The command `lthbench run` calls it."""
 
 import logging
 import sys
@@ -38,7 +38,7 @@ def run_suite(
     watched: Callable[[Driver], AbstractContextManager[OnRecord]] = lambda driver: nullcontext(lambda record: None),
     **options: Any,
 ) -> Results:
-    """Run a suite and return its results, as `load_results(out)` reads them. What is finished is never computed again.
+    """Run a suite and return its results, as `load_results(out)` reads them. Finished work is never computed again.
 
     `suite`: a name, a TOML file or a Suite.
     `methods`: others beside the suite's own, as typed for --method, or functions under @method. `only`: run these alone.
@@ -48,8 +48,8 @@ def run_suite(
     `watched`: a context that opens before the first run; it yields a function that is called with every record.
     `options`: those of Driver (address, gpu_share, lanes).
 
-    Works in a script without a main guard, in a notebook and from standard input. InputError for anything unknown. A run
-    that fails raises nothing.
+    It works in a script without `if __name__ == "__main__"`, in a notebook and from standard input. InputError for anything
+    unknown. A run that fails raises nothing.
     """
     job = Job.make(suite if isinstance(suite, Suite) else Suite.read(suite), methods, data, only, device)
     folder = _folder(out, job.suite, only_failed)
@@ -69,7 +69,7 @@ def run_suite(
 
 
 def _folder(out: str | Path | None, suite: Suite, there: bool) -> Path:
-    """Return the run folder: as given, else the default. `there`: it has to be there already."""
+    """Return the run folder: the given one, else the default. `there`: it must exist already."""
     if out is not None:
         if not str(out):
             raise InputError("out is empty; name a folder, or leave it out")

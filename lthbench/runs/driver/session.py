@@ -1,4 +1,4 @@
-"""A session: one run under way, from its method's first line to its record."""
+"""A session carries out one run, from its method's first line to its record."""
 
 import logging
 import platform
@@ -24,7 +24,7 @@ from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.driver.broker import Broker
-from lthbench.runs.driver.failure_message import in_one_line, place
+from lthbench.runs.driver.failure_message import in_one_line, location
 from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.run_log import Asked, RunLog
 from lthbench.runs.driver.work_account import WorkAccount
@@ -40,12 +40,15 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(BaseException):
-    """The suite was interrupted, or cannot go on here, which is its cause. Not an Exception, so that no method catches it."""
+    """The error that the suite was interrupted, or cannot go on; then its cause says why.
+
+    It is not an Exception, so that no method catches it.
+    """
 
 
 @contextmanager
 def _halting() -> Iterator[None]:
-    """A full folder or a cluster that is gone stops the suite, and not the run alone."""
+    """Stop the whole suite, and not the run alone, when the disk is full or the cluster is gone."""
     try:
         yield
     except Halted as error:
@@ -54,7 +57,7 @@ def _halting() -> Iterator[None]:
 
 @dataclass
 class Session:
-    """The engine of one run: does for real what the planner does in thought."""
+    """The engine of one run. It has the operations done that the planner only notes."""
 
     planned: PlannedRun
     setting: Setting
@@ -64,9 +67,9 @@ class Session:
     stopping: Callable[[], bool]
     environment: dict[str, str]
     log: RunLog = field(default_factory=RunLog)
-    real: list[str] = field(default_factory=list)  # keys of what was asked for, in order
+    real: list[str] = field(default_factory=list)  # keys of the requested operations, in order
     computed: float = 0.0  # epochs
-    final: Network | None = None  # what the method returned
+    final: Network | None = None  # the network that the method returned
 
     def __post_init__(self) -> None:
         self.context = RunContext(self.setting, self)
@@ -75,7 +78,7 @@ class Session:
         self._started, self._clock, self._work = time.time(), time.perf_counter(), WorkAccount()
 
     def outcome(self) -> dict[str, Any]:
-        """Run the method, evaluate what it returns, and say what came out. Raises nothing but Stopped."""
+        """Run the method, evaluate the returned network, and return the outcome. Raises nothing but Stopped."""
         if self.trace.outcome:
             return self.trace.outcome
         self.log.started(self.planned.run_id)
@@ -94,7 +97,7 @@ class Session:
         return outcome
 
     def record(self, outcome: dict[str, Any]) -> Record:
-        """The record of an outcome, which is noted in the trace: from then on it stands, unless it is a failure."""
+        """Return the record of an outcome. The trace notes the outcome; from then on it stands, unless it is a failure."""
         if outcome["status"] != "failed" and not self.trace.outcome:
             self.trace.end(outcome)
             self.log.ended(outcome, self._seconds)
@@ -158,7 +161,7 @@ class Session:
         )
 
     def _method(self) -> Any:
-        """Run the method's own code. MethodError where it has networks see examples itself, or trains by hand."""
+        """Run the method's own code. MethodError where that code feeds examples to networks or trains by itself."""
         method, own = self.planned.method, self._work.own
         self._work.resume()
         try:
@@ -167,14 +170,14 @@ class Session:
             self._work.pause()
         if own.seen:
             raise MethodError(
-                f"the method's own code had networks see {own.seen} examples, which nobody charged: "
+                f"the method's own code fed {own.seen} examples to networks without charge: "
                 "measure with a probe (run.measure), train with run.train"
             )
         check_own_work(own.flops, self.context.ledger.trained, self.setting.model)
         return found
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
-        said, where = in_one_line(error), place(error, self.planned.method.function)
+        said, where = in_one_line(error), location(error, self.planned.method.function)
         status = "diverged" if self.context.diverged else "failed"
         self.log.failed(status, where, said, error)
         reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
@@ -196,7 +199,7 @@ class Session:
         )
 
     def _unseen(self, kind: str, operation: Value) -> Any:
-        """Have something noted of a network that the method never sees."""
+        """Have a network evaluated, and return the note. The method never sees it."""
         self._ask(kind, operation.key)
         with self._working(kind) as asked:
             _, note, asked.work = self.broker.value(operation, self.context.edit_tensors)
@@ -247,7 +250,7 @@ class Session:
         return Record(result=Result.model_validate(outcome, strict=False), provenance=provenance)
 
     def _ask(self, kind: str, key: str) -> str:
-        """Note an operation. Returns the planned trajectory that it is on, or ''. Raises if a run asked otherwise before."""
+        """Note an operation. Returns its planned trajectory, or "". MethodError if an earlier run asked for another one."""
         if self.stopping():
             raise Stopped
         index = len(self.real)
@@ -264,7 +267,7 @@ class Session:
 
     @contextmanager
     def _working(self, what: str) -> Iterator[Asked]:
-        """Other runs may go on while an operation is under way."""
+        """Let other runs go on while an operation is running."""
         with self._work.paused(), self.log.operation(what) as asked, _halting(), self.run_lock.released():
             yield asked
         self.computed += asked.work.epochs
@@ -276,12 +279,12 @@ class Session:
 
     @property
     def _remainder(self) -> float:
-        """Epochs that the run is planned to ask for after this one: the longest goes first."""
+        """Return the epochs that the run is planned to ask for after this operation. The longest goes first."""
         return self.planned.charge - self.context.ledger.total / self.setting.n_train
 
 
 def trace_name(setting: Setting, method: Method) -> str:
-    """The name of a run's trace, and of the claim on it: equal for the same source on the same cell."""
+    """Return the name of a run's trace, and of the lock on it. It is equal for the same source on the same cell."""
     suite, cell = setting.suite, setting.cell
     grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
     data = [setting.manifest.fingerprints, setting.split.fingerprint]

@@ -1,4 +1,4 @@
-"""What one run computed: the method's own code, by the clock and by the meter, and what workers computed for it."""
+"""The account of one run's work: the method's own code, by clock and meter, and the work that workers did for it."""
 
 import time
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ OWN = "method"  # the account of the method's own code
 class WorkAccount:
     """CPU seconds and examples by kind of operation: train, measure, validate; `method` is the method's own code.
 
-    The method's code counts from `resume` to `pause`: by the clock of its thread, and in `own` what networks saw and what
-    was multiplied. Operations count what workers computed now: nothing where the store had it.
+    The method's code counts from `resume` to `pause`, by the clock of its thread. `own` counts the examples that its
+    networks saw, and its multiplications. Operations count the work of workers; an entry found in the store costs nothing.
     """
 
     own: Meter = field(default_factory=Meter)
@@ -27,13 +27,13 @@ class WorkAccount:
     _counting: ExitStack = field(default_factory=ExitStack)
 
     def resume(self) -> None:
-        """Count from now on as the method's own."""
+        """Start counting work as the method's own."""
         self._since = time.thread_time()
         self._counting = ExitStack()
         self._counting.enter_context(metered(self.own))
 
     def pause(self) -> None:
-        """Stop counting as the method's own."""
+        """Stop counting work as the method's own."""
         if self._since is not None:
             self._counting.close()
             self._add(OWN, time.thread_time() - self._since)
@@ -41,7 +41,7 @@ class WorkAccount:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Count nothing inside: what happens there is lthbench's own work."""
+        """Count nothing inside the context, where lthbench works itself."""
         counting = self._since is not None
         self.pause()
         try:
@@ -51,19 +51,19 @@ class WorkAccount:
                 self.resume()
 
     def add(self, kind: str, work: Work) -> None:
-        """Add what a worker computed."""
+        """Add the work of a worker."""
         if work.how == "computed" and kind in ("train", "measure", "validate"):
             self._add(kind, work.cpu)
             self._seen[kind] = self._seen.get(kind, 0) + work.seen
 
     @property
     def seconds(self) -> dict[str, float]:
-        """CPU seconds by kind, in milliseconds' resolution."""
+        """Return CPU seconds by kind, rounded to milliseconds."""
         return {kind: round(seconds, 3) for kind, seconds in sorted(self._seconds.items())}
 
     @property
     def seen(self) -> dict[str, int]:
-        """Examples that networks saw in workers, by kind."""
+        """Return the examples that networks saw in workers, by kind."""
         return dict(sorted(self._seen.items()))
 
     def _add(self, kind: str, seconds: float) -> None:

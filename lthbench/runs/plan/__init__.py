@@ -1,1 +1,1 @@
-"""What will be done: the operations of every run, what they share and what they cost, before any work."""
+"""Plans: the operations of every run, what they share and what they cost, before any work."""

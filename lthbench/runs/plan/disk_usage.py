@@ -1,4 +1,4 @@
-"""Bytes of what lies in a store, from shapes alone: what a plan says of disk. Generous, so that there is room."""
+"""Estimates of the bytes of store entries, from shapes alone. A plan shows them. They are upper estimates."""
 
 from functools import lru_cache
 
@@ -13,11 +13,11 @@ from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 
 HEADER = 200  # of an entry, and of each tensor in it
-TEXT = 4000  # of what is noted of a network
+TEXT = 4000  # of the note on a network
 
 
 def state(trajectory: Trajectory, stop: int) -> int:
-    """A state of a training: a rule is taken to keep two numbers for each prunable weight."""
+    """Return the bytes of a state of a training. A rule is assumed to keep two numbers for each prunable weight."""
     model, rule = trajectory.model, trajectory.rule
     momentum = weights(model) * (stop < trajectory.clock.total)
     kept = 8 * model.prunable_count * overrides(rule, "start")
@@ -26,18 +26,21 @@ def state(trajectory: Trajectory, stop: int) -> int:
 
 
 def weights(model: Model) -> int:
-    """All parameters."""
+    """Return the bytes of all parameters of a model."""
     return 4 * sum(shape.numel() for shape in model.shapes.values())
 
 
 def entry(tensors: Tensors) -> int:
-    """Tensors that a method made; masks are packed to bits."""
+    """Return the bytes of tensors that a method made. Masks are packed to bits."""
     bits = sum((-(-t.numel() // 8) if t.dtype == torch.bool else t.numel() * t.itemsize) for t in tensors.values())
     return bits + HEADER * (1 + len(tensors))
 
 
 def final(net: Network, sparsity: float) -> int:
-    """What `--keep finals` keeps: values and mask, and the same of what it was trained from unless the seed gives that."""
+    """Return the bytes that `--keep finals` keeps of a network.
+
+    These are its values and mask, and the same of its start weights unless the seed gives those.
+    """
     model = net.model
     origin = origin_of(net)
     start = origin.trajectory.start if origin.trajectory else origin.lineage
@@ -48,7 +51,7 @@ def final(net: Network, sparsity: float) -> int:
 
 @lru_cache(maxsize=256)
 def buffers(model: Model) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    """Shapes and types of a model's buffers."""
+    """Return the shapes and types of a model's buffers."""
     return {name: (b.shape, b.dtype) for name, b in model.module().named_buffers()}
 
 

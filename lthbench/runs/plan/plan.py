@@ -1,7 +1,7 @@
-"""Plans: the operations of a suite, what is shared and what is charged, before any work.
+"""Plans: the operations of a suite, the shared ones, and the charges, before any work.
 
-A plan equals the real run, except for a method that looks at a value or validates: from there on it is "at most the
-budget".
+A plan equals the real run, except for a method that looks at a value or validates. From that point on, the plan of such
+a method is "at most the budget".
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from lthbench.suite import Cell, Suite
 
 
 class Plan(PlanTotals):
-    """All planned runs of a suite, kept, and what they add up to: what a driver works from."""
+    """All planned runs of a suite and their totals. A driver works from a plan."""
 
     def __init__(self, runs: Iterable[PlannedRun] = ()):
         super().__init__()
@@ -31,22 +31,22 @@ class Plan(PlanTotals):
 
     @property
     def stops(self) -> dict[str, list[int]]:
-        """Where each trajectory is asked to leave a state."""
+        """Return the steps at which each trajectory has to leave a state."""
         return {key: sorted(training.states) for key, training in self.trainings.items()}
 
     @property
     def users(self) -> Counter[str]:
-        """How many runs need each state."""
+        """Count the runs that need each state."""
         return Counter(key for run in self.runs for key in run.states)
 
 
 def plan(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> Plan:
-    """The plan of a suite's runs, in the order in which they start."""
+    """Return the plan of a suite's runs, in the order in which they start."""
     return Plan(_planned(suite, order(suite, methods), manifests))
 
 
 def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> PlanTotals:
-    """What the plan adds up to, from the runs of one seed alone."""
+    """Return the totals of the plan, computed from the runs of one seed alone."""
     totals = PlanTotals(max(suite.looks))
     for run in _planned(suite, order(suite.model_copy(update={"seeds": 1}), methods), manifests):
         totals.add(run)
@@ -54,7 +54,10 @@ def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Man
 
 
 def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cell]]:
-    """Methods x cells; the dense references once for each workload, rate and seed; controls where the suite marks them."""
+    """Yield each method with each of its cells.
+
+    Dense references run once for each workload, learning rate and seed. Controls run where the suite marks them.
+    """
     for method in methods:
         for cell in suite.cells(dense=method.track == "dense", control=method.control_of is not None):
             yield method, cell

@@ -1,4 +1,4 @@
-"""The planner: runs methods on tensors that have a shape and a lineage but no values, and notes what they ask for."""
+"""The planner runs methods on tensors that have a shape and a lineage but no values, and notes their operations."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,11 +24,11 @@ from lthbench.runs.workers.process_state import generators, restore
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 
-FORWARD = 1 / 3  # of the time of a training step, the forward pass takes
+FORWARD = 1 / 3  # share of the time of a training step that the forward pass takes
 
 
 def planned(method: Method, setting: Setting) -> PlannedRun:
-    """What a method will ask for on a cell. Raises nothing: the real run says what is wrong, with its reason."""
+    """Return the operations that a method will ask for on a cell. Raises nothing: the real run reports any error."""
     thought = PlannedRun(method, setting.cell, most=math.inf if setting.budget is None else setting.budget)
     context = RunContext(setting, Planner(thought))
     run = Run(context)
@@ -45,7 +45,7 @@ def planned(method: Method, setting: Setting) -> PlannedRun:
     except LthbenchError as error:
         thought.complete, thought.refused = False, None
         thought.steps.append(Step("fails", keys.key(str(error), method.label, str(setting.cell))))
-    except Exception:  # it may do so only in thought
+    except Exception:  # the real run may not fail
         thought.complete = False
     finally:
         if generators() != before:
@@ -58,7 +58,7 @@ def planned(method: Method, setting: Setting) -> PlannedRun:
 
 
 def _evaluations(context: RunContext, final: Network) -> Iterator[Step]:
-    """What is noted of the networks of a run when its method has ended."""
+    """Yield the evaluations of the networks of a run after its method has ended."""
     split = context.setting.manifest.sizes
     images, test = split["train"] + split["test"], split["test"]
     charged = context.ledger.total / context.setting.n_train
@@ -75,7 +75,7 @@ def _evaluations(context: RunContext, final: Network) -> Iterator[Step]:
 
 
 class Planner:
-    """An engine that does nothing: it notes what is asked and hands out planned tensors."""
+    """An engine that computes nothing. It notes the operations asked for and hands out planned tensors."""
 
     def __init__(self, planned: PlannedRun):
         self._planned = planned
@@ -116,7 +116,7 @@ class Planner:
 
 
 class _Unknown(dict[str, Tensor]):
-    """Tensors of which not even the names are known."""
+    """Tensors whose names are not known."""
 
     def __getitem__(self, name: str) -> Tensor:
         raise ValueLooked(name)
@@ -129,7 +129,7 @@ class _Unknown(dict[str, Tensor]):
 
 
 class _Measured(Mapping[str, Tensor]):
-    """What a probe will find: for the name of a parameter a tensor of its shape; other names are not known."""
+    """The planned result of a probe: a tensor of the parameter's shape for each parameter. Other names are not known."""
 
     def __init__(self, key: str, known: Mapping[str, torch.Size], listed: Mapping[str, torch.Size]):
         self._key, self._known, self._listed = key, known, listed

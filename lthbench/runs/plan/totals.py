@@ -1,4 +1,4 @@
-"""What planned runs add up to, without the runs: operations, epochs, bytes."""
+"""Totals of planned runs, without the runs themselves: operations, epochs, bytes."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ TEXT = 10_000  # bytes of a run's record, trace and notes, generously
 
 @dataclass
 class MethodTotals:
-    """Of the runs of one method: `charged` are the epochs that are planned, `most` those that they may spend."""
+    """Totals of the runs of one method. `charged` are the planned epochs, `most` the epochs that the runs may spend."""
 
     runs: int = 0
     asked: int = 0
@@ -25,7 +25,7 @@ class MethodTotals:
 
 
 class StateLifetime(NamedTuple):
-    """A state: the first and the last block of runs that need it, and its bytes."""
+    """The first and the last block of runs that need a state, and its bytes."""
 
     first: int
     last: int
@@ -34,7 +34,7 @@ class StateLifetime(NamedTuple):
 
 @dataclass(slots=True)
 class Training:
-    """One trajectory: what is trained of it, and the states that it leaves."""
+    """One trajectory: its trained steps, and the states that it leaves."""
 
     workload: Workload
     epoch: float  # steps
@@ -49,17 +49,16 @@ class Training:
 
     @property
     def epochs(self) -> float:
-        """Epochs that are trained when nothing is in the store."""
+        """Return the epochs that are trained when the store is empty."""
         return union(self.spans) / self.epoch
 
 
 class PlanTotals:
-    """Sums over runs, in the order in which they start. A run that is added stands for a block of runs, one on each of
-    `seeds` seeds.
+    """Sums over runs, in the order in which they start. Each added run stands for a block of `seeds` runs, one a seed.
 
-    Seeds share no operation: the seed is in the key of every initialisation, and with it in the key of all that comes of
-    it. So what is distinct among the runs of one seed is so among those of each, and sums are multiplied. That takes a
-    method to ask for as much on one seed as on another. Memory grows with the distinct operations of what is added.
+    Runs with different seeds share no operation, because the seed is in the key of every initialisation and of everything
+    that is computed from it. The sums of one seed are therefore multiplied by the number of seeds. This assumes that a
+    method asks for the same operations on every seed. Memory grows with the number of distinct operations added.
     """
 
     def __init__(self, seeds: int = 1):
@@ -69,7 +68,7 @@ class PlanTotals:
         self.values: dict[str, tuple[Step, Workload]] = {}  # other operations, by key
         self.chains: list[
             tuple[tuple[str, float], ...]
-        ] = []  # of each block: operations, and epochs that come after them
+        ] = []  # of each block: operations, and the epochs after each of them
         self._tensors: dict[str, int] = {}
         self._finals = 0
 
@@ -102,27 +101,30 @@ class PlanTotals:
 
     @property
     def asked(self) -> int:
-        """Operations that runs ask for."""
+        """Return the number of operations that runs ask for."""
         return sum(sums.asked for sums in self.methods.values())
 
     @property
     def operations(self) -> int:
-        """Distinct operations: what workers do when nothing is in the store. A trajectory is one, with all its stops."""
+        """Return the number of distinct operations: those that workers do when the store is empty.
+
+        A trajectory counts as one operation, with all its stops.
+        """
         return self.seeds * (len(self.trainings) + len(self.values))
 
     @property
     def charged(self) -> float:
-        """Epochs charged to all runs."""
+        """Return the epochs charged to all runs."""
         return float(sum((sums.charged for sums in self.methods.values()), Fraction(0)))
 
     @property
     def computed(self) -> float:
-        """Epochs that are trained when nothing is in the store: the union of all steps on each trajectory."""
+        """Return the epochs that are trained when the store is empty: the union of all steps on each trajectory."""
         return float(sum(self._epochs().values(), Fraction(0)))
 
     @property
     def epochs(self) -> dict[Workload, float]:
-        """The same by workload; what two of them share counts for the first."""
+        """Return the computed epochs by workload. Epochs that two workloads share count for the first."""
         return {workload: float(epochs) for workload, epochs in self._epochs().items()}
 
     def _epochs(self) -> dict[Workload, Fraction]:
@@ -133,27 +135,28 @@ class PlanTotals:
 
     @property
     def states(self) -> int:
-        """Bytes of all states."""
+        """Return the bytes of all states."""
         return self.seeds * sum(held.size for held in self._held())
 
     @property
     def stays(self) -> int:
-        """Bytes that stay of the runs, whatever is kept of their networks, at most: masks, what was measured, records."""
+        """Return the most bytes that stay under every `--keep` policy: masks, measured values, records."""
         values = sum(step.size for step, _ in self.values.values())
         return self.seeds * (sum(self._tensors.values()) + values + TEXT * len(self.chains))
 
     @property
     def finals(self) -> int:
-        """Bytes of the kept values of the networks that methods return, and of what those were trained from, at most."""
+        """Return the most bytes of the kept values of the returned networks, and of their start weights."""
         return self.seeds * self._finals
 
     def peak(self, live: int = 8) -> int:
-        """Bytes of the states that lie in the store at once when the runs go in their order, `live` of them at a time.
+        """Return the most bytes of states that lie in the store at once when `live` runs go on at a time, in order.
 
-        On seed s, a state of the blocks first…last is there from run first·seeds + s to run last·seeds + s + live. Over
-        the seeds that is a slope up and a slope down, so the sum is piecewise linear in the run: its corners are enough.
+        On seed s, a state of the blocks first…last exists from run first·seeds + s to run last·seeds + s + live. Over
+        all seeds that is a slope up and a slope down, so the sum is piecewise linear in the run. Its maximum is at a
+        corner.
         """
-        slopes: Counter[int] = Counter()  # bytes by which a run's successor has more, by the run where that changes
+        slopes: Counter[int] = Counter()  # change of the slope (bytes a run), by run
         for first, last, size in self._held():
             slopes[first * self.seeds] += size
             slopes[(first + 1) * self.seeds] -= size
@@ -173,7 +176,7 @@ class PlanTotals:
 
 
 def union(spans: Iterable[tuple[int, int]]) -> int:
-    """How many steps lie in at least one of the spans."""
+    """Count the steps that lie in at least one of the spans."""
     steps = end = 0
     for start, stop in sorted(spans):
         steps += max(0, stop - max(start, end))

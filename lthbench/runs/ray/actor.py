@@ -19,11 +19,14 @@ from lthbench.runs.workers.worker import Reply
 log = logging.getLogger(__name__)
 
 Differs = Callable[[str, Mapping[str, Any] | LthbenchError], str]
-"""From the name of a node and what it is like, or why that is not known, to why it cannot take part, or nothing."""
+"""A function of a node's name and description, or of the error in describing it. Returns why it cannot take part, or ""."""
 
 
 class Actor(Handle):
-    """A worker on a node, which Ray has chosen. `closed`: nobody waits for it any more; `differs`: why its node is none of ours."""
+    """A worker on a node that Ray has chosen.
+
+    `closed`: set when no caller waits for the worker any more. `differs`: returns why a node cannot take part.
+    """
 
     def __init__(self, actor: Any, transfer: Transfer, closed: threading.Event, differs: Differs):
         self._ray, self._actor = library(), actor
@@ -53,7 +56,7 @@ class Actor(Handle):
 
     def end(self) -> None:
         self.dead = True
-        threading.Thread(target=self._kill, daemon=True).start()  # which waits for a head that is gone
+        threading.Thread(target=self._kill, daemon=True).start()  # Ray waits for a head that is gone
 
     def _kill(self) -> None:
         try:
@@ -62,7 +65,7 @@ class Actor(Handle):
             log.debug("a lost worker cannot be ended: %s", error)
 
     def _answer(self, asked: Any, beating: bool = False) -> Any:
-        """Wait for an answer of the actor. Raises Lost when it is gone, hangs, or the executor closes."""
+        """Wait for an answer of the actor. Raises Lost when the actor is gone or hangs, or the executor closes."""
         heartbeat = Heartbeat()
         try:
             while not self._ray.wait([asked], timeout=BEAT)[0]:

@@ -1,7 +1,8 @@
-"""The `ray` executor: workers as actors of an existing Ray cluster, which places them, on nodes that come and go.
+"""The `ray` executor: workers as actors of an existing Ray cluster. Ray chooses their nodes, which come and go.
 
-Workers run the same function as everywhere. Where every node sees the store's folder, they use it; where not, each node
-has a store of its own, which is sent the entries that an operation starts from and answers with those that it leaves.
+Workers run the same function as under every executor. Where every node sees the store's folder, they use it. Otherwise each
+node has its own store: it receives the entries that an operation starts from, and sends back those that the operation
+leaves.
 """
 
 import logging
@@ -35,7 +36,7 @@ SHARES = "sharing of the store's folder"
 
 
 class RayExecutor:
-    """Operations on the cluster at `address`: a worker takes one CPU, and `share` of a GPU with as many lanes as fit there."""
+    """An executor on the cluster at `address`. A worker takes one CPU, and `share` of a GPU with as many lanes as fit."""
 
     def __init__(
         self, config: WorkerConfig, datasets: Mapping[str, Mapping[str, str]], address: str, share: float = 1.0
@@ -62,16 +63,16 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        """Operations at once, on the nodes that there are now."""
+        """Return the number of operations at once on the present nodes."""
         return self._trainers.size * self._trainers.slots
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
-        """Ray places the workers; what an operation leaves is in the driver's store when the future is done."""
+        """Submit an operation. Its entries are in the driver's store when the future is done. Ray places the workers."""
         pool = self._evaluators if isinstance(operation, Judgement) else self._trainers
         return pool.submit(operation, remainder)
 
     def close(self) -> None:
-        """Leave the cluster; what is under way there is cancelled."""
+        """Leave the cluster. Running operations are cancelled."""
         lost = self._closed.is_set()
         self._close()
         if not self._here[SHARES] and not lost:
@@ -100,29 +101,29 @@ class RayExecutor:
         return self._actor(frozenset({"train", "test"}), 1, beside(nodes[len(there) % len(nodes)]))
 
     def _actor(self, splits: frozenset[str], slots: int, takes: Mapping[str, Any]) -> Actor:
-        remote = self._cluster.ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)  # one answers beats
+        remote = self._cluster.ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)  # one for heartbeats
         return Actor(remote.remote(self.cluster_config, splits), self._transfer, self._closed, self._differs)
 
     def _look(self) -> None:
-        """As many workers as the cluster has room for now."""
+        """Set the number of workers to what the cluster can hold now."""
         self._trainers.resize(max(1, int(self._cluster.devices / (self._gpus or 1))))
         self._evaluators.resize(-(-self._trainers.size // TRAINERS))
 
     def _follow(self) -> None:
-        """Let the workers be as many as the cluster has room for, as it grows and shrinks."""
+        """Adjust the number of workers as the cluster grows and shrinks."""
         while not self._closed.wait(connection.LOOK):
             try:
                 self._look()
             except Exception as error:  # Ray's own, of many kinds
-                log.warning("the cluster does not say how large it is: %s", " ".join(str(error).split())[:200])
+                log.warning("the size of the cluster cannot be read: %s", " ".join(str(error).split())[:200])
 
     def _listen(self) -> None:
-        """Stop all that waits when the head is gone."""
+        """Stop all waiting when the head is gone."""
         if loss := self._cluster.loss(self._closed):
             self._close(loss)
 
     def _differs(self, name: str, node: Mapping[str, Any] | LthbenchError) -> str:
-        """Why a node cannot take part, or ''."""
+        """Return why a node cannot take part, or ""."""
         if isinstance(node, LthbenchError):
             return f"node {name}: {node}"
         for what, mine in self._here.items():
@@ -131,14 +132,14 @@ class RayExecutor:
         return ""
 
     def _check_nodes(self) -> None:
-        """InputError where a node differs from the driver in version, numerics or data."""
+        """Raise InputError where a node differs from the driver in version, numerics or data."""
         found = self._cluster.everywhere(describe, self.cluster_config)
         if not found:
             raise InputError(
                 f"no node of the Ray cluster has a {self._cluster.kind}; start one, or choose another --device"
             )
         shared = all(isinstance(node, LthbenchError) or node[SHARES] for node in found.values())
-        if not shared:  # then no node uses the folder
+        if not shared:  # so no node uses the folder
             (self.cluster_config.worker.store / self.cluster_config.token).unlink(missing_ok=True)
         self._here[SHARES] = shared
         for name, node in found.items():
@@ -147,7 +148,7 @@ class RayExecutor:
 
 
 def gpus_of(config: WorkerConfig, share: float) -> float:
-    """GPUs of one worker."""
+    """Return the GPUs of one worker."""
     if torch.device(config.device).type != "cuda":
         return 0.0
     return config.gpus if config.gpus > 1 else share

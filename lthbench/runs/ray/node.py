@@ -1,4 +1,4 @@
-"""What runs on the nodes of a Ray cluster: a worker in an actor, with the data packed there and a store to work in."""
+"""The code that runs on the nodes of a Ray cluster: a worker in an actor, with the node's packed data and a store."""
 
 import os
 import shutil
@@ -27,11 +27,11 @@ Entries = Mapping[str, bytes]
 """Store entries as files, by their path in the store."""
 
 Answer = tuple[Reply | Exception, Entries]
-"""The reply to an operation or why there is none, and the entries that it left and the driver's store lacks."""
+"""The reply to an operation, or an error, and the entries left by it that the driver's store lacks."""
 
 
 def library() -> Any:
-    """Ray. InputError where it is not installed."""
+    """Return the library Ray. InputError where it is not installed."""
     os.environ.setdefault(
         "RAY_ENABLE_AUTO_CONNECT", "0"
     )  # a thread that asks too late must not start a cluster of its own
@@ -44,32 +44,32 @@ def library() -> Any:
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """What every worker of a driver needs: where things lie on a node, and what has to be equal there."""
+    """The configuration of a driver's workers: the folders on a node, and the properties that must be equal there."""
 
     worker: WorkerConfig
-    token: str  # names the driver's store: a node that finds it under `worker.store` shares the folder
+    token: str  # marks the driver's store: a node that finds it under `worker.store` shares the folder
     datasets: tuple[str, ...]
 
     @property
     def here(self) -> WorkerConfig:
-        """With the folders of the node that asks."""
+        """Return the worker's configuration with the folders of this node."""
         data = self.worker.data if self.worker.data.is_dir() else default_folder()
         store = self.worker.store if self.shares else self.scratch / "store"
         return replace(self.worker, store=store, data=data)
 
     @property
     def shares(self) -> bool:
-        """Whether this node sees the driver's store."""
+        """Say whether this node sees the driver's store."""
         return (self.worker.store / self.token).exists()
 
     @property
     def scratch(self) -> Path:
-        """A folder on this node that ends with the driver."""
+        """Return a folder on this node that is removed when the driver ends."""
         return Path(tempfile.gettempdir()) / f"lthbench-{self.token}"
 
 
 def describe(cluster_config: ClusterConfig) -> dict[str, Any] | LthbenchError:
-    """What has to be equal on every node. Packs data that is not there."""
+    """Return the properties that must be equal on every node. Packs data that is not packed yet."""
     device = torch.device(cluster_config.here.device)
     numerics.set_up(device)
     try:
@@ -86,27 +86,27 @@ def describe(cluster_config: ClusterConfig) -> dict[str, Any] | LthbenchError:
 
 
 def clean(cluster_config: ClusterConfig) -> None:
-    """Leave nothing on this node."""
+    """Remove the driver's files from this node."""
     shutil.rmtree(cluster_config.scratch, ignore_errors=True)
 
 
 class NodeWorker:
-    """A worker in an actor; what it does is placed, and lost, with it."""
+    """A worker in an actor. Ray places the actor; its operations are lost with it."""
 
     def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str]):
         self.cluster_config = cluster_config
-        self.worker = cluster_config.here.each()[0].worker(splits)  # of the devices that Ray gave to this process
+        self.worker = cluster_config.here.each()[0].worker(splits)  # on the devices that Ray gave to this process
 
     def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:
-        """The node that it is on, and what that is like."""
+        """Return the node of the worker, and the node's description."""
         return library().get_runtime_context().get_node_id(), describe(self.cluster_config)
 
     def beat(self) -> int:
-        """A sign of life: the turns that were had."""
+        """Return the number of completed turns, as a sign of life."""
         return self.worker.turns.served
 
     def perform(self, modules: Entries, message: bytes, needed: Mapping[str, Any]) -> Answer:
-        """An operation, after fetching the method files and store entries that this node lacks."""
+        """Do an operation, after storing the method files and store entries that this node lacks."""
         numerics.set_up(self.worker.device)
         try:
             with self.worker.turns:
@@ -131,7 +131,7 @@ class NodeWorker:
 
 
 def _left(store: Store, operation: Operation) -> Iterable[Path]:
-    """The entries that an operation leaves."""
+    """Return the entries that an operation leaves."""
     if isinstance(operation, Train):
         return [store.path("states", operation.trajectory.state(stop).key) for stop in operation.stops]
     return [store.path("values", operation.key)]

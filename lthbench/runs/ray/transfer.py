@@ -1,4 +1,4 @@
-"""What nodes that share no folder are sent, and what comes back."""
+"""The transfer of store entries to and from nodes that do not share a folder."""
 
 from collections import defaultdict
 
@@ -10,14 +10,14 @@ from lthbench.runs.store.store import Store
 
 
 class Transfer:
-    """Which node's store holds what, and what is sent where. Nothing is, where all share the driver's `store`."""
+    """The entries that each node's store holds. Nothing is sent where all nodes share the driver's `store`."""
 
     def __init__(self, store: Store, shared: bool):
         self.store, self.shared = store, shared
         self._there: dict[str, set[str]] = defaultdict(set)  # entries by node
 
     def needed(self, operation: Operation, node: str) -> dict[str, bytes]:
-        """The entries that an operation starts from and a node lacks."""
+        """Return the entries that an operation starts from and that a node lacks."""
         lacking = [name for name in self._from(operation) if name not in self._there[node]]
         found = {name: self.store.root / name for name in lacking if not self.shared}
         sent = {name: path.read_bytes() for name, path in found.items() if path.exists()}
@@ -25,17 +25,17 @@ class Transfer:
         return sent
 
     def settle(self, node: str, left: Entries) -> None:
-        """Bring what an operation left to the driver's store."""
+        """Write the entries that an operation left to the driver's store."""
         for name, content in left.items():
             write_whole(self.store.root / name, content)
         self._there[node] |= left.keys()
 
     def near(self, operation: Operation, node: str) -> bool:
-        """Whether a state that an operation starts from lies in a node's store."""
+        """Say whether a state that an operation starts from lies in a node's store."""
         return any(name.startswith("states/") for name in self._from(operation) if name in self._there[node])
 
     def forget(self, node: str) -> None:
-        """What was known of a node's store does not hold."""
+        """Forget the content of a node's store."""
         self._there.pop(node, None)
 
     def _from(self, operation: Operation) -> list[str]:

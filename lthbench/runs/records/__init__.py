@@ -1,1 +1,1 @@
-"""What comes out of a run: one JSON line each, how it is written, and the tables made from it."""
+"""Records of runs: one JSON line a run, the writer, and the tables made from them."""

@@ -10,7 +10,7 @@ from lthbench.runs.records.record import Count, Record
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, what it means, and its value for a record. `on_page`: whether the suite's page shows it."""
+    """A column: its name, its meaning, and its value for a record. `on_page`: whether the suite's page shows it."""
 
     name: str
     about: str
@@ -24,7 +24,7 @@ def share(part: float | None, whole: float | None) -> float:
 
 
 def _field(name: str, about: str, on_page: bool = True) -> Column:
-    """A field of the result."""
+    """Return a column for a field of the result."""
     return Column(name, about, lambda record: getattr(record.result, name), on_page)
 
 
@@ -33,7 +33,7 @@ def _accuracy(name: str, part: str, images: str) -> Column:
         count: Count | None = getattr(record.result, part) if record.result.status == "ok" else None
         return count.percent if count else float("nan")
 
-    return Column(name, f"right answers on the {images}, in percent; NaN where there is no result", percent)
+    return Column(name, f"correct answers on the {images}, in percent; NaN where there is no result", percent)
 
 
 def _charged(phase: str, about: str) -> Column:
@@ -74,12 +74,12 @@ RUN_COLUMNS = (
     Column("chance", "accuracy of always naming the largest class, in percent", lambda r: _chance(r), on_page=False),
     Column("n_test", "test images", lambda record: record.result.test.of if record.result.test else 0),
     _field("tolerance", "percentage points that count as similar on the workload", on_page=False),
-    _field("removed", "prunable weights that are gone"),
+    _field("removed", "prunable weights that are removed"),
     _field("prunable", "prunable weights of the workload's model"),
     _field("parameters_total", "parameters of the network that the method returned"),
-    Column("multiplications", "multiplications of one image that are left", lambda record: _multiplications(record)[0]),
+    Column("multiplications", "remaining multiplications for one image", lambda record: _multiplications(record)[0]),
     Column("speed_up", "dense ÷ remaining multiplications", lambda record: share(*_multiplications(record)[::-1])),
-    Column("collapsed_layers", "layers of which nothing is left", lambda record: len(record.result.collapsed_layers)),
+    Column("collapsed_layers", "layers in which no weight is left", lambda record: len(record.result.collapsed_layers)),
     Column("epochs", "epochs charged", lambda record: _total(record.result.charged, record)),
     _charged("train", "epochs charged for training"),
     _charged("score", "epochs charged for measuring"),
@@ -94,7 +94,7 @@ RUN_COLUMNS = (
     _field("source", "digest of the method's source"),
     _field("mask_digest", "digest of the mask"),
     _field("weights", "digest of the weights"),
-    _provenance("epochs_computed", "epochs that this machine had to compute"),
+    _provenance("epochs_computed", "epochs that were computed for this run"),
     _provenance("epochs_reused", "epochs that were found in the store"),
     _provenance("seconds", "seconds from the start of the run to its end"),
     _provenance("started", "when the run started, UTC"),
@@ -105,7 +105,7 @@ RUN_COLUMNS = (
 
 
 def _chance(record: Record) -> float:
-    """Return 100 / classes where the record says nothing: its classes are balanced."""
+    """Return the chance level in percent. A record without one has balanced classes: 100 / classes."""
     known = record.result.chance
     return 100 / record.result.classes if known is None else 100 * known
 

@@ -1,4 +1,4 @@
-"""The lines of a file that grows, or is replaced, while somebody reads it: only what is new is read."""
+"""A reader of files that grow, or are replaced, while they are read. It reads only new lines."""
 
 import os
 from dataclasses import dataclass, field
@@ -7,8 +7,10 @@ from pathlib import Path
 
 @dataclass
 class LineReader:
-    """A file, and how far it has been read. `anew`: the last read began at the beginning; `half`: what came after the last
-    whole line."""
+    """A file and the position up to which it has been read.
+
+    `anew`: the last read began at the start of the file. `half`: the bytes after the last whole line.
+    """
 
     path: Path
     anew: bool = field(default=True, init=False)
@@ -18,7 +20,7 @@ class LineReader:
     _number: int = field(default=0, init=False)  # lines
 
     def new(self) -> list[tuple[int, bytes]]:
-        """The whole lines that are new, without empty ones, by number; all, where the file was written anew."""
+        """Return the new whole lines with their numbers, without empty ones. A rewritten file is read from its start."""
         try:
             with self.path.open("rb") as file:
                 there = os.fstat(file.fileno())

@@ -1,4 +1,4 @@
-"""Records: one JSON line a run. `result` follows from suite, method and build alone; `provenance` says how it came."""
+"""Records: one JSON line a run. `result` depends on suite, method and environment alone; `provenance` is the rest."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ class _Strict(BaseModel):
 
 
 class Count(_Strict):
-    """Right answers of a number of examples."""
+    """The number of correct answers, and of examples."""
 
     right: Whole
     of: Annotated[int, Field(ge=1, le=2**53)]
@@ -35,7 +35,7 @@ class Count(_Strict):
 
 
 class Kept(_Strict):
-    """A network that a method kept beside its result. `loss` and `correct` as in Result."""
+    """A network that a method kept beside its result. `loss` and `correct` mean the same as in Result."""
 
     test: Count
     correct: str | None = None
@@ -47,17 +47,17 @@ class Kept(_Strict):
 
 
 class Result(_Strict):
-    """What a run reached and what it was charged. The same bits under every executor and order, in one environment.
+    """The accuracies and charges of a run. It has the same bits under every executor and order, in one environment.
 
-    Accuracies count right answers at the last epoch. `chance` is the largest class's share of the test images, None where
-    classes are balanced. `correct` says which test images were right, in the order of the
-    packed test split, as `lthbench.bits` writes it. `removed` of `prunable` weights are gone; in a basis these are
-    coefficients, and `zero_weights` counts the weights that are 0 with them. `compact` is what is left without the units
-    that are gone whole: parameters, and multiplications of one image; None where no unit is gone. `charged`, `off_budget`
-    and `budget` are in training examples; one epoch is `epoch` examples. `loss` is the mean cross-entropy in nats by
-    part of the data. `correlation` is R_p by the network that the result is compared with, then by p; "init" is where the
-    result descends from, the others were kept. `barriers` are in percentage points of error by pair, then by part.
-    `mask_digest` is written as "ticket", `off_budget` as "apart".
+    Accuracies count correct answers at the last epoch. `chance` is the largest class's share of the test images, None where
+    classes are balanced. `correct` marks the test images with a correct answer, in the order of the packed test split, in
+    the format of `lthbench.bits`. `removed` of `prunable` weights are removed. In a basis these are coefficients, and
+    `zero_weights` counts the weights that are 0 as a result. `compact` holds the parameters, and the multiplications for
+    one image, that remain without the units that are removed whole; None where no unit is. `charged`, `off_budget` and
+    `budget` are in training examples; one epoch is `epoch` examples. `loss` is the mean cross-entropy in nats by part of
+    the data. `correlation` is R_p by the network that the result is compared with, then by p. The network "init" is the
+    initialisation that the result descends from; the others were kept. `barriers` are in percentage points of error by
+    pair, then by part. `mask_digest` is written as "ticket", `off_budget` as "apart".
     """
 
     suite: str
@@ -118,15 +118,15 @@ class Result(_Strict):
 
     @property
     def collapsed_layers(self) -> list[str]:
-        """Prunable parameters of which nothing is left."""
+        """Return the prunable parameters in which no weight is left."""
         return [name for name, (removed, size) in self.layers.items() if removed == size]
 
 
 class Provenance(_Strict):
-    """How a record came to be.
+    """The circumstances in which a record was made.
 
-    `cpu`: CPU seconds of the method's own code ("method") and of the operations computed now, by kind. `seen`: examples that
-    networks saw in those. Both are None in records from before they were counted.
+    `cpu`: CPU seconds of the method's own code ("method") and of the operations computed for this run, by kind. `seen`:
+    examples that networks saw in those operations. Both are None in records from before they were counted.
     """
 
     epochs_computed: Epochs
@@ -148,32 +148,32 @@ class Record(_Strict):
 
     @property
     def run_id(self) -> RunId:
-        """Which run this is."""
+        """Return the identity of the run."""
         r = self.result
         return RunId(r.method, r.workload, r.learning_rate, r.sparsity, r.seed)
 
     def line(self) -> str:
-        """The JSON line, keys in a fixed order."""
+        """Return the JSON line, with its keys in a fixed order."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
 
 
-Refusal = Callable[[Result], str | None]  # why a record does not belong where it lies, or nothing
+Refusal = Callable[[Result], str | None]  # the reason why a record does not belong where it lies, or None
 
 
 def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a JSON-lines file; only a newline ends one."""
+    """Yield the lines of a JSON-lines file. Only a newline ends a line."""
     with path.open("rb") as file:
         yield from (line.removesuffix(b"\n") for line in file if line.strip())
 
 
 def parse(line: str | bytes, where: str) -> Record:
-    """One record. InputError names file and line, and what is wrong."""
+    """Return the record on a line. InputError names the file, the line and the problem."""
     try:
         return Record.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(_printable(str(part)) for part in first["loc"]) or "line"
-        raise InputError(f"{where}: no record: {field}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise InputError(f"{where}: not a record: {field}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _printable(name: str) -> str:
@@ -184,10 +184,10 @@ def _printable(name: str) -> str:
 def each(
     paths: Iterable[Path], refusal: Refusal = lambda result: None, skipped: list[str] | None = None
 ) -> Iterator[Record]:
-    """The records of some files, one at a time, in order.
+    """Yield the records of some files, one at a time, in order.
 
-    A broken line, a second record of one run, or one with a `refusal` is an InputError that names file and line; where a
-    list `skipped` is given, the line is left out and the message goes there.
+    A broken line, a second record of one run, or one with a `refusal` is an InputError that names file and line. Where a
+    list `skipped` is given, the line is left out and the message is appended to the list.
     """
     seen: dict[Any, str] = {}
     for path in paths:
@@ -212,12 +212,12 @@ def _accepted(line: bytes, where: str, refusal: Refusal, seen: dict[Any, str]) -
 
 
 def read(paths: Iterable[Path]) -> list[Record]:
-    """All records of some files, as by `each`."""
+    """Return all records that `each` yields."""
     return list(each(paths))
 
 
 def files(folder: Path) -> list[Path]:
-    """The files of one results folder: `<method>.jsonl` in it, or in its `records/`. InputError if there are none."""
+    """Return the files of a results folder: `<method>.jsonl` in it, or in its `records/`. InputError if there are none."""
     inner = folder / "records" if (folder / "records").is_dir() else folder
     paths = sorted(inner.glob("*.jsonl"))
     if not paths:
@@ -226,5 +226,5 @@ def files(folder: Path) -> list[Path]:
 
 
 def in_folder(folder: Path) -> list[Record]:
-    """All records of one results folder."""
+    """Return all records of a results folder."""
     return read(files(folder))

@@ -1,4 +1,4 @@
-"""The identity of a run: on its record, in words, and as a file name."""
+"""The identity of a run, as on its record, in words, and as a file name."""
 
 import json
 import re
@@ -47,7 +47,7 @@ class RunId:
         """Read what `text` returned. ValueError for anything else."""
         values = json.loads(text)
         if not isinstance(values, list) or len(values) != 5:
-            raise ValueError(f"{text[:80]!r} names no run")
+            raise ValueError(f"{text[:80]!r} is not the name of a run")
         return cls(*values)
 
 

@@ -1,4 +1,4 @@
-"""Records as tidy tables: one row a run, and beside it tables of layers, kept networks, notes, correlations, right answers."""
+"""Records as tidy tables: one row a run, and tables of layers, kept networks, notes, correlations, correct answers."""
 
 from array import array
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Results:
     runs: a row a run, failed ones too; its columns are RUN_COLUMNS, each with its meaning.
     layers: run, layer, removed, size.      kept: run, network, accuracy, sparsity.
     notes: run, note, position, value.      correlation: run, reference, p, value.
-    images: run, correct: which of the test images were right, as `lthbench.bits` reads it; not of every run.
+    images: run, correct: the test images with a correct answer, as `lthbench.bits` reads it; not of every run.
     """
 
     runs: pd.DataFrame
@@ -33,7 +33,7 @@ class Results:
 
     @cached_property
     def scored(self) -> pd.DataFrame:
-        """The runs that did not fail: what the statistics are computed from. The index is still the row in `runs`."""
+        """Return the runs that did not fail. Statistics use these. The index is still the row in `runs`."""
         return self.runs[self.runs["status"] != "failed"]
 
 
@@ -43,17 +43,17 @@ TABLES = tuple(field.name for field in fields(Results))
 def load_results(
     path: str | Path, *, refusal: Refusal = lambda result: None, skipped: list[str] | None = None
 ) -> Results:
-    """The records of a run folder, a folder of `<method>.jsonl`, or one such file, as tables.
+    """Return the records of a run folder, a folder of `<method>.jsonl`, or one such file, as tables.
 
-    A broken record is an InputError that names file and line; where a list `skipped` is given it is left out, and the
-    message goes there.
+    A broken record is an InputError that names file and line. Where a list `skipped` is given, the record is left out and
+    the message is appended to the list.
     """
     path = Path(path)
     return tabulated(each([path] if path.is_file() else files(path), refusal, skipped))
 
 
 def tabulated(records: Iterable[Record]) -> Results:
-    """The tables of these records, which are read once and not kept."""
+    """Return the tables of these records. The records are read once and not kept."""
     rows: list[list[Any]] = []
     layers, names = array("q"), dict[str, int]()
     kept: list[tuple[Any, ...]] = []

@@ -1,4 +1,4 @@
-"""How far each published row was verified: `levels.json` beside the records of a suite."""
+"""The level to which each published row was verified: `levels.json` beside the records of a suite."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ class _Strict(BaseModel):
 
 
 class Verified(_Strict):
-    """What was published of a bundle: its level, whose it is, the sha256 of its manifest, and the runs done again."""
+    """The publication of a bundle: its level, its authors, the sha256 of its manifest, and the runs that were repeated."""
 
     level: Level
     bundle: str
@@ -35,14 +35,14 @@ class Verified(_Strict):
 
 
 class Row(Verified):
-    """A published row: the one that it took the place of, and what others found for the same method."""
+    """A published row, with the row that it replaced and the results of others for the same method."""
 
     replaced: "Row | None" = None
     beside: tuple[Verified, ...] = ()
 
 
 def read(folder: Path) -> dict[str, Row]:
-    """The rows of a results folder that came by a bundle, by method. InputError for a file that is none."""
+    """Return the rows of a results folder that came from a bundle, by method. InputError for a file that cannot be read."""
     path = folder / FILE
     if not path.is_file():
         return {}
@@ -54,13 +54,13 @@ def read(folder: Path) -> dict[str, Row]:
 
 
 def text(rows: dict[str, Row]) -> bytes:
-    """As it is written: methods in order, what is not there left out."""
+    """Return the content of the file: methods in order, without empty fields."""
     ordered: dict[str, Any] = {name: rows[name] for name in sorted(rows)}
     return (_Rows(rows=ordered).model_dump_json(indent=1, exclude_defaults=True) + "\n").encode()
 
 
 def level_of(rows: dict[str, Row], method: str) -> Level:
-    """The level of a method's row; `claimed` for what came by no bundle."""
+    """Return the level of a method's row; `claimed` for a row that did not come from a bundle."""
     return rows[method].level if method in rows else "claimed"
 
 

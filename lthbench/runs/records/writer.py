@@ -1,4 +1,4 @@
-"""Writes the records of a run folder: a file for each method, a line for each run."""
+"""The writer of the records of a run folder: a file for each method, a line for each run."""
 
 import logging
 import threading
@@ -17,24 +17,24 @@ log = logging.getLogger(__name__)
 class RecordWriter:
     """The writer of `records/` in a run folder.
 
-    A run that is repeated has one record at all times: the older one, then the new one. A record that another driver on the
-    folder has written is not written twice. A file keeps the lines that belong to methods other than the one it is for.
+    A repeated run has one record at all times: first the older one, then the new one. A record that another driver on the
+    folder has written is not written twice. A file keeps lines that belong to other methods than its own.
     """
 
     def __init__(self, out: Path):
         self._folder = out / "records"
         self._older: dict[RunId, bytes] = {}  # lines that do not stand
-        self._others: dict[RunId, tuple[Record, bytes]] = {}  # what other drivers have written meanwhile
+        self._others: dict[RunId, tuple[Record, bytes]] = {}  # records that other drivers have written meanwhile
         self._mine: set[RunId] = set()
         self._lines: dict[Path, LineReader] = {}
         self._writing = threading.Lock()
 
     def read(self) -> Iterator[Record]:
-        """Yield the records in the folder. Broken lines are left out: `standing` warns of them."""
+        """Yield the records in the folder. Broken lines are left out; `standing` warns of them."""
         return (record for record, _ in self._read(warn=False))
 
     def standing(self, stands: Callable[[Record], bool]) -> Iterator[Record]:
-        """Yield the records that stand. The others stay until their runs are done again."""
+        """Yield the records that stand. The others stay in the files until their runs are repeated."""
         for record, line in self._read():
             if stands(record):
                 self._mine.add(record.run_id)
@@ -85,7 +85,7 @@ class RecordWriter:
             yield from _parsed(path, [*whole, *[(len(whole) + 1, lines.half)] * bool(lines.half)], warn)
 
     def _look(self, path: Path) -> None:
-        """Take in what was added to a file since it was read, or all of it where it was written anew."""
+        """Read the lines added to a file since the last read, or all lines where it was rewritten."""
         for record, line in _parsed(path, self._lines.setdefault(path, LineReader(path)).new()):
             if record.run_id not in self._mine and self._older.get(record.run_id) != line:
                 self._others[record.run_id] = record, line
@@ -100,7 +100,7 @@ def _parsed(path: Path, lines: Iterable[tuple[int, bytes]], warn: bool = True) -
             yield parse(line, f"{path}:{number}"), line
         except InputError as error:
             if warn:
-                log.warning("%s; its run is done again", error)
+                log.warning("%s; its run is repeated", error)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:

@@ -1,1 +1,1 @@
-"""How far it is: announcements of drivers, progress from growing files, logs."""
+"""Progress of a run folder: announcements of drivers, growing files of records, logs."""

@@ -1,4 +1,4 @@
-"""What drivers say in a run folder before they start, for who looks on: what is to be done, and what was typed."""
+"""Announcements that drivers write to a run folder before they start: the planned runs, and the command line."""
 
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from lthbench.runs.store.files import write_whole
 
 
 class Planned(BaseModel):
-    """What a method has to do: runs, and the epochs that they will be charged, as far as the plan knows."""
+    """The planned runs of a method, and the epochs that they will be charged, as far as the plan knows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,7 +20,7 @@ class Planned(BaseModel):
 
 
 class Announcement(BaseModel):
-    """What the drivers of one text of a suite have announced; command and start (UTC) are the last one's."""
+    """The announcements of the drivers of one text of a suite. Command and start (UTC) are those of the last driver."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +31,7 @@ class Announcement(BaseModel):
 
 
 def sums(plan: Plan) -> dict[str, Planned]:
-    """What each method of a plan has to do."""
+    """Return the planned runs and epochs of each method of a plan."""
     charges: dict[str, list[float]] = defaultdict(list)
     for run in plan.runs:
         charges[run.method.label].append(run.charge)
@@ -39,7 +39,7 @@ def sums(plan: Plan) -> dict[str, Planned]:
 
 
 def announce(out: Path, suite_hash: str, methods: dict[str, Planned], command: tuple[str, ...]) -> None:
-    """Say that a driver starts. Methods that others have announced for this text of the suite stay."""
+    """Announce that a driver starts. Methods that others have announced for this text of the suite stay."""
     before = announced(out)
     there = before.methods if before and before.suite_hash == suite_hash else {}
     now = datetime.now(UTC).replace(microsecond=0)
@@ -48,7 +48,7 @@ def announce(out: Path, suite_hash: str, methods: dict[str, Planned], command: t
 
 
 def announced(out: Path) -> Announcement | None:
-    """What is announced in a run folder; nothing where no driver has, or it cannot be read."""
+    """Return the announcement in a run folder; None where there is none, or it cannot be read."""
     try:
         return Announcement.model_validate_json((out / "plan.json").read_bytes())
     except (OSError, ValidationError):

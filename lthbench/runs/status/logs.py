@@ -1,4 +1,4 @@
-"""Find the logs of a run folder, and group those of runs that failed in the same way."""
+"""The logs of a run folder: find them, and group those of runs that failed in the same way."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ FAILURE = re.compile(r"\S+  failed +", re.MULTILINE)
 
 
 def logs(folder: Path, failed: bool = False, method: str | None = None, **where: Any) -> list[Path]:
-    """Return the logs of all runs; or of those whose record says `failed`, of one method, and of the cell that is given.
+    """Return the logs of runs: of all, of those that `failed`, of one method, or of the given cell.
 
     `where`: workload, learning_rate, sparsity, seed. InputError where there is no such log.
     """
@@ -34,12 +34,12 @@ def logs(folder: Path, failed: bool = False, method: str | None = None, **where:
         paths = [path for path in paths if path.parent.name == file_name(method)]
     found = [path for path in paths if asked.items() <= parts_of(path.stem).items()]
     if not found:
-        raise InputError(f"{folder} has no log of such a run; lthbench status {folder} says what there is")
+        raise InputError(f"{folder} has no log of such a run; lthbench status {folder} shows the runs")
     return found
 
 
 def alike(paths: list[Path]) -> list[list[Path]]:
-    """Group the logs of failed runs by what their last failure says, traceback included."""
+    """Group the logs of failed runs by the text of their last failure, traceback included."""
     groups: dict[str, list[Path]] = {}
     for path in paths:
         said = FAILURE.split(path.read_text(errors="replace"))[-1]

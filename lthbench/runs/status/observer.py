@@ -1,4 +1,4 @@
-"""Looking on: how far a run folder is, while drivers work in it, on this machine or another, or none does."""
+"""The progress of a run folder, whether drivers work in it or not, on this machine or another."""
 
 import time
 from collections import Counter
@@ -18,25 +18,28 @@ from lthbench.suite import in_folder
 
 @dataclass(frozen=True)
 class Row:
-    """The runs of one method. `epochs` is what all of them are charged; None where no driver has announced it."""
+    """The runs of one method. `epochs` is the charge of all of them; None where no driver has announced it."""
 
     method: str
     runs: int
     ok: int
     diverged: int
     failed: int
-    in_hand: int
+    running: int
     epochs: float | None
 
     @property
     def to_do(self) -> int:
-        return self.runs - self.ok - self.diverged - self.failed - self.in_hand
+        return self.runs - self.ok - self.diverged - self.failed - self.running
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far a run folder is: epochs charged and computed, and, while a driver is at work, seconds since the last one
-    started, epochs computed a second since then, and about how many seconds are left."""
+    """The progress of a run folder: epochs charged and computed.
+
+    While a driver is at work, it also holds the seconds since the last driver started, the epochs computed a second since
+    then, and an estimate of the seconds that are left.
+    """
 
     rows: list[Row]
     charged: float
@@ -46,23 +49,23 @@ class Snapshot:
     left: float | None = None
 
     def count(self, what: str) -> int:
-        """Runs of all methods: `runs`, or those that are `ok`, `diverged`, `failed`, `in_hand`, `to_do`."""
+        """Return the number of runs of all methods: `runs`, or those `ok`, `diverged`, `failed`, `running`, `to_do`."""
         return sum(getattr(row, what) for row in self.rows)
 
     @property
     def at_work(self) -> bool:
-        """Whether a living driver has a run in hand."""
-        return self.count("in_hand") > 0
+        """Say whether a living driver has claimed a run."""
+        return self.count("running") > 0
 
     @property
     def done(self) -> bool:
-        """Whether every run that was announced has ended."""
+        """Say whether every announced run has ended."""
         asked = [row for row in self.rows if row.epochs is not None] or self.rows
         return not self.at_work and not any(row.to_do for row in asked)
 
 
 class Observer:
-    """Looks on in a run folder, again and again. InputError where the folder is none."""
+    """An observer that watches a run folder. InputError where the folder is not a run folder."""
 
     def __init__(self, folder: Path):
         self.folder, self.suite = folder, in_folder(folder)
@@ -71,7 +74,7 @@ class Observer:
         self._sizes: dict[str, int] = {}
 
     def look(self) -> Snapshot:
-        """How far it is now. Of the records only what is new is read."""
+        """Return the present progress. Only new records are read."""
         for path in sorted((self.folder / "records").glob("*.jsonl")):
             self._progress.setdefault(path, Progress(path)).read()
         self.ended = {name: ended for tail in self._progress.values() for name, ended in tail.ended.items()}
@@ -84,27 +87,27 @@ class Observer:
 
     @property
     def failed(self) -> dict[RunId, Ended]:
-        """The runs whose record says failed."""
+        """Return the runs whose record says failed."""
         return {name: ended for name, ended in self.ended.items() if ended.status == "failed"}
 
     def _rows(self, planned: dict[str, Planned]) -> Iterator[Row]:
-        in_hand = {name for name in self._in_hand() if name not in self.ended or self.ended[name].status == "failed"}
-        ends = Counter((run.method, end.status) for run, end in self.ended.items() if run not in in_hand)
-        busy = Counter(run.method for run in in_hand)
+        running = {name for name in self._running() if name not in self.ended or self.ended[name].status == "failed"}
+        ends = Counter((run.method, end.status) for run, end in self.ended.items() if run not in running)
+        busy = Counter(run.method for run in running)
         for label in dict.fromkeys([*self.suite.methods, *planned, *(run.method for run in self.ended)]):
             ok, diverged, failed = (ends[label, status] for status in ("ok", "diverged", "failed"))
             there, least = planned.get(label), ok + diverged + failed + busy[label]
             runs = max(there.runs if there else self._size(label), least)
             yield Row(label, runs, ok, diverged, failed, busy[label], there.epochs if there else None)
 
-    def _in_hand(self) -> Iterator[RunId]:
-        """The runs that living drivers have in hand, on whichever build."""
+    def _running(self) -> Iterator[RunId]:
+        """Yield the runs that living drivers have claimed, in every environment."""
         for folder in (self.folder / "store").glob(f"*/{locks.FOLDER}"):
             for note in filter(None, locks.notes(folder)):
                 yield RunId.parsed(note)
 
     def _size(self, label: str) -> int:
-        """How many runs a method has in the suite; 0 for one that is not known here."""
+        """Return the number of runs of a method in the suite; 0 for one that is not known here."""
         if label not in self._sizes:
             known = registry.load_all().get(label.partition("[")[0])
             self._sizes[label] = sum(1 for _ in order(self.suite, [known])) if known else 0
@@ -112,10 +115,10 @@ class Observer:
 
 
 def _timed(snapshot: Snapshot, ended: Iterable[Ended], started: datetime) -> Snapshot:
-    """With what follows from the pace since a driver started: epochs charged since then against those still planned."""
+    """Return the snapshot with its pace since a driver started, and the time left for the epochs still planned."""
     begun = started.timestamp()
     elapsed, since = max(time.time() - begun, 1.0), [end for end in ended if end.at >= begun]
     pace = sum(end.charged for end in since) / elapsed
-    open_ = sum((row.epochs or 0.0) * (row.to_do + row.in_hand) / row.runs for row in snapshot.rows if row.runs)
+    open_ = sum((row.epochs or 0.0) * (row.to_do + row.running) / row.runs for row in snapshot.rows if row.runs)
     speed = sum(end.computed for end in since) / elapsed
     return replace(snapshot, elapsed=elapsed, epochs_per_second=speed, left=open_ / pace if pace else None)

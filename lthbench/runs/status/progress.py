@@ -1,4 +1,4 @@
-"""A file of records while somebody looks on: how its runs have ended so far."""
+"""The outcomes of the runs in a file of records, while the file grows."""
 
 import logging
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Ended(NamedTuple):
-    """What is remembered of a record: how the run ended and why, its epochs, and when (seconds since 1970)."""
+    """A summary of a record: how the run ended and why, its epochs, and when (seconds since 1970)."""
 
     status: str
     reason: str | None
@@ -35,7 +35,7 @@ class Progress:
         self._lines = LineReader(self.path)
 
     def read(self) -> None:
-        """Take in the whole lines that are new; all, where the file was written anew. A broken line is warned of."""
+        """Read the new whole lines, or all lines where the file was rewritten. Warns of broken lines."""
         lines = self._lines.new()
         if self._lines.anew:
             self.ended = {}
@@ -43,7 +43,7 @@ class Progress:
             self._take(number, line)
 
     def _take(self, number: int, line: bytes) -> None:
-        """Of two records of a run the later one counts."""
+        """Note the record on a line. Of two records of a run, the later one counts."""
         try:
             record = parse(line, f"{self.path}:{number}")
         except InputError as error:
@@ -53,7 +53,7 @@ class Progress:
 
 
 def ended(record: Record) -> float:
-    """When a run ended, in seconds since 1970."""
+    """Return the time at which a run ended, in seconds since 1970."""
     return datetime.fromisoformat(record.provenance.started).timestamp() + record.provenance.seconds
 
 

@@ -1,1 +1,1 @@
-"""What is kept: entries by key, traces of runs, file locks, and the maintenance of all of them."""
+"""The store: entries by key, traces of runs, file locks, and their maintenance."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and lines that are appended. Where the disk says no, that is Unwritable."""
+"""Files that are written whole or not at all, and lines that are appended. A failure of the disk raises Unwritable."""
 
 import os
 import threading
@@ -11,17 +11,17 @@ from lthbench.errors import Unwritable
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Errors of the operating system inside are those of writing a path."""
+    """Turn errors of the operating system inside into Unwritable errors that name the path."""
     try:
         yield
     except OSError as error:
         raise Unwritable(
-            f"cannot write {path}: {error.strerror or error}; make room or choose another --out"
+            f"cannot write {path}: {error.strerror or error}; free some disk space or choose another --out"
         ) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, sync it and rename it, so that its name never stands for half of it."""
+    """Write a file under a temporary name, sync it and rename it, so that no reader sees half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with writing(path):
         try:

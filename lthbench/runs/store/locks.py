@@ -1,7 +1,7 @@
-"""Claims: who has what in hand, among drivers that share a store.
+"""File locks, by which drivers that share a store divide the work.
 
-A claim is a locked file. The lock ends with the process that holds it, however that ends, so a claim never outlives it.
-A process has one Claims object for a folder.
+Each lock is a locked file. The operating system ends it with the process that holds it, however that process ends.
+A process has one FileLocks object for a folder.
 """
 
 import fcntl
@@ -17,12 +17,12 @@ from lthbench.runs.store.files import writing
 
 log = logging.getLogger(__name__)
 
-FOLDER = "locks"  # in the store of a build
-LONGEST = 1.0  # seconds between two looks at a claim that another driver holds
+FOLDER = "locks"  # in the store of an environment
+LONGEST = 1.0  # seconds between two looks at a lock that another driver holds
 
 
 class FileLocks:
-    """The claims of one process in a folder. Two claims of one name exclude each other within a process too."""
+    """The locks of one process in a folder. Locks of one name exclude each other within a process too."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -31,14 +31,14 @@ class FileLocks:
         self._closed = False
 
     def take(self, name: str, note: str = "") -> bool:
-        """Claim a name. False where it is held, here or by another process. The `note` is for who looks on."""
+        """Take the lock of a name. Returns False where it is held, here or by another process. Watchers read the `note`."""
         path = self.folder / name
         with self._changed:
             if name in self._held:
                 return False
             with writing(path):
                 file = self._open(path)
-            if not (_locked(file) and _is_at(file, path)):  # the holder before may have removed the file meanwhile
+            if not (_locked(file) and _is_at(file, path)):  # the last holder may have removed the file meanwhile
                 os.close(file)
                 return False
             with suppress(OSError):  # a full disk
@@ -53,7 +53,7 @@ class FileLocks:
                 return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
     def release(self, name: str) -> None:
-        """Give a claim back."""
+        """Release a lock."""
         with self._changed:
             (self.folder / name).unlink(missing_ok=True)
             os.close(self._held.pop(name))
@@ -64,13 +64,15 @@ class FileLocks:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        with suppress(OSError):  # another driver's claims lie there
+        with suppress(OSError):  # another driver's locks lie there
             self.folder.rmdir()
 
     @contextmanager
     def held(self, name: str, enough: Callable[[], bool] = lambda: False, note: str = "") -> Iterator[bool]:
-        """Wait for a claim, or until it is not wanted any more (`enough`). Yields whether it is held.
-        LthbenchError when the claims are closed meanwhile."""
+        """Wait for a lock, or until it is not needed any more (`enough`). Yields whether it is held.
+
+        LthbenchError when the locks are closed meanwhile.
+        """
         mine, pause = self.take(name, note), 0.01
         while not mine and not enough():
             with self._changed:
@@ -87,8 +89,10 @@ class FileLocks:
 
 
 def notes(folder: Path) -> Iterator[str]:
-    """The notes of the claims in a folder that living processes hold. Not for a process that holds claims there: to look at
-    a locked file gives its own lock up."""
+    """Yield the notes of the locks in a folder that living processes hold.
+
+    A process that holds locks there must not call this: reading a locked file releases its own lock.
+    """
     for path in folder.glob("*"):
         with suppress(FileNotFoundError), path.open("rb") as file:
             if not _shared(file.fileno()):
@@ -96,10 +100,10 @@ def notes(folder: Path) -> Iterator[str]:
 
 
 def _shared(file: int) -> bool:
-    """Whether nobody holds the lock of a file."""
+    """Say whether no process holds the lock of a file."""
     try:
         fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # also where the folder has no file locks: then a claim that lies there counts as held
+    except OSError:  # also where the folder has no file locks: then every lock file counts as held
         return False
     return True
 

@@ -1,6 +1,6 @@
-"""Maintain stores: say what they hold, verify it, throw it away, bring it together.
+"""Maintenance of stores: show their content, verify it, delete entries, merge stores.
 
-All of this is safe while a suite runs. What is missing is computed again, and what a driver has claimed is left alone.
+All of this is safe while a suite runs. Missing entries are computed again, and locked ones are left alone.
 """
 
 import time
@@ -25,14 +25,14 @@ class Size:
 
     run: str
     suite: str
-    build: str
+    environment: str
     kind: str
     entries: int
     bytes: int
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """Return the run folders at or right under a folder. InputError where none has a store."""
+    """Return the run folders at or directly under a folder. InputError where none has a store."""
     found = [path for path in (folder, *sorted(folder.glob("*"))) if (path / "store").is_dir()]
     if not found:
         raise InputError(f"{folder} holds no store; give a run folder (runs/digits) or the folder of several (runs)")
@@ -42,7 +42,14 @@ def run_folders(folder: Path) -> list[Path]:
 def sizes(folder: Path) -> list[Size]:
     """Return the sizes of the stores at or under a folder, by suite, environment and kind."""
     return [
-        Size(str(run), in_folder(run).name, store.build, kind.name, len(files), sum(f.stat().st_size for f in files))
+        Size(
+            str(run),
+            in_folder(run).name,
+            store.environment,
+            kind.name,
+            len(files),
+            sum(f.stat().st_size for f in files),
+        )
         for run in run_folders(folder)
         for store in stores(run)
         for kind in sorted(store.root.iterdir())
@@ -56,7 +63,7 @@ def stores(run: Path) -> list[Store]:
 
 
 def verify(folder: Path) -> tuple[int, list[Path]]:
-    """Read every entry against its digest. Returns how many are whole, and which were damaged and are set aside now."""
+    """Check every entry against its digest. Returns the number of whole entries, and the damaged ones, now set aside."""
     whole, damaged = 0, []
     for run in run_folders(folder):
         for store in stores(run):
@@ -70,7 +77,7 @@ def verify(folder: Path) -> tuple[int, list[Path]]:
 
 
 def clean(folder: Path, keep: Keep) -> int:
-    """Throw away by policy, and what killed writers left. Returns the bytes that are free again."""
+    """Delete entries by policy, and the files of killed writers. Returns the bytes freed."""
     freed = 0
     for run in run_folders(folder):
         for store in stores(run):
@@ -87,17 +94,17 @@ def clean(folder: Path, keep: Keep) -> int:
 def merge(source: Path, into: Path) -> tuple[int, int]:
     """Copy the entries of the stores at or under `source` into the store of run folder `into`.
 
-    Returns how many entries were copied, and how many were damaged and left out. Whole entries that are there already stay.
-    `into` may be one of several run folders under `source`. InputError where it is the only one, or where one of the two
-    stores lies in the other.
+    Returns the number of copied entries, and of damaged ones, which are left out. Whole entries of the target stay. `into`
+    may be one of several run folders under `source`. InputError where it is the only one, or where one of the two stores
+    lies in the other.
     """
     return _brought(source, into, moving=False)
 
 
 def move(source: Path, into: Path) -> tuple[int, int]:
-    """Do the same as `merge`, and remove from the source what is whole in `into` then, entry by entry.
+    """Do the same as `merge`, then remove each entry from the source that is whole in `into`.
 
-    What was damaged, or came while this ran, stays. Of a store that is a link to a folder, nothing but the link is removed.
+    Damaged entries stay, and so do those written meanwhile. Where a store is a link to a folder, only the link is removed.
     """
     return _brought(source, into, moving=True)
 
@@ -106,7 +113,7 @@ def _brought(source: Path, into: Path, moving: bool) -> tuple[int, int]:
     copied = damaged = 0
     for run in _sources(source, into):
         for store in stores(run):
-            target = Store(into / "store", store.build)
+            target = Store(into / "store", store.environment)
             new, broken = _copied(store, target, moving and not (run / "store").is_symlink())
             copied, damaged = copied + new, damaged + broken
         if moving:
@@ -120,10 +127,10 @@ def _sources(source: Path, into: Path) -> list[Path]:
     found = {(run / "store").resolve(): run for run in run_folders(source)}
     others = {store: run for store, run in found.items() if not _is_same(store, target)}
     if not others:
-        raise InputError(f"{source} holds the store of {into} and no other; name another run folder to bring together")
+        raise InputError(f"{source} holds the store of {into} and no other; name another run folder to merge")
     for store, run in others.items():
         if target in store.parents or store in target.parents:
-            raise InputError(f"the stores of {run} and {into} lie one in the other; move {into} out of it first")
+            raise InputError(f"the stores of {run} and {into} overlap: one lies inside the other; move {into} first")
     return list(others.values())
 
 
@@ -132,7 +139,7 @@ def _is_same(a: Path, b: Path) -> bool:
 
 
 def _copied(store: Store, target: Store, moving: bool) -> tuple[int, int]:
-    """Copy one store's entries and traces. Returns how many were new, and how many were damaged."""
+    """Copy one store's entries and traces. Returns the number of new ones, and of damaged ones."""
     copied = damaged = 0
     for path in _entries(store):
         try:
@@ -160,7 +167,7 @@ def _copy(store: Store, target: Store, kind: str, key: str) -> bool:
 
 
 def _copy_trace(trace: Path, target: Path) -> bool:
-    """Copy a trace that is new, or goes on where the target's ends. Returns whether the target holds all of it then."""
+    """Copy a trace that is new or that extends the target's. Returns whether the target now holds all of it."""
     content, there = trace.read_bytes(), target.read_bytes() if target.exists() else b""
     if content.startswith(there):
         write_whole(target, content)
@@ -175,13 +182,13 @@ def _remove(path: Path, copy: Path) -> None:
 
 
 def _clear(store: Path, whole: bool) -> None:
-    """Remove the folders that a move left empty and, where the store was `whole`, what is left over; of a link, the link."""
+    """Remove the folders that a move left empty and, where the store was `whole`, leftover files. A link is removed itself."""
     if store.is_symlink():
         store.unlink()
         return
     for path in sorted(store.rglob("*"), reverse=True):
         if path.is_dir():
-            with suppress(OSError):  # something came meanwhile
+            with suppress(OSError):  # a file was written meanwhile
                 path.rmdir()
         elif whole and _is_left_over(path):
             path.unlink(missing_ok=True)

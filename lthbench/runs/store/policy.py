@@ -1,4 +1,4 @@
-"""What stays of the networks of a run folder: one list of policies, for `run --keep` and `store clean --keep`."""
+"""Policies for keeping the networks of a run folder: one list, for `run --keep` and `store clean --keep`."""
 
 from typing import Literal, get_args
 

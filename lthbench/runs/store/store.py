@@ -1,10 +1,10 @@
 """A store: a folder of finished work, by environment and key.
 
     <folder>/<environment>/states/    networks at the stops of trajectories
-                           values/    what probes measured and evaluations found
+                           values/    results of probes and evaluations
                            tensors/   masks (bit-packed) and weights that methods made, by digest
                            finals/    final networks, where --keep finals asks for them
-                           traces/    what each run asked for, and its outcome
+                           traces/    the operations of each run, and its outcome
 
 Entries are safetensors with a digest of their content in the header, written under another name, synced and renamed. A
 damaged entry is set aside and counts as missing, so that it is computed again.
@@ -38,15 +38,15 @@ PARTS = ("params", "buffers", "mask", "momentum", "rule")
 class Store:
     """Entries of one environment in a folder."""
 
-    def __init__(self, folder: Path, build: str):
-        self.folder, self.build = folder, build
-        self.root = folder / build
+    def __init__(self, folder: Path, environment: str):
+        self.folder, self.environment = folder, environment
+        self.root = folder / environment
 
     def path(self, kind: str, key: str) -> Path:
         return self.root / kind / f"{key}.safetensors"
 
     def has(self, kind: str, key: str) -> bool:
-        """Say whether there is an entry. It was written whole; whether it is undamaged shows when it is read."""
+        """Say whether there is an entry. Damage is found only when the entry is read."""
         return self.path(kind, key).exists()
 
     def drop(self, kind: str, key: str) -> None:
@@ -61,7 +61,7 @@ class Store:
         write_whole(self.path(kind, key), save(tensors, metadata=header))
 
     def read(self, kind: str, key: str) -> tuple[dict[str, Tensor], Any]:
-        """Return tensors and note of an entry. MissingEntry where it is not there, or damaged: then it is set aside."""
+        """Return the tensors and the note of an entry. MissingEntry where it is absent or damaged; damaged ones are set aside."""
         path = self.path(kind, key)
         try:
             with safe_open(path, framework="pt") as entry:
@@ -80,7 +80,7 @@ class Store:
             raise MissingEntry(key) from None
 
     def write_tensors(self, tensors: Tensors) -> str:
-        """Keep tensors that a method made, by their digest. Boolean ones (masks) are packed to bits."""
+        """Write tensors that a method made, under their digest. Boolean tensors (masks) are packed to bits."""
         name = digest(tensors)
         if not self.has("tensors", name):
             shapes = {n: list(t.shape) for n, t in tensors.items() if t.dtype == torch.bool}
@@ -93,7 +93,7 @@ class Store:
         return {n: unpacked(t, torch.Size(shapes[n])) if n in shapes else t for n, t in tensors.items()}
 
     def write_state(self, key: str, state: State, ended: int) -> None:
-        """Keep a state. `ended` is the step at which its training ended: a rule may end it before its stop."""
+        """Write a state. `ended` is the step at which its training ended: a rule may end it before its stop."""
         self.write("states", key, _flat(state), {"ended": ended, "raw": state.raw is not None})
 
     def read_state(self, key: str) -> tuple[State, int]:
@@ -103,7 +103,7 @@ class Store:
         return _nested(tensors, raw), note["ended"]
 
     def network(self, lineage: Lineage) -> State:
-        """Return the state of a network: its root, then the edits."""
+        """Return the state of a network: its root with the edits applied."""
         return edited(self.root_state(lineage.root), lineage.edits, self.read_tensors)
 
     def root_state(self, root: Init | Trained) -> State:
@@ -123,7 +123,7 @@ class Trace:
         self.path = store.root / "traces" / f"{name}.jsonl"
         self.asked: list[str] = []
         self.outcome: dict[str, Any] | None = None
-        self._digest = ""  # of all lines
+        self._digest = ""  # of all lines so far
         try:
             lines = self.path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -134,7 +134,7 @@ class Trace:
             write_whole(self.path, b"".join(whole))
 
     def ask(self, index: int, what: str) -> str | None:
-        """Note the operation with this index. Returns what stood there before, if it was another operation."""
+        """Note the operation with this index. Returns the earlier operation of that index, if it was a different one."""
         if index < len(self.asked):
             return None if self.asked[index] == what else self.asked[index]
         self.asked.append(what)
@@ -142,7 +142,7 @@ class Trace:
         return None
 
     def end(self, outcome: dict[str, Any]) -> None:
-        """Note how the run ended."""
+        """Note the outcome of the run."""
         self.outcome = outcome
         self._append({"outcome": outcome})
 
@@ -152,7 +152,7 @@ class Trace:
         append_line(self.path, f"{self._digest} {text}")
 
     def _goes_on(self, line: bytes) -> bool:
-        """Take over a line, if its digest follows from the lines before it. Returns whether it does."""
+        """Accept a line if its digest follows from the lines before it. Returns whether it does."""
         check, _, text = line.decode(errors="replace").partition(" ")
         if not text.endswith("\n") or check != keys.key(self._digest, text[:-1]):
             return False
@@ -165,7 +165,7 @@ class Trace:
 
 
 def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with memory of their own each: the file format takes no two that share theirs."""
+    """Return tensors that share no memory. The file format does not accept tensors that share memory."""
     seen: set[int] = set()
     found = {}
     for name, tensor in tensors.items():

@@ -1,1 +1,1 @@
-"""Who does: workers, the processes that they run in, and the executors that hand out operations."""
+"""Workers, the processes that they run in, and the executors that hand out operations."""

@@ -14,7 +14,7 @@ POINTS = 11  # both ends among them
 
 
 def barrier(errors: Sequence[float]) -> float:
-    """The largest error on the line less the mean of those at its ends; in the unit of the errors."""
+    """Return the largest error on the line minus the mean of those at its ends, in the unit of the errors."""
     return max(errors) - (errors[0] + errors[-1]) / 2
 
 
@@ -26,9 +26,9 @@ def along(
     error: Callable[[nn.Module], dict[str, float]],
     device: torch.device,
 ) -> dict[str, list[float]]:
-    """The errors at `POINTS` equal steps on the line between the weights of two networks of one model, by part of the data.
+    """Return the errors at `POINTS` equal steps on the line between two networks of one model, by part of the data.
 
-    Batch-norm statistics are measured anew at every point, at the ends too: one pass over the training images, without
+    Batch-norm statistics are measured anew at every point, also at the ends: one pass over the training images, without
     augmentation, averaged over its batches.
     """
     if a.params.keys() != b.params.keys() or any(t.shape != b.params[name].shape for name, t in a.params.items()):
@@ -45,7 +45,7 @@ def along(
 
 
 def measure_norms(module: nn.Module, images: Iterable[Tensor]) -> None:
-    """Sets the running statistics of every batch-norm to the averages over these batches; the module is in eval mode."""
+    """Set the running statistics of every batch-norm to the averages over these batches. The module is in eval mode."""
     norms = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return

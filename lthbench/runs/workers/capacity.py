@@ -1,4 +1,4 @@
-"""How many trainings share a process: as many as its GPU has memory for, or as many as it is told."""
+"""The number of trainings that share a process: as many as its GPU has memory for, or a given number."""
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
@@ -11,9 +11,9 @@ from lthbench.training.gpu.settings import GPU_SETTINGS
 
 
 class Capacity:
-    """Gives out `capacity`: lanes of size 1; or, where sizes are `measured`, bytes.
+    """A capacity that trainings take parts of: lanes of size 1 or, where sizes are `measured`, bytes.
 
-    What a training takes in bytes is not known before one of its kind has been seen: the first one is alone until then.
+    The bytes of a training are not known before one of its kind has been seen. Until then the first one runs alone.
     """
 
     def __init__(self, capacity: int, measured: bool = False):
@@ -25,17 +25,20 @@ class Capacity:
 
     @classmethod
     def on(cls, device: torch.device) -> "Capacity":
-        """A share of the memory that a GPU has free now."""
+        """Return a capacity that is a share of the free memory of a GPU."""
         return cls(int(GPU_SETTINGS.share * torch.cuda.mem_get_info(device)[0]), measured=True)
 
     def knows(self, kind: Hashable) -> bool:
-        """Whether the size of such a training need not be measured any more."""
+        """Say whether the size of such a training is known."""
         return not self.measured or kind in self._sizes
 
     @contextmanager
     def taken(self, kind: Hashable, alone: bool = False) -> Iterator[Callable[[int], None]]:
-        """Room for a training of this kind, first come, first served; all of it, to begin with, for one that wants to start
-        `alone` or whose size is not known. Yields what is to be told when its memory is taken: its size, 0 where known."""
+        """Take capacity for a training of this kind, first come, first served.
+
+        A training that starts `alone`, or whose size is not known, first takes all. Yields a function to call with the
+        training's size once its memory is taken; 0 where the size is known.
+        """
         held = 0
 
         def fits() -> bool:
@@ -62,7 +65,7 @@ class Capacity:
                 self._changed.notify_all()
 
     def shrink(self) -> bool:
-        """No more at once than are in now, as one more found no memory. True the first time that this means fewer."""
+        """Limit the trainings at once to the present number, as one more found no memory. True when this first means fewer."""
         with self._changed:
             if not self._used:
                 return False

@@ -1,4 +1,4 @@
-"""What an evaluation finds of a network, from the worker to the record. No method sees it."""
+"""The result of an evaluation of a network, from the worker to the record. No method sees it."""
 
 import math
 from typing import Any
@@ -13,9 +13,9 @@ Pair = tuple[int, int]
 class Evaluation(BaseModel):
     """Answers, layers and digests of one network, by part of the data where a field is a dictionary.
 
-    `right` holds pairs (right answers, examples). `correct` says which test images were right, as `lthbench.bits` writes
-    it. `layers` holds pairs (removed, size). `multiplications` are pairs (left, dense), `compact` is (parameters,
-    multiplications) without the units that are gone whole. `mask_digest` is called "ticket" in the store.
+    `right` holds pairs (correct answers, examples). `correct` marks the test images with a correct answer, in the format of
+    `lthbench.bits`. `layers` holds pairs (removed, size). `multiplications` are pairs (left, dense). `compact` is
+    (parameters, multiplications) without the units that are removed whole. `mask_digest` is called "ticket" in the store.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -34,22 +34,22 @@ class Evaluation(BaseModel):
 
     @property
     def note(self) -> dict[str, Any]:
-        """What is written in the store."""
+        """Return the note that is written to the store."""
         return self.model_dump(by_alias=True)
 
     @property
     def counts(self) -> dict[str, Count]:
-        """Right answers by part of the data."""
+        """Return the correct answers by part of the data."""
         return {part: Count(right=right, of=of) for part, (right, of) in self.right.items()}
 
     @property
     def finite_loss(self) -> dict[str, float]:
-        """The losses that are numbers."""
+        """Return the finite losses."""
         return {part: value for part, value in self.loss.items() if math.isfinite(value)}
 
     @property
     def kept(self) -> Kept:
-        """What the record says of a network that was kept beside the result."""
+        """Return the entry on the record for a network that was kept beside the result."""
         removed, prunable = (sum(numbers) for numbers in zip(*self.layers.values(), strict=True))
         return Kept(
             test=self.counts["test"],

@@ -1,8 +1,8 @@
-"""Executors: where operations are done. All run the same worker function, so all give the same results.
+"""Executors have operations done. All run the same worker function, so all give the same results.
 
-`serial` works in this process, `local` in processes of its own: on a CPU of one thread each, on GPUs one for each GPU, with
-several lanes. Under both, evaluation has a process of its own, the only one that may read test data. A worker ends when
-its driver does; the death of one fails one operation, which is tried again.
+`serial` works in this process. `local` works in processes of its own: with one thread each on a CPU, and one for each GPU,
+with several lanes, on GPUs. Under both, evaluation has its own process, the only one that may read test data. A worker ends
+when its driver does. The death of a worker fails one operation, which is tried again.
 """
 
 import multiprocessing
@@ -21,7 +21,10 @@ from lthbench.runs.workers.worker_config import WorkerConfig
 
 @dataclass
 class SerialExecutor:
-    """Operations in this process, one at a time, when they are submitted; a debugger works. Evaluation apart."""
+    """An executor that does operations in this process, as they are submitted, so that a debugger works.
+
+    Evaluation has its own process.
+    """
 
     config: WorkerConfig
     start: str = "spawn"
@@ -49,7 +52,7 @@ class SerialExecutor:
 
 
 class LocalExecutor:
-    """Operations in `workers` processes on this machine, and one that evaluates."""
+    """An executor with `workers` processes on this machine, and one more that evaluates."""
 
     def __init__(self, config: WorkerConfig, workers: int, start: str = "spawn"):
         self.slots = workers * config.slots
@@ -66,7 +69,7 @@ class LocalExecutor:
 
 
 class Executor(Protocol):
-    """Who has operations done, and how many at once."""
+    """The interface of an executor: `slots` operations are done at once."""
 
     @property
     def slots(self) -> int: ...
@@ -79,7 +82,7 @@ def _evaluators(config: WorkerConfig, start: str) -> Pool:
 
 
 def processes(config: WorkerConfig, size: int, splits: frozenset[str], start: str) -> Pool:
-    """A pool of processes on this machine, on the devices of the place in turn."""
+    """Return a pool of processes on this machine, which take its devices in turn."""
     context = multiprocessing.get_context(start)
 
     def started(there: list[Handle]) -> Process:

@@ -1,8 +1,8 @@
-"""Operations as plain data: what the process that holds test data is sent in place of a pickle.
+"""Operations as plain data. The process that holds test data receives these instead of pickles.
 
-A method hands over networks, and with them lineages, models and bases. An object of a class of its own could run code where
-it is unpickled. So only numbers, texts and lists are sent, and every object that is written has exactly the class that is
-expected: a subclass is refused.
+A method hands over networks, and with them lineages, models and bases. An object of the method's own class could run code
+where it is unpickled. So only numbers, texts and lists are sent. Every object must have exactly the expected class: a
+subclass is refused.
 """
 
 import base64
@@ -66,7 +66,7 @@ def _plain(thing: Any) -> Any:
 
 
 def _own(thing: Any, name: str) -> Any:
-    """Read a field as it was stored, whatever a class says that it is."""
+    """Read a field as it is stored, past any property of the class."""
     return object.__getattribute__(thing, name)
 
 

@@ -28,7 +28,7 @@ CLOSED = WorkerDied("the executor was closed")
 
 
 class Lost(Exception):
-    """The error that a worker is gone, or has to go, and why. The operations that it had taken are not done."""
+    """The error that a worker is gone, or has to be ended, and why. Its operations are not done."""
 
 
 class Handle(Protocol):
@@ -40,14 +40,14 @@ class Handle(Protocol):
         """Have an operation done, and wait for it. Raises the worker's exception, or Lost."""
 
     def near(self, operation: Operation) -> bool:
-        """Say whether the entries that an operation starts from lie where this worker is, and nowhere else."""
+        """Say whether the entries that an operation starts from lie with this worker, and nowhere else."""
 
     def end(self) -> None:
-        """End the worker, whatever it does."""
+        """End the worker, even in the middle of an operation."""
 
 
 class Seat:
-    """The state that the threads which feed one worker share."""
+    """The state shared by the threads that feed one worker."""
 
     def __init__(self) -> None:
         self.worker: Handle | None = None
@@ -55,10 +55,10 @@ class Seat:
 
 
 class Pool:
-    """`size` workers that `start` starts, each of which takes `slots` operations at once.
+    """A pool of `size` workers. The function `start` starts them, and each takes `slots` operations at once.
 
-    They start on the first operation. An operation whose worker was lost is tried again. Where that worker had taken others
-    beside it, it gets a worker of its own, so that an operation which kills its worker takes no other with it.
+    Workers start on the first operation. An operation whose worker was lost is tried again. If that worker had other
+    operations too, the retry gets its own worker, so that an operation that kills its worker fails no other.
     """
 
     def __init__(self, start: Callable[[list[Handle]], Handle], size: int, slots: int = 1):
@@ -89,13 +89,13 @@ class Pool:
         return one.future
 
     def resize(self, size: int) -> None:
-        """Change the number of workers. Those that are there stay."""
+        """Change the number of workers. Present workers stay."""
         self.size = size
         for _ in range(len(self._queue)):
             self._grow()
 
     def close(self, why: LthbenchError = CLOSED) -> None:
-        """End the workers, whatever they do. Operations that are not done yet fail, and say why."""
+        """End the workers, even in the middle of an operation. Operations that are not done fail with the given reason."""
         if not self._queue.closed:
             self._why = why
         for one in self._queue.close():
@@ -107,7 +107,7 @@ class Pool:
             thread.join(max(0.0, end - time.monotonic()))
 
     def _grow(self) -> None:
-        """Start one more thread, where there is room for one."""
+        """Start one more thread, unless all slots have one."""
         with self._growing:
             if self._queue.closed or len(self._threads) >= self.size * self.slots:
                 return
@@ -119,7 +119,7 @@ class Pool:
             self._threads.append(thread)
 
     def _serve(self, seat: Seat) -> None:
-        """Hand one operation after another to the worker of a seat, which is started before it gets one."""
+        """Hand one operation after another to the worker of a seat. The worker is started before it gets the first."""
         while self._queue.wait():
             try:
                 worker = self._seated(seat)
@@ -141,7 +141,7 @@ class Pool:
             one.future.set_exception(error)
 
     def _again(self, one: Waiting, error: Lost) -> None:
-        """Try an operation again whose worker was lost, or fail it after several tries."""
+        """Retry an operation whose worker was lost, or fail it after several tries."""
         one.lost += 1
         if self._queue.closed:
             one.future.set_exception(self._why)
@@ -174,14 +174,14 @@ class Pool:
             raise Lost("the executor was closed")
         try:
             worker = self._start(self._workers)
-        except OSError as error:  # no memory for a process, no files left
+        except OSError as error:  # no memory for a process, or too many open files
             raise Lost(f"{error}") from None
         self._workers.append(worker)
         return worker
 
 
 def _defined_in_main(operation: Operation) -> str:
-    """Name the rule or probe class of an operation that the main module defines; nothing where it defines none."""
+    """Return the name of an operation's rule or probe class if the main module defines it, else ""."""
     trajectory = getattr(operation, "trajectory", None)
     thing = trajectory.rule if trajectory else getattr(operation, "probe", None)
     return next((kind.__name__ for kind in type(thing).__mro__ if kind.__module__ == "__main__"), "")

@@ -23,7 +23,7 @@ from lthbench.runs.workers.worker import Reply, Worker
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
-_starting = threading.Lock()  # a process that is forked meanwhile would hold the ends of another one's pipes
+_starting = threading.Lock()  # a process forked meanwhile would hold the ends of another one's pipes
 
 
 class Process:
@@ -58,7 +58,7 @@ class Process:
         return future.result()
 
     def near(self, operation: Operation) -> bool:
-        return False  # all is on this machine
+        return False  # all entries are on this machine
 
     def end(self) -> None:
         self.process.kill()
@@ -84,7 +84,7 @@ class Process:
             self._bury(error)
 
     def _bury(self, error: Exception) -> None:
-        """End the process. The operations that it had taken are lost."""
+        """End the process. Its operations are lost."""
         with self._lock:
             self.dead = True
         self.end()
@@ -97,8 +97,8 @@ class Process:
 def _blank_main() -> Iterator[None]:
     """Start a process without the driver's main module, which a new interpreter would run again.
 
-    So a script needs no main guard, and a driver may read from standard input. The pool refuses operations that name that
-    module.
+    So a script needs no `if __name__ == "__main__"`, and a driver may read from standard input. The pool refuses
+    operations that name the main module.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -110,7 +110,7 @@ def _blank_main() -> Iterator[None]:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start a process that Ctrl-C on the terminal does not reach, from its first instruction on.
+    """Start a process that Ctrl-C on the terminal does not reach, from its first instruction.
 
     The driver ends its workers itself. The new process inherits the blocked signals of the thread that starts it.
     """

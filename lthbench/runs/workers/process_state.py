@@ -1,4 +1,4 @@
-"""The state of a process that all trainings in it share: who may touch it when, looked at before and after, and put back."""
+"""The state of a process that all its trainings share: who may change it, checks for changes, and its restoration."""
 
 import random
 import threading
@@ -13,8 +13,11 @@ from lthbench.errors import MethodError
 
 
 class FairLock:
-    """A lock that is given in the order of asking. Threads that train in one process compute in turns: only the replays of
-    a GPU's graphs go on meanwhile, which nothing in the process reaches."""
+    """A lock that is given in the order of requests.
+
+    Threads that train in one process compute in turns. Only the replays of a GPU's graphs go on meanwhile, as nothing in the
+    process affects them.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -32,7 +35,7 @@ class FairLock:
 
 
 def generators() -> tuple[Any, ...]:
-    """The state of the global generators, comparable."""
+    """Return the state of the global generators in a form that can be compared."""
     numpy = np.random.get_state(legacy=False)
     return (
         torch.get_rng_state().numpy().tobytes(),
@@ -42,7 +45,7 @@ def generators() -> tuple[Any, ...]:
 
 
 def restore(state: tuple[Any, ...]) -> None:
-    """Put the global generators back."""
+    """Restore the global generators."""
     torch.set_rng_state(torch.frombuffer(bytearray(state[0]), dtype=torch.uint8))
     random.setstate(state[1])
     numpy = np.random.get_state(legacy=False)
@@ -67,14 +70,14 @@ _FLAGS = {
 
 @contextmanager
 def unchanged(what: str) -> Iterator[None]:
-    """Restores the process-wide state of torch afterwards; raises MethodError if something changed it."""
+    """Restore the process-wide state of torch afterwards. Raises MethodError if it was changed."""
     before, random_before = {name: get() for name, (get, _) in _FLAGS.items()}, generators()
     try:
         yield
         changed = [name for name, (get, _) in _FLAGS.items() if get() != before[name]]
         changed += ["global generator"] * (generators() != random_before)
         if changed:
-            raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which others train in")
+            raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which other trainings share")
     finally:
         for name, (_, put) in _FLAGS.items():
             put(before[name])  # type: ignore[operator]

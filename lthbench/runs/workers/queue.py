@@ -1,4 +1,4 @@
-"""Operations that wait for a worker: the longest remainder first."""
+"""The queue of operations that wait for a worker: the longest remainder first."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _order = count()
 
 @dataclass
 class Waiting:
-    """An operation that waits, and how many workers were lost over it."""
+    """A waiting operation, and the number of workers that were lost in it."""
 
     operation: Operation
     remainder: float
@@ -24,7 +24,7 @@ class Waiting:
 
 
 class Queue:
-    """Given out by remainder, then in the order of asking. Takers that are near something get it first."""
+    """A queue ordered by remainder, then by request. A worker that is near an operation's entries gets it first."""
 
     def __init__(self) -> None:
         self._waiting: list[Waiting] = []
@@ -40,13 +40,13 @@ class Queue:
             self._changed.notify()
 
     def wait(self) -> bool:
-        """Wait until there is something. False when the queue is closed."""
+        """Wait until an operation waits. Returns False when the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.closed)
             return not self.closed
 
     def take(self, near: Callable[[Operation], bool] = lambda operation: False) -> Waiting | None:
-        """The next operation; None where another taker was faster."""
+        """Return the next operation; None where another worker was faster."""
         with self._changed:
             if not self._waiting:
                 return None
@@ -55,7 +55,7 @@ class Queue:
             return first
 
     def close(self) -> list[Waiting]:
-        """Wake all who wait. What was not taken."""
+        """Close the queue and wake all waiting threads. Returns the operations that were not taken."""
         with self._changed:
             self.closed = True
             left, self._waiting = self._waiting, []

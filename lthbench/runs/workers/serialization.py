@@ -1,4 +1,4 @@
-"""Serialization of operations on their way to a worker, and of errors on their way back."""
+"""The serialization of operations for workers, and of errors for drivers."""
 
 import errno
 import pickle
@@ -22,7 +22,7 @@ NO_MEMORY = (
 def pickled(operation: Operation) -> bytes:
     """Write an operation, with the method files that its rule or probe comes from. MethodError for one that cannot be sent.
 
-    What an evaluator does is written as plain data: it holds test data, and unpickles nothing of a method's.
+    Evaluations are written as plain data, because an evaluator holds test data and must not unpickle objects of a method.
     """
     if isinstance(operation, Judgement):
         return pickle.dumps(([], plain.dumped(operation)))
@@ -37,7 +37,7 @@ def pickled(operation: Operation) -> bytes:
 
 
 def unpickled(message: bytes, evaluates: bool = False) -> Operation:
-    """Read what `pickled` wrote, after loading the method files; in a process that `evaluates`, plain data alone."""
+    """Read the output of `pickled`, after loading the method files. A process that `evaluates` reads plain data alone."""
     files, content = pickle.loads(message)
     if not evaluates:
         for file in files:
@@ -46,18 +46,20 @@ def unpickled(message: bytes, evaluates: bool = False) -> Operation:
 
 
 def operation_of(content: bytes, evaluates: bool) -> Operation:
-    """Read an operation. MethodError for a pickle where only plain data may come."""
+    """Read an operation. MethodError for a pickle where only plain data is allowed."""
     if content.startswith(b"{"):
         return plain.loaded(content)
     if evaluates:
-        raise MethodError("an evaluator was sent something else than an evaluation; it does nothing else")
+        raise MethodError("an evaluator received an operation that is not an evaluation; it does nothing else")
     operation: Operation = pickle.loads(content)
     return operation
 
 
 def wrapped_exception(error: Exception) -> MethodError:
-    """Turn an exception of method, rule or probe code (or of a library) into one line that survives a pipe. Its traceback
-    goes with it as a note."""
+    """Turn an exception of method, rule, probe or library code into a one-line error that can be sent through a pipe.
+
+    Its traceback is attached as a note.
+    """
     where = traceback.extract_tb(error.__traceback__)[-1]
     said = MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
     said.add_note("In a worker: " + "".join(traceback.format_exception(error)).rstrip())
@@ -65,9 +67,10 @@ def wrapped_exception(error: Exception) -> MethodError:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether the machine had no memory left, which is not the operation's fault. Python, its extensions, the loader, oneDNN
-    and CUDA each have their own words for it; a SystemError is a C function that failed without a message, most often because
-    there was no memory.
+    """Say whether an error means that the machine ran out of memory, which is not the operation's fault.
+
+    Python, its extensions, the loader, oneDNN and CUDA each have their own message. A SystemError is a C function that
+    failed without a message, usually because it ran out of memory.
     """
     if isinstance(error, MemoryError | SystemError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True

@@ -1,4 +1,4 @@
-"""What a worker does: operations, from the store and the data to the store. Every executor runs this."""
+"""The worker does operations: it reads the store and the data, and writes the store. Every executor runs it."""
 
 import logging
 import time
@@ -40,13 +40,13 @@ from lthbench.training.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 
-SHOWN = 64  # images that what a probe found is held against
-BATCH = 1024  # of an evaluation: part of what fixes its last bits
+SHOWN = 64  # images that a probe's result is compared with
+BATCH = 1024  # images of an evaluation; its last bits depend on this
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The cost of an operation: epochs that were really computed, seconds, CPU seconds, examples that networks saw.
+    """The cost of an operation: epochs computed, seconds, CPU seconds, examples that networks saw.
 
     `ended` is the step where a training ended.
     """
@@ -60,30 +60,30 @@ class Reply:
 
 @dataclass
 class Worker:
-    """A store, the data that this process may read, a device, and how many trainings there is room for at once."""
+    """A worker with a store, the data that its process may read, a device, and a capacity for trainings at once."""
 
     store: Store
     home: DataHome
     device: torch.device
-    peers: tuple[torch.device, ...] = ()  # other devices that take shards of a batch
+    peers: tuple[torch.device, ...] = ()  # other devices, for shards of a batch
     capacity: Capacity = field(default_factory=lambda: Capacity(1))
     turns: FairLock = field(default_factory=FairLock)
     _feeds: dict[Any, Feed] = field(default_factory=dict)
 
     def perform(self, operation: Operation) -> Reply:
-        """Do one operation. Its result goes to the store. MissingEntry where its source is not there (any more)."""
+        """Do one operation and write its result to the store. MissingEntry where its source is missing."""
         started, cpu = time.perf_counter(), time.thread_time()
         reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
         return replace(reply, seconds=time.perf_counter() - started, cpu=time.thread_time() - cpu)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Alone among the threads of the process; what shows then that it changed the process fails."""
+        """Take a turn: run alone among the threads of the process. MethodError if the code inside changed its state."""
         with self.turns, unchanged("an operation"):
             yield
 
     def _looked(self, operation: Value) -> Reply:
-        """What is no training, in a turn among them; where there is too little memory for that, when they have ended."""
+        """Do an operation that is not a training, between trainings; if memory is short, after they have ended."""
         what = type(operation).__name__.lower()
         try:
             with self.turn():
@@ -103,7 +103,7 @@ class Worker:
         raise TypeError(f"no such operation: {operation!r}")
 
     def _train(self, operation: Train) -> Reply:
-        """Beside others; where there is too little memory for that, alone; and at last without the programs of a lane."""
+        """Train beside other trainings; if memory is short, alone; and if that fails, without CUDA graphs."""
         name = operation.trajectory.model.name
         for alone, plain in ((False, False), (True, False), (True, True)):
             if plain:
@@ -114,17 +114,19 @@ class Worker:
             except torch.OutOfMemoryError as error:
                 why = str(error)
             if self.capacity.shrink():
-                log.warning("%s has too little memory for so many trainings at once: fewer from now on", self.device)
+                log.warning(
+                    "%s has too little memory for this number of trainings at once: fewer from now on", self.device
+                )
             self._free()
         raise MethodError(f"{self.device} has too little memory to train {name}: {why}")
 
     def _trained(self, operation: Train, settle: Callable[[int], None], plain: bool) -> Reply:
-        """Train; `settle` is told the memory that it takes as soon as it is taken, 0 where that is known."""
+        """Train. Calls `settle` with the memory of the training as soon as it is taken; with 0 where that is known."""
         trajectory = operation.trajectory
         with self.turn():
             state, at = self._begin(operation)
             feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
-            feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # now it is there, and not counted below
+            feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # loaded now, so not counted below
             before = self._reserved()
             make = Trainer if plain else graph_trainer.trainer
             trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers))
@@ -142,16 +144,16 @@ class Worker:
         return Reply(seen / len(feed), ended=ended, seen=seen)
 
     def _free(self) -> None:
-        """Give back what the process holds of the GPU and does not use."""
+        """Release GPU memory that the process holds and does not use."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _reserved(self) -> int:
-        """Bytes of the GPU that this process holds."""
+        """Return the bytes of GPU memory that this process holds."""
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
 
     def _begin(self, operation: Train) -> tuple[State, int]:
-        """The state that a training goes on from, and its step."""
+        """Return the state that a training starts from, and its step."""
         trajectory = operation.trajectory
         if operation.begin > trajectory.first:
             state, ended = self.store.read_state(trajectory.state(operation.begin).key)
@@ -235,7 +237,10 @@ class Worker:
         return Reply(0.0)
 
     def _correlation(self, state: State, lineage: Lineage) -> dict[str, float]:
-        """R_p by p with another network, over what both keep; empty where weights are not finite or none is left."""
+        """Return R_p by p with another network, over the weights that both keep.
+
+        The result is empty where weights are not finite or none is left.
+        """
         other = self.store.network(lineage)
         there = other.weight_mask
         both = {name: kept & there[name] for name, kept in state.weight_mask.items()}
@@ -243,7 +248,7 @@ class Worker:
         return correlations(state.weights, other.weights, both) if finite else {}
 
     def feed(self, split: Split, part: str) -> Feed:
-        """The examples of one part of the data: train, validation or test."""
+        """Return the examples of one part of the data: train, validation or test."""
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
             chosen = _part(examples, split.validation, part)
@@ -254,12 +259,12 @@ class Worker:
         return module_of(source.model, self.store.network(source), self.device).eval()
 
     def _logits(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
-        """What the network says of every example, float32 [N, classes]."""
+        """Return the network's outputs for every example, float32 [N, classes]."""
         with torch.no_grad(), precision(name, self.device):
             return torch.cat([module(images).float() for images in feed.in_order(BATCH)])
 
     def _right(self, module: nn.Module, feed: Feed, name: str) -> int:
-        """Of how many examples the network says the right class."""
+        """Count the examples that the network classifies correctly."""
         return int((self._logits(module, feed, name).argmax(1) == feed.labels).sum())
 
 
@@ -267,18 +272,18 @@ def _check_charge(name: str, seen: int, charged: int) -> None:
     """Raise MethodError where networks saw more examples than were charged."""
     if seen > charged:
         raise MethodError(
-            f"{name} had networks see {seen} examples, {charged} were charged: every example that goes forward through a "
+            f"{name} fed {seen} examples to networks, {charged} were charged: every example that goes forward through a "
             "network is charged; raise passes, or train with run.train"
         )
 
 
 def _kind(trajectory: Trajectory) -> Hashable:
-    """Trainings of one kind take as much memory as each other."""
+    """Return the kind of a training. Trainings of one kind take the same amount of memory."""
     return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
 
 
 def _part(examples: Examples, count: int, part: str) -> Tensor:
-    """Positions of the examples of a part of the data."""
+    """Return the positions of the examples of a part of the data."""
     if part == "test":
         return torch.arange(len(examples))
     kept, held = holdout(examples.labels, count)
@@ -286,7 +291,7 @@ def _part(examples: Examples, count: int, part: str) -> Tensor:
 
 
 def _regrown(weights: Tensor) -> Tensor:
-    """Where there are weights, if a mask says that there are none. What diverged may be NaN anywhere."""
+    """Mark the weights that a mask removes but that are not zero. A diverged network may be NaN anywhere."""
     return weights.ne(0) & weights.isfinite()
 
 

@@ -1,4 +1,4 @@
-"""Where operations are done: what a worker needs to start, in whichever process."""
+"""The configuration that a worker needs to start, in any process."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,24 +25,24 @@ class WorkerConfig:
     data: Path
     device: str
     lanes: int | None = None
-    gpus: int = 1  # of one worker, for recipes with shards
+    gpus: int = 1  # GPUs of one worker, for recipes with shards
     peers: tuple[str, ...] = ()
 
     @property
     def slots(self) -> int:
-        """Operations that one worker takes at once, at most."""
+        """Return the most operations that one worker takes at once."""
         return self.lanes or (GPU_SETTINGS.most if torch.device(self.device).type == "cuda" else 1)
 
     def each(self) -> "list[WorkerConfig]":
-        """The same for every worker that there are devices for: "cuda" is all GPUs of the kind of the first one."""
+        """Return a configuration for each worker that has devices: "cuda" means all GPUs of the kind of the first one."""
         devices = [str(device) for device in numerics.alike(torch.device(self.device))]
         if len(devices) < self.gpus:
-            raise InputError(f"{self.gpus} GPUs for each worker were asked for; here are {len(devices)} of one kind")
+            raise InputError(f"{self.gpus} GPUs for each worker were asked for; there are {len(devices)} of one kind")
         groups = [devices[at : at + self.gpus] for at in range(0, len(devices) - self.gpus + 1, self.gpus)]
         return [replace(self, device=first, peers=tuple(peers)) for first, *peers in groups]
 
     def worker(self, splits: frozenset[str]) -> Worker:
-        """A worker in this process, after setting up its numerics."""
+        """Return a worker in this process, after setting up its numerics."""
         device = torch.device(self.device)
         numerics.set_up(device)
         store = Store(self.store, numerics.environment_key(device))

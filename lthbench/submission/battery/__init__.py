@@ -1,1 +1,1 @@
-"""For authors: a first method file, and the checks that every method has to pass."""
+"""Tools for authors: a first method file, and the checks that every method has to pass."""

@@ -1,4 +1,4 @@
-"""What a method file may import and name, read from its syntax tree before any of it runs."""
+"""The imports and names that a method file may use. They are read from its syntax tree before any of it runs."""
 
 import ast
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ IMPORTS = {
     "operator", "dataclasses", "typing", "collections", "functools", "itertools", "abc", "enum", "copy",
     "contextlib", "heapq", "bisect", "warnings", "__future__",
 }  # fmt: skip
-"""Modules that a method may import, with what lies in them."""
+"""Modules that a method may import, with their submodules."""
 
 NOT_OF_LTHBENCH = frozenset(["load_results", "load_ticket", "run_suite", "public"])
-"""Public names that are for readers of results, not for methods."""
+"""Public names for readers of results, not for methods."""
 
 CALLS = {
     "open", "exec", "eval", "compile", "__import__", "globals", "locals", "vars", "input", "breakpoint",
     "setattr", "delattr", "memoryview", "exit", "quit",
 }  # fmt: skip
-"""Built-in functions that reach files, other code, or the inside of what a method is given."""
+"""Built-in functions that reach files, other code, or the inside of the objects that a method is given."""
 
 ATTRIBUTES = {
     "load", "save", "from_file", "fromfile", "tofile", "memmap", "open_memmap", "loadtxt", "genfromtxt",
@@ -39,7 +39,7 @@ SPECIAL = {
 
 
 def refused(file: Path) -> list[str]:
-    """Find what a method file may not import or name, as `mine.py:9 imports os: …`."""
+    """Return the forbidden imports and names of a method file, as `mine.py:9 imports os: …`."""
     found = sorted(set(_refused(source.parsed(source.read(file)))))
     return [f"{file.name}:{line} {what}: {why}" for line, what, why in found]
 
@@ -80,6 +80,6 @@ def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _hidden(name: ast.expr) -> bool:
-    """Whether the second argument of getattr is not a plain public name."""
+    """Say whether the second argument of getattr is not a plain public name."""
     plain = isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("_")
     return not plain or name.value in ATTRIBUTES  # type: ignore[attr-defined]

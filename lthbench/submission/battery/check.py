@@ -1,4 +1,4 @@
-"""The battery that every registered method passes: the promises of its header, held against small real runs."""
+"""The battery of checks that every registered method passes: its header is compared with small real runs."""
 
 import contextlib
 import math
@@ -21,14 +21,14 @@ from lthbench.submission.battery.peeking import private, watched
 from lthbench.submission.battery.substitution import acts_otherwise
 from lthbench.suite import Suite
 
-OWN_SHARE = 0.5  # of the CPU time of a run's trainings, that the method's own code may take
-MEASURE_SHARE = 20  # times the CPU time of training on as many examples, that a measurement may take
-SPARE = 2.0  # CPU seconds of either that are free: a first call loads libraries
+OWN_SHARE = 0.5  # share of the CPU time of a run's trainings that the method's own code may take
+MEASURE_SHARE = 20  # a measurement may take this many times the CPU time of training on the same number of examples
+SPARE = 2.0  # CPU seconds of either that are free, because a first call loads libraries
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what it is, whether it passed, what was found."""
+    """The result of one check: its name, whether it passed, and the details."""
 
     check: str
     passed: bool
@@ -36,17 +36,18 @@ class Finding:
 
 
 def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "spawn") -> list[Finding]:
-    """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and look at what comes out.
+    """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and check the results.
 
-    The suite is the one that the method names, unless another is given. The checks: it touches nothing that it was not
-    given; it runs everywhere; exact sparsity; the charge equals the declared cost and what the plan said; two executions
-    are equal bit for bit; seeds differ; what it returns tells classes apart; at sparsity 0 it gives what `at_zero` names.
+    The suite is the one that the method names, unless another is given. The checks: the method uses only the objects that
+    it was given; it runs in every cell; its sparsity is exact; its charge equals the declared cost and the plan; two
+    executions are equal bit for bit; seeds differ; the returned network classifies better than chance; at sparsity 0 the
+    result equals that of the method named by `at_zero`.
     """
     registry.load_all()
     if (file := registry.file_in(method)) and (names := refused(file)):
         return [_finding("no peeking", names, "")]
     with watched() as touched:
-        small = with_room(Suite.read(suite or registry.find(method).suite), method)
+        small = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
         job = Job.make(small, [method], data, only=True, device="cpu")
         once, again = _records(job, start), _records(job, start)
     first, second = [[record.result for record in records] for records in (once, again)]
@@ -54,14 +55,14 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
     file = job.methods[0].file
     findings = [
         _header(job.methods[0]),
-        _finding("no peeking", [*refused(file), *private(file), *touched], "uses what it is given"),
+        _finding("no peeking", [*refused(file), *private(file), *touched], "uses only the objects that it is given"),
         _finding("runs everywhere", _reasons(failed), f"{len(first)} runs"),
     ]
     if not all(finding.passed for finding in findings):
         return findings
     findings += [
         _finding("exact sparsity", map(_sparsity, first), "as asked in every run"),
-        _finding("own work", filter(None, map(own_work, once)), "what it computes beside its trainings is small"),
+        _finding("own work", filter(None, map(own_work, once)), "its own computation beside its trainings is small"),
         _finding("declared cost", (_cost(job.methods[0], small, r) for r in first), f"charged {job.methods[0].cost}"),
         _finding("plan equals run", _plan(job.plan.runs, first), _plan_note(job.plan.runs)),
         _finding("deterministic", _differences(first, second), "two executions, the same bits"),
@@ -76,9 +77,9 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
 
 
 def declared_cost(method: Method, suite: Suite, sparsity: float) -> tuple[float, bool]:
-    """Epochs that a method's header says it trains in a cell, and whether that is "at most" ("<=" in front).
+    """Return the epochs that a method's header declares for a cell, and whether they are "at most" ("<=" in front).
 
-    What stands in brackets after a plus ("(+ source)") is charged apart and not counted.
+    A part in brackets after a plus ("(+ source)") is off budget and not counted.
     """
     formula, at_most = method.cost.partition("(+")[0], method.cost.startswith("<=")
     names = {"T": float(suite.recipe.epochs), "n": float(len(budget.rounds(sparsity)))}
@@ -88,8 +89,8 @@ def declared_cost(method: Method, suite: Suite, sparsity: float) -> tuple[float,
     return budget.evaluate(formula.removeprefix("<="), names), at_most
 
 
-def with_room(suite: Suite, method: str) -> Suite:
-    """The suite, without its budget for a method whose header says that it is over it: those of papers that have none."""
+def without_exceeded_budget(suite: Suite, method: str) -> Suite:
+    """Return the suite, without its budget if the method's header declares more. Methods of some papers have no budget."""
     registry.load_all()
     asked = registry.find(method)
     with contextlib.suppress(InputError):
@@ -108,8 +109,9 @@ def _records(job: Job, start: str) -> list[Record]:
 def own_work(record: Record) -> str | None:
     """Say why a run computed too much beside its trainings; None where it did not, or nothing was counted.
 
-    Statistics of a network are cheap, training is not. The method's own code may take OWN_SHARE of the CPU time of its
-    trainings, a measurement MEASURE_SHARE of what as many epochs of training take; SPARE seconds are free.
+    Statistics of a network are cheap; training is not. The method's own code may take OWN_SHARE of the CPU time of its
+    trainings. A measurement may take MEASURE_SHARE times the CPU time of training on the same number of examples. SPARE
+    seconds are free.
     """
     cpu, seen = record.provenance.cpu, record.provenance.seen
     if cpu is None or seen is None:
@@ -148,7 +150,7 @@ def _reasons(failed: list[Result]) -> list[str]:
 def _sparsity(r: Result) -> str | None:
     asked = removed_count(r.prunable or 0, r.sparsity)
     over = (r.removed or 0) - asked
-    if r.track == "dense":  # a reference; what it removes nobody asked for
+    if r.track == "dense":  # a reference is not asked to remove any weights
         over = min(over, 0)
     return f"{_where(r)}: {r.removed} removed, {asked} asked" if over < 0 or over > 0.02 * (r.prunable or 0) else None
 
@@ -190,10 +192,10 @@ def _same_seeds(results: list[Result]) -> Iterator[str]:
 
 
 def _learns(results: list[Result]) -> Finding:
-    """The best run has to be right on the training examples more often than chance, by half of it."""
+    """Check that the best run is correct on the training examples more than 1.5 times as often as chance."""
     best = max(r.train.percent for r in results if r.train)
     chance = 100 / results[0].classes
-    return Finding("learns", best > 1.5 * chance, f"right on {best:.3g} % of the training examples at best")
+    return Finding("learns", best > 1.5 * chance, f"{best:.3g} % of the training examples correct at best")
 
 
 def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None, start: str) -> Finding:

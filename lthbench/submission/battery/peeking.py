@@ -1,7 +1,7 @@
-"""What a method touches beyond what it is given: files, the network, other programs, and the inside of lthbench.
+"""Checks for access beyond the objects that a method is given: files, the network, programs, lthbench's internals.
 
-This finds the careless and the curious. What keeps test data from method code is that no process which runs it loads any,
-and that what is published is trained again.
+This finds careless and curious code. Test data is protected otherwise: no process that runs method code loads it, and
+published runs are trained again.
 """
 
 import ast
@@ -26,14 +26,14 @@ EVENTS = {
     "os.system": "starts",
     "os.posix_spawn": "starts",
 }
-READERS = frozenset(("linecache", "warnings", "traceback", "tokenize"))  # they read source to show a line of it
+READERS = frozenset(("linecache", "warnings", "traceback", "tokenize"))  # they read source code to show a line of it
 
-_told: list[str] | None = None  # what the audit hook tells while somebody is watching
+_told: list[str] | None = None  # findings of the audit hook while `watched` is active
 _hooked = False
 
 
 def private(file: Path) -> list[str]:
-    """Where a method file imports from inside lthbench, or uses a private attribute of what it is given."""
+    """Return the lines where a method file imports lthbench's internals, or uses a private attribute."""
     tree = source.parsed(source.read(file))
     nodes = list(ast.walk(tree))
     imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
@@ -52,10 +52,10 @@ def private(file: Path) -> list[str]:
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """What code of method files opens, connects to or starts meanwhile; what operations read for it does not count."""
+    """Collect everything that code of method files opens, connects to or starts. Reads by operations do not count."""
     global _told, _hooked
     if not _hooked:
-        sys.addaudithook(_hook)  # which stays as long as the process does
+        sys.addaudithook(_hook)  # an audit hook stays until the process ends
         _hooked = True
     told: list[str] = []
     _told = told
@@ -81,7 +81,7 @@ def _shows_source(path: Any, frame: FrameType | None) -> bool:
 
 
 def _method_frame(frame: FrameType | None) -> FrameType | None:
-    """The innermost frame of a method file, unless lthbench or an import stands before it."""
+    """Return the innermost frame of a method file, unless lthbench or an import comes before it."""
     while frame:
         name = frame.f_globals.get("__name__", "")
         if name.startswith(registry.MODULES):
@@ -93,7 +93,7 @@ def _method_frame(frame: FrameType | None) -> FrameType | None:
 
 
 def _of_lthbench(name: str) -> bool:
-    """Whether a module reads on its own account: all of lthbench but the data, which only operations ask for."""
+    """Say whether a module is lthbench's own and may read files. The data modules are not, as only operations use them."""
     return name.startswith("lthbench.") and not name.startswith("lthbench.data")
 
 
@@ -102,7 +102,7 @@ def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _root(node: ast.expr) -> str:
-    """The name that a chain of attributes begins with."""
+    """Return the name that a chain of attributes begins with."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""

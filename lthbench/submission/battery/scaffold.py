@@ -1,4 +1,4 @@
-"""Writes a method file to start from: a criterion, a rule, or a criterion for whole channels and neurons."""
+"""The templates of method files: a criterion, a rule, or a criterion for whole channels and neurons."""
 
 import ast
 import keyword
@@ -64,7 +64,7 @@ TEMPLATES = {"criterion": CRITERION, "rule": RULE, "structured": STRUCTURED}
 
 
 def scaffold(name: str, folder: Path, kind: str = "criterion") -> Path:
-    """Write `<name>.py`, which runs as it is. InputError for a name that cannot be used, or a file that is there already."""
+    """Write `<name>.py`, which runs without changes. InputError for a name that cannot be used, or an existing file."""
     _check(name.replace("_", "-"))
     function = name.replace("-", "_")
     path = folder / f"{function}.py"
@@ -76,7 +76,7 @@ def scaffold(name: str, folder: Path, kind: str = "criterion") -> Path:
 
 
 def _check(name: str) -> None:
-    """Raise InputError for a name that names no method, is taken, or is a word that the file needs for something else."""
+    """Raise InputError for a name that is not allowed, is taken, or is a word that the file itself needs."""
     if not (re.fullmatch(r"[a-z][a-z0-9-]*", name) and registry.NAME.fullmatch(name)):
         raise InputError(f"{name!r} cannot name a method; use at most 64 small letters, digits and hyphens: my-method")
     if name in registry.load_all():

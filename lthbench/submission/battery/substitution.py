@@ -1,6 +1,6 @@
-"""The substitution of RULES.md, section 2: other names for workload, data set and layers, classes permuted.
+"""The substitution of RULES.md, section 2: other names for workload, data set and layers, and permuted classes.
 
-A method that depends on any of them fails here, or acts otherwise.
+A method that depends on any of them fails here, or acts differently.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ from lthbench.runs.driver.job import Job
 from lthbench.runs.records.record import Record
 from lthbench.suite import Suite
 
-OTHER = "other-images"  # what the data set is called
+OTHER = "other-images"  # name of the data set
 
 
 def substituted(suite: Suite) -> Suite:
@@ -52,9 +52,10 @@ def permuted(home: DataHome, dataset: str, folder: Path) -> DataHome:
 
 
 def acts_otherwise(job: Job, record: Record, run: Callable[[Job], list[Record]]) -> str | None:
-    """Run a job's method under the substitution; say how it acts otherwise than in `record`, of the first cell.
+    """Run a job's method under the substitution. Returns how it acts differently from `record`, of the first cell.
 
-    What a method does after it has looked at a value may differ: other classes, other values. Then it has only to run.
+    After a method has looked at a value, its actions may differ, because other classes give other values. Such a method
+    only has to run.
     """
     with tempfile.TemporaryDirectory(prefix="lthbench-check-") as name:
         home = permuted(job.home, job.suite.workload[0].dataset, Path(name))

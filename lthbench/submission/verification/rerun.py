@@ -1,4 +1,4 @@
-"""Doing runs of a suite again inside the jail: one process, the training split, and a test split that is blank."""
+"""The repetition of runs inside the jail: one process, the training split, and a blank test split."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ BOTH = frozenset({"train", "test"})
 
 @dataclass
 class Alone:
-    """An executor that does everything in this process, evaluation too."""
+    """An executor that does everything in this process, also evaluations."""
 
     worker: Worker
 
@@ -46,7 +46,7 @@ class Alone:
 
 @dataclass
 class Again:
-    """A job whose data are loaded, before any of the method's code is."""
+    """A job whose data are loaded before any of the method's code."""
 
     folder: Path
     given: Path
@@ -73,7 +73,7 @@ class Again:
         return cls(folder, given, job["method"], cells, suite, manifests, worker)
 
     def run(self) -> None:
-        """Load the method, run its cells, leave a record and a final of each."""
+        """Load the method, run its cells, and write a record and a final network of each."""
         method = registry.find(f"{self.given / 'method.py'}:{self.method}")
         broker, run_lock = Broker(self.worker.store, Alone(self.worker)), RunLock()  # type: ignore[arg-type]
         environment = numerics.environment(self.worker.device)

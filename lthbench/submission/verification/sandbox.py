@@ -1,4 +1,4 @@
-"""Running a job in the jail, from outside: its limits, its supervisor, and what it leaves."""
+"""The outer side of a job in the jail: its limits, its supervisor, and its results."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ __all__ = ["Job", "Left", "Limits", "confinement", "run"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a job may take: seconds on the clock, bytes of address space, bytes on disk."""
+    """The limits of a job: seconds on the clock, bytes of address space, bytes on disk."""
 
     seconds: int = 3600
     memory: int = 16_000_000_000
@@ -51,15 +51,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Left:
-    """What a job left: one JSON object a run, files of tensors, what it was refused, and how it ended.
+    """The results of a job: one JSON object a run, files of tensors, the refused calls, and how it ended.
 
-    `told`: whether what tells of refusals was there to the end.
+    `told`: whether the process that reports refusals lived to the end.
     """
 
     runs: tuple[Mapping[str, Any], ...]
     files: Folder | None = field(repr=False)
     tried: tuple[str, ...]
-    ended: str | None  # None where it ended by itself, without an error
+    ended: str | None  # None where it ended by itself without an error
     told: bool = True
 
     def content(self, name: str, most: int = TICKET_BYTES) -> bytes:
@@ -70,7 +70,7 @@ class Left:
 
 
 def confinement() -> str:
-    """Describe the layers that are in force here."""
+    """Describe the layers of confinement on this system."""
     return (
         f"Landlock ABI {landlock.abi()}, an allow-list of system calls ({seccomp.maker()}), no capability, user "
         f"{premises.user()}, rlimits, a supervisor, an empty environment, no test data"
@@ -104,7 +104,7 @@ def _supervised(outer: Path, described: Mapping[str, Any]) -> Left:
         command, cwd=outer, env=premises.environment(outer), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         start_new_session=True,
     ) as supervisor:  # fmt: skip
-        said = supervisor.stdout.read() if supervisor.stdout else b""  # its end; an error here closes its input
+        said = supervisor.stdout.read() if supervisor.stdout else b""  # until its end; an error here closes its input
     try:
         found = json.loads(said)
     except ValueError:
@@ -130,7 +130,7 @@ def _left(outer: Path, found: Mapping[str, Any]) -> Left:
 
 
 def _runs(files: Folder) -> tuple[Mapping[str, Any], ...]:
-    """Return the lines that a job left; a line that cannot be read is as good as not there."""
+    """Return the lines that a job left. A line that cannot be read counts as missing."""
     if "left.jsonl" not in files.sizes:
         return ()
     runs = []

@@ -1,1 +1,1 @@
-"""Count what networks see, and bound what goes into a worker and comes out of it."""
+"""Metering: counts of the examples that networks see, and bounds on the data that enters and leaves a worker."""

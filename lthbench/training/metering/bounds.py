@@ -1,7 +1,7 @@
-"""Bounds on what goes into a worker with a rule or a probe, and on what a probe brings out: numbers about the network.
+"""Bounds on the data that a rule or a probe brings into a worker, and on the results that a probe returns.
 
-Images and labels stay in the worker. What a probe finds is bounded by the network, and its size does not follow the number
-of examples; so what a method takes home is statistics, and whatever looks at examples is metered.
+Images and labels stay in the worker. The size of a probe's result is bounded by the network and does not grow with the
+number of examples. So a method receives statistics only, and all code that looks at examples is metered.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,30 +15,30 @@ from lthbench.errors import MethodError
 from lthbench.models import Model
 from lthbench.models.cost import multiplications
 
-PER_PARAMETER = 16  # numbers that a probe may find for each parameter: a block-diagonal matrix, say
-PER_UNIT = 1024  # and for each output of a layer
+PER_PARAMETER = 16  # numbers that a probe may return for each parameter, such as a block-diagonal matrix
+PER_UNIT = 1024  # numbers that it may return for each output of a layer
 FIELDS = 4  # numbers for each parameter that the fields of a rule or a probe may hold
-SPARE = 10_000  # numbers beyond that
-WORK = 4  # passes that a measurement may compute for each that is charged
-FREE = 2000  # single images that it may send forward beside
+SPARE = 10_000  # additional numbers
+WORK = 4  # passes that a measurement may compute for each charged pass
+FREE = 2000  # single images that it may also send forward
 OWN = 0.5  # share of its trainings that a method's own code may compute
-ALIKE = 0.99  # correlation with an image from which on a tensor counts as that image
+ALIKE = 0.99  # least correlation with an image at which a tensor counts as that image
 
 
 def check_fields(thing: Any, model: Model) -> None:
-    """Raise MethodError where the fields of a rule or a probe hold more than the network: they are no place for data."""
+    """Raise MethodError where the fields of a rule or a probe hold more than the network. They must not carry data."""
     held, most = sum(_numbers(thing)), FIELDS * _parameters(model) + SPARE
     if held > most:
         raise MethodError(
             f"the fields of {type(thing).__name__} hold {held} numbers; {most} are allowed with a network of "
-            f"{_parameters(model)} parameters: a rule or a probe holds settings, no data"
+            f"{_parameters(model)} parameters: a rule or a probe holds settings, not data"
         )
 
 
 def check_found(name: str, found: Any, model: Model, images: Tensor, examples: int) -> dict[str, Tensor]:
-    """Return what a probe found. MethodError where that is not bounded by the network, or holds examples.
+    """Return the result of a probe. MethodError where its size is not bounded by the network, or it holds examples.
 
-    `images` [B, C, H, W] are some of those that it saw, `examples` is how many it saw.
+    `images` [B, C, H, W] are some of the images that the probe saw. `examples` is the number that it saw.
     """
     if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
         raise MethodError(f"{name} returned {type(found).__name__}; a probe returns tensors by name")
@@ -61,8 +61,9 @@ def check_found(name: str, found: Any, model: Model, images: Tensor, examples: i
 def check_work(name: str, flops: int, examples: int, model: Model) -> None:
     """Raise MethodError where a measurement computed far more than the passes that it was charged for.
 
-    One pass is a forward and a backward pass, three times a forward pass; WORK of them may be computed for each that is
-    charged, which pays for second derivatives, and FREE single images beside, for scores that look at no example.
+    One pass is a forward and a backward pass, and costs three forward passes. A measurement may compute WORK of them for
+    each charged pass, which allows second derivatives. It may also send FREE single images forward, for scores that use no
+    example.
     """
     forward = 2 * multiplications(model, {})[1]
     most = forward * (3 * WORK * examples + FREE)
@@ -74,9 +75,9 @@ def check_work(name: str, flops: int, examples: int, model: Model) -> None:
 
 
 def check_own_work(flops: int, trained: int, model: Model) -> None:
-    """Raise MethodError where a method's own code computed more than OWN of what its trainings did.
+    """Raise MethodError where a method's own code computed more than a share OWN of its trainings.
 
-    `trained`: examples charged for training. Statistics of a network are cheap, training is not.
+    `trained`: examples charged for training. Statistics of a network are cheap; training is not.
     """
     forward = 2 * multiplications(model, {})[1]
     most = OWN * forward * (3 * trained + FREE)
@@ -110,13 +111,13 @@ def _width(model: Model) -> int:
 
 
 def _grows(t: Tensor, model: Model, examples: int) -> bool:
-    """Whether a dimension of a tensor is the number of examples, and none of the network."""
+    """Say whether a dimension of a tensor is the number of examples, and not a dimension of the network."""
     known = {side for shape in model.shapes.values() for side in shape} | {model.classes, *model.shape}
     return examples > 1 and examples not in known and examples in t.shape
 
 
 def _shows(t: Tensor, images: Tensor) -> bool:
-    """Whether a tensor, cut into pieces as long as an image, has a piece that is an image but for scale and offset."""
+    """Say whether a piece of a tensor, of the length of an image, is an image up to scale and offset."""
     pixels = images.flatten(1).float().cpu()
     flat = t.detach().flatten().float().cpu()
     count = len(flat) // pixels.shape[1] if pixels.shape[1] > 16 else 0
@@ -127,6 +128,6 @@ def _shows(t: Tensor, images: Tensor) -> bool:
 
 
 def _standard(rows: Tensor) -> Tensor:
-    """Rows of mean 0 and length 1; a constant row is 0."""
+    """Return the rows with mean 0 and length 1. A constant row becomes 0."""
     centred = rows.nan_to_num(0.0, 0.0, 0.0) - rows.nan_to_num(0.0, 0.0, 0.0).mean(1, keepdim=True)
     return torch.nn.functional.normalize(centred, dim=1)

@@ -1,9 +1,9 @@
-"""Count the examples that networks see: one example, once forward, is what a pass costs.
+"""The meter counts the examples that networks see. A pass costs one for each example that goes forward.
 
-Hooks on every `nn.Module` count the outermost calls of the thread that is metered. Inside `torch.func.vmap` the examples
-behind the mapped tensor count. An input whose images are all constant (SynFlow's image of ones, the zeros that a tracer
-sends) is not a training example and is free. Floating-point operations of matrix products and convolutions are counted as
-well, for code that computes a network without calling one.
+Hooks on every `nn.Module` count the outermost calls of the metered thread. Inside `torch.func.vmap` the examples behind the
+mapped tensor count. An input whose images are all constant (SynFlow's image of ones, the zeros that a tracer sends) is not
+a training example and is free. The meter also counts the floating-point operations of matrix products and convolutions, for
+code that computes a network without calling a module.
 """
 
 import math
@@ -22,7 +22,7 @@ from torch.utils.flop_counter import flop_registry
 
 @dataclass
 class Meter:
-    """Examples that were seen so far, and floating-point operations. `depth`: how many module calls are open."""
+    """The examples seen so far, and the floating-point operations. `depth`: the number of open module calls."""
 
     seen: int = 0
     flops: int = 0
@@ -30,7 +30,7 @@ class Meter:
 
 
 class _Flops(TorchDispatchMode):
-    """Adds up the operations of matrix products and convolutions, by torch's own formulas."""
+    """A dispatch mode that adds up the operations of matrix products and convolutions, by torch's own formulas."""
 
     def __init__(self, meter: Meter):
         super().__init__()
@@ -55,7 +55,7 @@ _handles: list[Any] = []
 
 @contextmanager
 def metered(meter: Meter | None = None, flops: bool = True) -> Iterator[Meter]:
-    """Count what networks see in this thread from here on, and `flops` too; into a `meter` that goes on, or a new one."""
+    """Count the examples that networks see in this thread, and with `flops` the operations, in a given or a new meter."""
     meter = meter or Meter()
     before, _thread.meter = _thread.meter, meter
     _install(1)
@@ -69,7 +69,7 @@ def metered(meter: Meter | None = None, flops: bool = True) -> Iterator[Meter]:
 
 @contextmanager
 def unmetered() -> Iterator[None]:
-    """Count nothing in this thread for a while: what happens here is charged elsewhere, or looks at no example."""
+    """Count nothing in this thread inside the context, where work is charged elsewhere or uses no example."""
     before, _thread.meter = _thread.meter, None
     try:
         yield
@@ -78,7 +78,7 @@ def unmetered() -> Iterator[None]:
 
 
 def _install(users: int) -> None:
-    """Have the hooks while somebody counts."""
+    """Install the hooks while a meter is in use, and remove them afterwards."""
     global _users
     with _installing:
         _users += users
@@ -119,6 +119,6 @@ def _examples(images: Tensor) -> int:
 
 
 def _constant(images: Tensor) -> bool:
-    """Whether every value is the same: such an input shows the network nothing."""
+    """Say whether every value of an image is the same. Such an input carries no information."""
     values = images.detach()
     return bool((values == values.flatten()[0]).all())

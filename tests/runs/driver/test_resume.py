@@ -98,7 +98,7 @@ class TestDamage:
         again = drive(ONE, METHODS, tmp_path, home, plan=undisturbed.plan)
         assert again.results == undisturbed.results
         assert again.broker.counts.operations == 0
-        assert ("snip.jsonl:1: no record" in caplog.text) == (cut > 1)
+        assert ("snip.jsonl:1: not a record" in caplog.text) == (cut > 1)
         assert len(path.read_text().splitlines()) == 1
 
     @pytest.mark.parametrize("kind", ["states", "tensors", "values"])

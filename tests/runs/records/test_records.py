@@ -126,14 +126,14 @@ def test_a_broken_record_is_refused_by_file_and_line(tmp_path: Path, break_it: A
     path.write_text(path.read_text() + json.dumps(content) + "\n")
     with pytest.raises(InputError) as error:
         read([path])
-    assert str(error.value) == f"{path}:2: no record: {what}; --skip-broken goes on without it"
+    assert str(error.value) == f"{path}:2: not a record: {what}; --skip-broken goes on without it"
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "null", record().line()[:-20]])
 def test_half_a_line_is_refused(tmp_path: Path, line: str) -> None:
     path = written(tmp_path, record(seed=1), record(seed=2))
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(InputError, match=r"a\.jsonl:3: no record: line: "):
+    with pytest.raises(InputError, match=r"a\.jsonl:3: not a record: line: "):
         read([path])
 
 

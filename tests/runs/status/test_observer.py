@@ -1,4 +1,4 @@
-"""Looking on in a run folder: counts, what is in hand, how long it takes; and reading only what is new."""
+"""Observing a run folder: counts, running runs, how long it takes; and reading only what is new."""
 
 import json
 import os
@@ -49,8 +49,8 @@ def append(out: Path, run: Outcome, *which: int) -> None:
 
 
 @contextmanager
-def in_hand(out: Path, *names: RunId) -> Iterator[None]:
-    """Another process has these runs in hand."""
+def running(out: Path, *names: RunId) -> Iterator[None]:
+    """Let another process claim these runs."""
 
     def hold() -> None:
         locks = FileLocks(out / "store" / "build" / FOLDER)
@@ -69,7 +69,7 @@ def in_hand(out: Path, *names: RunId) -> Iterator[None]:
 
 
 def counts(snapshot: Snapshot) -> list[int]:
-    return [snapshot.count(what) for what in ("runs", "to_do", "in_hand", "ok", "diverged", "failed")]
+    return [snapshot.count(what) for what in ("runs", "to_do", "running", "ok", "diverged", "failed")]
 
 
 def test_before_anything_has_ended(out: Path) -> None:
@@ -88,10 +88,10 @@ def test_counts_as_records_arrive(out: Path, run: Outcome) -> None:
     assert snapshot.done
 
 
-def test_a_run_is_in_hand_while_its_driver_lives(out: Path, run: Outcome) -> None:
+def test_a_run_is_running_while_its_driver_lives(out: Path, run: Outcome) -> None:
     append(out, run, 0)
     observer = Observer(out)
-    with in_hand(out, NAMES[1], NAMES[2]):
+    with running(out, NAMES[1], NAMES[2]):
         snapshot = observer.look()
         assert counts(snapshot) == [4, 1, 2, 1, 0, 0]
         assert snapshot.at_work
@@ -112,7 +112,7 @@ def test_a_failed_run_that_is_repeated(out: Path, run: Outcome) -> None:
     append(out, run, 1)
     observer = Observer(out)
     assert counts(observer.look()) == [4, 2, 0, 1, 0, 1]
-    with in_hand(out, run.records[0].run_id, run.records[1].run_id):
+    with running(out, run.records[0].run_id, run.records[1].run_id):
         assert counts(observer.look()) == [4, 2, 1, 1, 0, 0]
     append(out, run, 0)
     assert counts(observer.look()) == [4, 2, 0, 2, 0, 0]
@@ -175,7 +175,7 @@ class TestTail:
         own.read()
         own.read()
         assert len(own.ended) == 2
-        assert caplog.text.count("chance.jsonl:2: no record") == 1
+        assert caplog.text.count("chance.jsonl:2: not a record") == 1
 
 
 class TestLeft:

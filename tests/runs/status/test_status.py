@@ -46,13 +46,13 @@ def user(ran: Path, tmp_path: Path) -> Path:
 class TestStatus:
     def test_counts_by_method(self, ran: Path) -> None:
         there = rows(ran / "runs/little")
-        nothing = {"to_do": 0, "in_hand": 0, "diverged": 0}
+        nothing = {"to_do": 0, "running": 0, "diverged": 0}
         assert there["shaky"] == {"method": "shaky", "runs": 4, "ok": 2, "failed": 2, **nothing}
         assert there["dense"] == {"method": "dense", "runs": 2, "ok": 2, "failed": 0, **nothing}
 
     def test_names_what_failed_where_and_why(self, ran: Path) -> None:
         said = looked("status", ran / "runs/little").stdout
-        assert re.search(r"^method +runs +to do +in hand +ok +diverged +failed$", said, re.M)
+        assert re.search(r"^method +runs +to do +running +ok +diverged +failed$", said, re.M)
         why = r"shaky.py:12, after operation 1 \(train 0 → 20 on \w{8}\): RuntimeError: no idea at this sparsity"
         assert re.search(rf"^shaky, \d failed: {why}$", said, re.M)
         for seed in (0, 1):
@@ -150,7 +150,7 @@ class TestOnlyFailed:
             done = looked("run", "little.toml", "--serial", "--only-failed", *words)
             assert done.exit_code == 0
             assert done.stdout == "no run of these methods in runs/little has failed: nothing to repeat\n"
-            assert "failed runs of shaky are left: their method was not named" in caplog.text
+            assert "failed runs of shaky are left out: their method was not named" in caplog.text
         done = looked("run", "little.toml", "--serial", "--only-failed", "--json")
         assert json.loads(done.stdout)["runs"] == 0
 
@@ -158,7 +158,7 @@ class TestOnlyFailed:
         (user / "shaky.py").write_text(SHAKY.replace("> 0.8", "> 1.8"))
         done = lthbench(*RUN, "--only-failed", cwd=user, LTHBENCH_TEST_SHAKE="1")
         assert done.returncode == 0
-        assert "2 runs of shaky are of another text of its file; lthbench run does them again" in done.stderr
+        assert "2 runs of shaky are of another version of its file; lthbench run repeats them" in done.stderr
         assert rows(user / "runs/little")["shaky"]["ok"] == 4
 
     @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ class TestWatch:
         done = looked("status", ran / "runs/little", "--watch")
         assert done.exit_code == 0
         first, *rest = done.stdout.splitlines()
-        assert re.match(r"10 runs: 0 to do, 0 in hand, 8 ok, 0 diverged, 2 failed; .*; all is done", first)
+        assert re.match(r"10 runs: 0 to do, 0 running, 8 ok, 0 diverged, 2 failed; .*; all is done", first)
         assert any("no idea at this sparsity" in line for line in rest)
 
     def test_looks_on_while_a_driver_works(self, ran: Path, tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ class TestWatch:
             driver.wait(120)
         assert (said.returncode, driver.returncode) == (0, 0)
         lines = said.stdout.splitlines()
-        assert any(re.search(r"[1-9]\d* in hand, .*; about .* computed a second; for .* left$", line) for line in lines)
-        assert re.match(r"12 runs: 0 to do, 0 in hand, 12 ok, .*; all is done$", lines[-1])
+        assert any(re.search(r"[1-9]\d* running, .*; about .* computed a second; for .* left$", line) for line in lines)
+        assert re.match(r"12 runs: 0 to do, 0 running, 12 ok, .*; all is done$", lines[-1])
 
     def test_goes_on_where_nothing_runs_until_ctrl_c(self, user: Path) -> None:
         (user / "runs/little/records/dense.jsonl").unlink()
@@ -212,7 +212,7 @@ class TestWatch:
             try:
                 assert watch.stdout
                 for _ in range(3):
-                    assert re.match(r"10 runs: 2 to do, 0 in hand, .*; nothing runs here$", watch.stdout.readline())
+                    assert re.match(r"10 runs: 2 to do, 0 running, .*; nothing runs here$", watch.stdout.readline())
             finally:
                 watch.send_signal(signal.SIGINT)
             _, errors = watch.communicate(timeout=30)
@@ -231,7 +231,7 @@ class TestWatch:
         os.close(ours)
         assert watch.wait(30) == 0
         plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode())
-        assert re.search(r"method +runs +to do +in hand +ok +diverged +failed", plain)
+        assert re.search(r"method +runs +to do +running +ok +diverged +failed", plain)
         assert re.search(r"shaky +4 +2 +2", plain)
         assert re.search(r"^ +10 +0 +0 +8 +0 +2", plain, re.M)
 

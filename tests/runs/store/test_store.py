@@ -176,7 +176,8 @@ def test_an_error_while_writing_leaves_what_was_there(store: Store, monkeypatch:
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
-        InputError, match=r"cannot write .*k\.safetensors: No space left on device; make room or choose another"
+        InputError,
+        match=r"cannot write .*k\.safetensors: No space left on device; free some disk space or choose another",
     ):
         store.write("values", "k", {"w": torch.zeros(1)})
     monkeypatch.undo()
@@ -320,6 +321,6 @@ def test_no_room_is_said_before_any_work(tmp_path: Path, home: DataHome, monkeyp
     d = driver(ONE, [method(ticket)], tmp_path / "out", home)
     usage = type("Usage", (), {"free": d.plan.peak(4) - 1})
     monkeypatch.setattr("lthbench.runs.driver.driver.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(InputError, match=r"has room for .* GB, the states of this suite need .* choose another --out"):
+    with pytest.raises(InputError, match=r"has .* GB free, the states of this suite need .* choose another --out"):
         d.run()
     assert list((tmp_path / "out").iterdir()) == []

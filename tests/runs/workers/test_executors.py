@@ -393,7 +393,7 @@ class TestNeighbours:
         for what in kinds:
             [result] = mixed.of(f"meddling[what={what},by={by}]")
             assert result.status == "failed"
-            assert f"an operation changed the {what} of the process, which others train in" in result.reason
+            assert f"an operation changed the {what} of the process, which other trainings share" in result.reason
         for neighbour in MIXED:
             [result] = mixed.of(neighbour.name)
             assert result.weights in {r.weights for r in whole.of(neighbour.name)}

@@ -75,7 +75,7 @@ def test_an_operation_that_changes_its_process_fails_alone(tmp_path: Path, home:
     mixed = drive(ONE, [one, *others[:2], two, *others[2:], *rest], tmp_path, home, executor="local", lanes=4)
     for what in kinds:
         [result] = mixed.of(f"meddling[what={what}]")
-        assert f"an operation changed the {what} of the process, which others train in" in result.reason
+        assert f"an operation changed the {what} of the process, which other trainings share" in result.reason
     for neighbour in MIXED:
         assert mixed.of(neighbour.name)[0].weights in {r.weights for r in whole.of(neighbour.name)}
 
@@ -100,7 +100,7 @@ def test_too_little_memory_means_fewer_at_once_with_one_warning(
     methods = [method(dense, track="dense"), method(ticket), method(chance)]
     found = drive(TINY, methods, tmp_path / "out", home, executor="local", lanes=6).results
     assert found == {name: result for name, result in whole.results.items() if name in found} and found
-    assert said.read_text() == "cpu has too little memory for so many trainings at once: fewer from now on\n"
+    assert said.read_text() == "cpu has too little memory for this number of trainings at once: fewer from now on\n"
 
 
 def test_a_network_that_fits_no_memory_fails_its_run(

@@ -19,7 +19,7 @@ def test_every_method_passes_the_battery(name: str) -> None:
 
 
 REASONS = {
-    "constant_network": ("learns", r"right on 1\d\.?\d? % of the training examples at best"),
+    "constant_network": ("learns", r"1\d\.?\d? % of the training examples correct at best"),
     "mask_of_ones": ("runs everywhere", "misses the sparsity: 0 of 2368 weights are removed"),
     "regrown_weights": ("runs everywhere", "misses the sparsity: 0 of 2368 weights are removed"),
     "over_budget": ("runs everywhere", "over budget: training from step 0 to 76 would bring the charge to 12 epochs"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lthbench.methods import registry
 from lthbench.runs.driver.job import Job
-from lthbench.submission.battery.check import with_room
+from lthbench.submission.battery.check import without_exceeded_budget
 from lthbench.suite import Suite
 
 
@@ -40,7 +40,7 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
 
 @pytest.mark.parametrize("name", sorted(registry.load_all()))
 def test_the_charge_is_what_was_seen(name: str, tmp_path: Path, data_folder: Path, count: Count) -> None:
-    suite = with_room(Suite.read(registry.find(name).suite), name)
+    suite = without_exceeded_budget(Suite.read(registry.find(name).suite), name)
     one = suite.model_copy(
         update={
             "seeds": 1,

@@ -13,7 +13,7 @@ CHEATS = Path(__file__).parent / "cheats"
 
 RUN = {
     "driver_training": r"Home: 'x' has one row for each of 1167 examples",
-    "probe_training": r"Fit had networks see 70020 examples, 1167 were charged",
+    "probe_training": r"Fit fed 70020 examples to networks, 1167 were charged",
     "ledger": r"Run has no attribute 'ledger'",
     "ledger_back": r"Run has no attribute 'ledger'",
     "counter": r"a probe with passes = 0 asked for pass 1",
@@ -23,8 +23,8 @@ RUN = {
     "images_as_a_list": r"Listed returned dict; a probe returns tensors by name",
     "too_much_home": r"Everything returned 2987520 numbers; \d+ are allowed",
     "data_in_fields": r"the fields of Carrier hold 64000 numbers; \d+ are allowed",
-    "rule_with_a_pass": r"Beside had networks see \d+ examples, 4668 were charged",
-    "mapped_probe": r"Mapped had networks see 3501 examples, 1167 were charged",
+    "rule_with_a_pass": r"Beside fed \d+ examples to networks, 4668 were charged",
+    "mapped_probe": r"Mapped fed 3501 examples to networks, 1167 were charged",
 }
 
 READ = {

@@ -51,7 +51,7 @@ def test_any_value_in_any_field_of_a_record(good: Path, data: st.DataObject) -> 
     try:
         records.parse(json.dumps(content), "x:1")
     except InputError as error:
-        assert str(error).startswith("x:1: no record: ")
+        assert str(error).startswith("x:1: not a record: ")
 
 
 @given(

@@ -312,7 +312,7 @@ forged("failed_run", "a submission holds no failed run", lambda f: f.result(stat
 forged("edited_budget", "the budget is 8.0 epochs", lambda f: f.result(budget=10**9))
 forged("edited_ledger", "epochs of training are charged, its pipeline says", _pipeline)
 forged("overspent_ledger", "examples are charged, the budget is", _overspent)
-forged("negative_charge", r"records.jsonl:\d: no record: result.charged.score", _negative)
+forged("negative_charge", r"records.jsonl:\d: not a record: result.charged.score", _negative)
 forged(
     "more_right_than_asked",
     "more right answers than examples",
@@ -327,11 +327,11 @@ forged(
     lambda f: f.records(lambda lines: lines[0]["provenance"]["build"].update(kind="<b>")),
 )
 forged("formula_in_note", "would be a formula", lambda f: f.result(notes={"=1+1": 1.0}))
-forged("bits_of_other_counts", r"records.jsonl:1: no record: result.correct: has \d+ bits set", _fewer_bits)
-forged("nan_in_record", r"records.jsonl:1: no record", _nan)
+forged("bits_of_other_counts", r"records.jsonl:1: not a record: result.correct: has \d+ bits set", _fewer_bits)
+forged("nan_in_record", r"records.jsonl:1: not a record", _nan)
 forged(
     "half_a_record",
-    "records.jsonl:4: no record",
+    "records.jsonl:4: not a record",
     lambda f: f.files.update({"records.jsonl": f.files["records.jsonl"][:-40]}),
 )
 forged("records_not_text", "records.jsonl is not UTF-8", lambda f: f.files.update({"records.jsonl": b"\xff\xfe\n"}))

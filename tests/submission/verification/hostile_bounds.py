@@ -135,7 +135,7 @@ def zip_of_two_disks(forgery: Forgery, out: Path) -> Path:
 
 # What reaches a terminal
 
-forged("clears_the_terminal", r"no record: result.\?\[2J", _result(**{CLEARED: 1}))
+forged("clears_the_terminal", r"not a record: result.\?\[2J", _result(**{CLEARED: 1}))
 forged(
     "rows_in_a_version",
     r"was made under smoke 0\.1\?\| re-trained",
@@ -143,7 +143,7 @@ forged(
 )
 forged("rows_in_a_workload", r"is not a cell|a text holds", _result(workload="x\x1b[2J\n::warning::x"))
 forged("rows_in_a_method", r"is of method|a text holds", _result(method="mine\n::stop-commands::x"))
-forged("colour_in_a_key", r"no record: provenance\.build|a text holds", _environment(**{"\x1b[31m": "x"}))
+forged("colour_in_a_key", r"not a record: provenance\.build|a text holds", _environment(**{"\x1b[31m": "x"}))
 
 
 @hostile("is not a path inside a bundle")
@@ -200,12 +200,12 @@ for _name, _changes in NUMBERS.items():
 
 forged(
     "epochs_huge",
-    "no record: provenance.epochs_computed",
+    "not a record: provenance.epochs_computed",
     _raw(lambda line: line["provenance"].update(epochs_computed=1e300)),
 )
 forged("epochs_of_others", "epochs were computed", _raw(lambda line: line["provenance"].update(epochs_computed=1e6)))
 forged(
-    "seconds_negative", "no record: provenance.seconds", _raw(lambda line: line["provenance"].update(seconds=-1e308))
+    "seconds_negative", "not a record: provenance.seconds", _raw(lambda line: line["provenance"].update(seconds=-1e308))
 )
 
 # The board for others
