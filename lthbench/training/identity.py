@@ -31,11 +31,11 @@ def identity(thing: Any) -> dict[str, Any]:
     }
 
 
-def foreign(thing: Any) -> bool:
+def by_author(thing: Any) -> bool:
     """Whether a rule or a probe, or one in its fields, is written outside lthbench."""
     if not is_dataclass(thing):
         return False
-    return bool(sources(type(thing))) or any(foreign(getattr(thing, f.name)) for f in fields(thing))
+    return bool(sources(type(thing))) or any(by_author(getattr(thing, f.name)) for f in fields(thing))
 
 
 def sources(kind: type) -> list[str]:

@@ -80,10 +80,10 @@ def null_rate(seeds: int, suites: int) -> float:
     return float(np.mean([holm(table["p"]).min() <= 0.05 for table in tables]))
 
 
-def judged(seeds: int, suites: int, world: worlds.World, truth_of: TruthOf) -> pd.DataFrame:
+def tested_duels(seeds: int, suites: int, world: worlds.World, truth_of: TruthOf) -> pd.DataFrame:
     """The duel's cells of many suites, with the `suite` and the `truth` (pp) of each.
 
-    Each suite has its own names of workloads, so that all are judged at once: pools are workloads. What is adjusted over the suite, is
+    Each suite has its own names of workloads, so that all are tested at once: pools are workloads. What is adjusted over the suite, is
     to be adjusted again by suite.
     """
     rng = np.random.default_rng(seeds)
@@ -101,9 +101,9 @@ def judged(seeds: int, suites: int, world: worlds.World, truth_of: TruthOf) -> p
 def world_rates(name: str, seeds: int, suites: int) -> list[float]:
     """In one of `WORLDS`: suites with a false win under Holm where all is equal, coverage there, and the mix's power at 1 pp under BH."""
     world = worlds.WORLDS[name]
-    null = judged(seeds, suites, world, worlds.null_duel)
+    null = tested_duels(seeds, suites, world, worlds.null_duel)
     false = null.groupby("suite")["p"].agg(lambda p: holm(p).min() <= 0.05).mean()
-    mix = judged(seeds, max(suites // 4, 1), world, worlds.mixed_duel)
+    mix = tested_duels(seeds, max(suites // 4, 1), world, worlds.mixed_duel)
     q = mix.groupby("suite")["p"].transform(bh)
     right = (q <= 0.05) & (np.sign(mix["difference"]) == np.sign(mix["truth"]))
     coverage = (null["low"] <= 0) & (null["high"] >= 0)

@@ -89,14 +89,14 @@ def test_no_world_gets_more_false_wins_than_it_may(name: str) -> None:
 
 
 def test_one_run_has_collapsed_in_every_cell_of_the_two_highest_sparsities() -> None:
-    cells = acceptance.judged(3, 20, worlds.WORLDS["one collapsed seed"], worlds.null_duel)
+    cells = acceptance.tested_duels(3, 20, worlds.WORLDS["one collapsed seed"], worlds.null_duel)
     fallen = cells[["collapsed_a", "collapsed_b"]]
     assert (fallen.sum(axis=1) == cells["sparsity"].ge(0.95)).all()
     assert fallen.sum().min() > 80, "either method is hit"
 
 
-def test_many_suites_at_once_are_judged_as_one_by_one() -> None:
-    together = acceptance.judged(5, 3, worlds.CIFAR, worlds.mixed_duel)
+def test_many_suites_at_once_are_tested_as_one_by_one() -> None:
+    together = acceptance.tested_duels(5, 3, worlds.CIFAR, worlds.mixed_duel)
     rng = np.random.default_rng(5)
     truths = [worlds.mixed_duel(rng) for _ in range(3)]
     for i, records in enumerate(worlds.suites(truths, 5, rng)):

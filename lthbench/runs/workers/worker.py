@@ -30,7 +30,7 @@ from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.process_state import FairLock, unchanged
 from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
-from lthbench.training.identity import foreign
+from lthbench.training.identity import by_author
 from lthbench.training.metering.bounds import check_found, check_work
 from lthbench.training.metering.meter import Meter, metered
 from lthbench.training.numerics import precision
@@ -136,7 +136,7 @@ class Worker:
         def keep(stop: int, state: State) -> None:
             self.store.write_state(trajectory.state(stop).key, state, trainer.current.step)
 
-        with metered(flops=False) if foreign(trajectory.rule) else nullcontext(Meter()) as meter:
+        with metered(flops=False) if by_author(trajectory.rule) else nullcontext(Meter()) as meter:
             ended = trainer.run(operation.stops, keep)
         charged = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
         seen = max(trainer.seen, meter.seen)
@@ -173,7 +173,7 @@ class Worker:
 
         model, name = operation.source.model, type(operation.probe).__name__
         batches = Batches(draw, model.shape, operation.passes)
-        with precision(operation.precision, self.device), metered(flops=foreign(operation.probe)) as meter:
+        with precision(operation.precision, self.device), metered(flops=by_author(operation.probe)) as meter:
             found = operation.probe(module, {n: m.to(self.device) for n, m in state.weight_mask.items()}, batches)
         _check_charge(name, meter.seen, operation.passes * len(index))
         check_work(name, meter.flops, operation.passes * len(index), model)
