@@ -143,7 +143,7 @@ def _never(forecast: "Forecast") -> str:
 
 
 def _advice(forecast: "Forecast | None") -> str:
-    """Return a sentence with the number of devices that the suite can use."""
+    """Return sentences with the number of devices that the suite can use."""
     if forecast is None:
         return "The time of an epoch is not known: run the commands beside the workloads, then run this command again."
     least = "at least " if forecast.scale > 1 else ""

@@ -31,7 +31,7 @@ def speed(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Time trainings of MODEL/DATASET against the device's floor and a plain PyTorch loop; `plan` then says hours.
+    """Time trainings of MODEL/DATASET against the device's floor and a plain PyTorch loop; `plan` then shows hours.
 
     \b
     lthbench speed                             random 32x32 images, no data needed

@@ -78,7 +78,5 @@ def _folder(out: str | Path | None, suite: Suite, there: bool) -> Path:
     if there and not folder.is_dir():
         return plain
     if folder != plain:
-        log.warning(
-            "this is another text of suite %s than the one of %s; its runs are in %s", suite.name, plain, folder
-        )
+        log.warning("this text of suite %s differs from the one in %s; its runs are in %s", suite.name, plain, folder)
     return folder

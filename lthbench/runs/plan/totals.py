@@ -96,7 +96,7 @@ class PlanTotals:
 
     @property
     def count(self) -> int:
-        """Runs."""
+        """Return the number of runs."""
         return self.seeds * len(self.chains)
 
     @property

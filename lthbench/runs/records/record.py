@@ -111,7 +111,7 @@ class Result(_Strict):
         if correct is None:
             return None
         if test is None:
-            raise ValueError("stands without a count of right test answers")
+            raise ValueError("is given without a count of right test answers")
         if (right := bits.flags(correct, test.of).sum()) != test.right:
             raise ValueError(f"has {right} bits set, but {test.right} test answers are right")
         return correct

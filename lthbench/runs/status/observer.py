@@ -77,7 +77,7 @@ class Observer:
         """Return the present progress. Only new records are read."""
         for path in sorted((self.folder / "records").glob("*.jsonl")):
             self._progress.setdefault(path, Progress(path)).read()
-        self.ended = {name: ended for tail in self._progress.values() for name, ended in tail.ended.items()}
+        self.ended = {name: ended for progress in self._progress.values() for name, ended in progress.ended.items()}
         said = announced(self.folder)
         current = said if said and said.suite_hash == self.suite.hash else None
         rows = list(self._rows(current.methods if current else {}))

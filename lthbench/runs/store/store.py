@@ -130,7 +130,7 @@ class Trace:
             lines = []
         whole = list(takewhile(self._goes_on, lines))
         if len(whole) < len(lines):
-            log.warning("the trace %s is damaged after %d lines; it goes on from there", name, len(whole))
+            log.warning("the trace %s is damaged after %d lines; it continues from there", name, len(whole))
             write_whole(self.path, b"".join(whole))
 
     def ask(self, index: int, what: str) -> str | None:

@@ -45,7 +45,7 @@ def loaded(content: bytes) -> Judgement:
     """Read what `dumped` wrote. ValueError for anything else."""
     operation = _made(json.loads(content))
     if type(operation) not in (Barrier, Evaluate):
-        raise ValueError("an evaluator evaluates, and does nothing else")
+        raise ValueError("an evaluator does evaluations and nothing else")
     return operation
 
 

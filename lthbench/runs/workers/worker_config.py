@@ -16,7 +16,7 @@ from lthbench.training.gpu.settings import GPU_SETTINGS
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """The store's folder, the data's folder, the device, and how many trainings a worker does at once.
+    """The store's folder, the data's folder, the device, and the number of trainings that a worker does at once.
 
     `lanes` None: one on a CPU, as many as fit on a GPU.
     """

@@ -82,8 +82,8 @@ def run(job: Job, limits: Limits) -> Iterator[Left]:
     """Run a job with a stranger's method. InputError where this system cannot confine it."""
     if not (landlock.abi() >= landlock.LEAST and seccomp.available()):
         raise InputError(
-            f"--retrain runs a stranger's code, and this system cannot confine it: it offers Landlock ABI {landlock.abi()}; "
-            f"that takes ABI {landlock.LEAST} (Linux 6.2) and seccomp, on x86-64 or aarch64"
+            f"--retrain runs a stranger's code, and this system cannot confine it: it has Landlock ABI {landlock.abi()}; "
+            f"confinement takes ABI {landlock.LEAST} (Linux 6.2) and seccomp, on x86-64 or aarch64"
         )
     outer = Path(tempfile.mkdtemp(prefix="lthbench-retrain-")).resolve()
     try:

@@ -116,7 +116,7 @@ def test_a_reason_with_an_odd_line_break_can_be_read_again(tmp_path: Path, break
         ),
         (lambda d: d["result"].update(test={"right": 450, "of": 505}), "result.correct: is not 505 bits"),
         (lambda d: d["result"].update(correct="*"), "result.correct: is not base64"),
-        (lambda d: d["result"].update(test=None), "result.correct: stands without a count of right test answers"),
+        (lambda d: d["result"].update(test=None), "result.correct: is given without a count of right test answers"),
     ],
 )
 def test_a_broken_record_is_refused_by_file_and_line(tmp_path: Path, break_it: Any, what: str) -> None:
