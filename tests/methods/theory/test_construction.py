@@ -79,7 +79,7 @@ def test_every_neuron_is_left_to_one_input_and_none_to_nobody() -> None:
 
 
 def test_what_it_cannot_do_it_says() -> None:
-    with pytest.raises(MethodError, match="not of conv2"):
+    with pytest.raises(MethodError, match="not conv2"):
         doubled(replace(TARGET, name="conv2"), 5)
     target, random, _ = made(2, closest_single)
     target.params["out.bias"] = torch.ones(3)

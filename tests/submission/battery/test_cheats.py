@@ -19,7 +19,7 @@ RUN = {
     "counter": r"a probe with passes = 0 asked for pass 1",
     "functional_probe": r"ByHand computed \S+ floating-point operations .* \S+ are allowed for the 1167 examples",
     "functional_driver": r"the method's own code computed \S+ floating-point operations",
-    "images_as_parameters": r"Disguised: 'hidden\.0\.weight' holds an image that it saw",
+    "images_as_parameters": r"Disguised: 'hidden\.0\.weight' holds the images that it saw",
     "images_as_a_list": r"Listed returned dict; a probe returns tensors by name",
     "too_much_home": r"Everything returned 2987520 numbers; \d+ are allowed",
     "data_in_fields": r"the fields of Carrier hold 64000 numbers; \d+ are allowed",
