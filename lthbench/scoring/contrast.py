@@ -49,6 +49,9 @@ class Meta:
         return 100 / self.classes if self.majority is None else self.majority
 
 
+ALPHA = 0.05  # the significance level of every family
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """The constants of the specification.
@@ -56,7 +59,7 @@ class Thresholds:
     `alpha` is the level of one family at one look. Between looks it is 0, and every outcome is *pending*.
     """
 
-    alpha: float = 0.05
+    alpha: float = ALPHA
     clear: float = 0.5  # pp above a control that count as a clear gap
     nontrivial_sparsity: float = 0.6
     prior_df_cap: float = 4.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from lthbench.scoring.contrast import Array, Thresholds
+from lthbench.scoring.contrast import ALPHA, Array, Thresholds
 
 
 def holm(p: ArrayLike) -> Array:
@@ -40,7 +40,7 @@ def within(family: ArrayLike, p: ArrayLike, adjust: Callable[[ArrayLike], Array]
     return adjusted
 
 
-def alpha_at(n: int, looks: Collection[int], alpha: float = 0.05) -> float:
+def alpha_at(n: int, looks: Collection[int], alpha: float = ALPHA) -> float:
     """Return the part of `alpha` that may be spent at `n` seeds.
 
     It is 0 between the declared looks, where every answer is *pending*.

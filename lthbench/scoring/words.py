@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lthbench.scoring.contrast import BOTH, SEPARATED, Meta, Thresholds
+from lthbench.scoring.contrast import ALPHA, BOTH, SEPARATED, Meta, Thresholds
 from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY
 
 PENDING = "pending: between two declared looks"
@@ -93,7 +93,7 @@ def rank_words(row: pd.Series) -> str:
     return f"{row.name} ({row['rank_low']}–{row['rank_high']}), group {group}"
 
 
-def footer(meta: Mapping[str, Meta], alpha: float = 0.05, crossed: bool = False) -> str:
+def footer(meta: Mapping[str, Meta], alpha: float = ALPHA, crossed: bool = False) -> str:
     """Return the note below every table; `crossed` adds a line for intervals on new images."""
     sizes = [f"{n:,}" for n in sorted({m.n_test for m in meta.values()})]
     test_set = (

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lthbench.pruning.state import in_weights
+from lthbench.training.optimizer import SGD
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.shards import Shards
 from lthbench.training.trajectory import Trajectory
@@ -27,6 +28,7 @@ class Step:
     def __init__(
         self, trajectory: Trajectory, module: nn.Module, current: TrainingState, devices: Sequence[torch.device] = ()
     ):
+        self.optimizer = SGD.of(trajectory.recipe)
         self.recipe, self.module, self.current = trajectory.recipe, module, current
         self.shown: Any = current
         self.seen = 0  # examples
@@ -45,7 +47,7 @@ class Step:
         grads = self._grads(images, labels) if self.shards is None else self._averaged(self.shards, images, labels)
         with torch.no_grad():
             current.grads.update(zip(self.trained, grads, strict=True))
-            self._update(grads)
+            self.optimizer.update(self.trained, grads, current.momentum, self.factors, current.lr)
 
     def remask(self) -> None:
         """Apply a mask that has changed."""
@@ -75,18 +77,6 @@ class Step:
 
     def _by_trained(self, loss: Tensor) -> list[Tensor]:
         return list(torch.autograd.grad(loss, list(self.trained.values())))
-
-    def _update(self, grads: list[Tensor]) -> None:
-        recipe, params = self.recipe, list(self.trained.values())
-        momentum = [self.current.momentum[name] for name in self.trained]
-        decayed = torch._foreach_add(grads, params, alpha=recipe.weight_decay)
-        if self.factors:
-            masked = [t for name, t in zip(self.trained, decayed, strict=True) if name in self.factors]
-            torch._foreach_mul_(masked, list(self.factors.values()))
-        torch._foreach_mul_(momentum, recipe.momentum)
-        torch._foreach_add_(momentum, decayed)
-        moved = torch._foreach_add(decayed, momentum, alpha=recipe.momentum) if recipe.nesterov else momentum
-        torch._foreach_sub_(params, torch._foreach_mul(moved, self.current.lr))
 
     def _forward(self, images: Tensor) -> Tensor:
         weights = self._weights()

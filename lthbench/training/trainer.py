@@ -20,8 +20,7 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import AUGMENTATIONS, Draws
 from lthbench.training.feed import Feed, step_generator
-from lthbench.training.memory_format import memory_format
-from lthbench.training.numerics import precision
+from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.schedule import rates
 from lthbench.training.single_example import check_batches

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lthbench.models import Model
-from lthbench.training.memory_format import memory_format
+from lthbench.training.numerics import memory_format
 
 NARROW = nn.Sequential(nn.Conv2d(4, 8, 1, stride=2))
 

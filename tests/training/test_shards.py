@@ -100,7 +100,7 @@ def test_shards_are_of_the_key_and_one_is_as_before() -> None:
 
 
 def test_what_draws_random_numbers_is_refused() -> None:
-    with pytest.raises(MethodError, match="conv-dropout draws random numbers: .* shards = 1"):
+    with pytest.raises(MethodError, match="conv-dropout draws random numbers, .* shards = 1"):
         trained(trajectory(conv("conv-dropout"), shards=2))
 
 

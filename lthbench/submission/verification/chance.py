@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from lthbench.scoring.contrast import ALPHA
 from lthbench.submission.battery.check import Finding
 from lthbench.submission.verification.report import finding
 
-ALPHA = 0.05  # of the equivalence test
 BIAS = 0.01  # of the test that no side is better: one-sided, as it is the author who gains
 CHANCE = 0.001  # how seldom an honest run falls as short as the limit
 MOST = 15.0  # pp: no limit is wider, however few runs there are
