@@ -38,7 +38,13 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
     yield count
 
 
-@pytest.mark.parametrize("name", sorted(registry.load_all()))
+ARMS = ("-long", "-shuffled", "-reinit")  # of one criterion: they measure what it measures
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name.endswith(ARMS) else name for name in sorted(registry.load_all())
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_charge_is_what_was_seen(name: str, tmp_path: Path, data_folder: Path, count: Count) -> None:
     suite = without_exceeded_budget(Suite.read(registry.find(name).suite), name)
     one = suite.model_copy(
