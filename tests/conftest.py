@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from lthbench.data import DataHome, prepare
+from lthbench.methods import registry
 from tests.processes import end_forked
 
 torch.set_num_threads(1)
@@ -41,6 +42,12 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_home(data_folder: Path) -> DataHome:
     """What a process that evaluates may read: both splits."""
     return DataHome(data_folder, frozenset({"train", "test"}))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _baselines_are_loaded() -> None:
+    """A file is loaded once in a process: before any test has a registry of its own."""
+    registry.load_all()
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ prunable = "all"
 @pytest.mark.parametrize(
     ("batch", "name", "failed"),
     [
-        (53, "vgg11-w0.1", "dense: 1 runs failed: vgg11-w0.1 cannot be trained on a single example"),
+        (53, "vgg11-w0.1", "in batches of 53 end in a batch or shard of one image, on which vgg11-w0.1"),
         (33, "vgg11-w0.1", "snip: 1 runs failed: the last batch of the measurement has one example"),
         (53, "resnet8-w0.2", ""),  # its last maps are 2x2
     ],
@@ -161,7 +161,7 @@ def test_a_last_batch_of_one_example_is_refused_only_where_batch_norm_needs_two(
     (tmp_path / "one.toml").write_text(SUITE.format(batch=batch, model=name))
     typed = ["run", str(tmp_path / "one.toml"), "--serial", "--out", str(tmp_path / "out"), "--data", str(data_folder)]
     done = CliRunner().invoke(main, typed)
-    assert failed in done.output and ("failed" in done.output) == bool(failed)
+    assert failed in done.output and (done.exit_code == 0) == (failed == "")
     assert "functional.py" not in done.output and "Traceback" not in done.output
 
 

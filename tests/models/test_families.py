@@ -21,7 +21,7 @@ NAMED = pytest.mark.parametrize("m", EVERY, ids=lambda m: m.name)
 
 
 def test_every_family_is_in_these_tests() -> None:
-    own = {name for name in FAMILIES if ":" not in name and "…" not in name}
+    own = {name for name in FAMILIES if ":" not in name and "…" not in name and "NAME" not in name}
     assert own == {m.name for m in EVERY if ":" not in m.name and "mlp" not in m.name}
 
 

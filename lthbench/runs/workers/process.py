@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from types import ModuleType
@@ -114,6 +115,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
     The driver ends its workers itself. The new process inherits the blocked signals of the thread that starts it.
     """
+    resource_tracker.ensure_running()  # which unblocks the signal where it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

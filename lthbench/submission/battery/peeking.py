@@ -26,7 +26,6 @@ EVENTS = {
     "os.system": "starts",
     "os.posix_spawn": "starts",
 }
-READERS = frozenset(("linecache", "warnings", "traceback", "tokenize"))  # they read source code to show a line of it
 
 _told: list[str] | None = None  # findings of the audit hook while `watched` is active
 _hooked = False
@@ -86,7 +85,7 @@ def _method_frame(frame: FrameType | None) -> FrameType | None:
         name = frame.f_globals.get("__name__", "")
         if name.startswith(registry.MODULES):
             return frame
-        if name in READERS or name.startswith(("importlib", "_frozen_importlib")) or _of_lthbench(name):
+        if name.startswith(("importlib", "_frozen_importlib")) or _of_lthbench(name):
             return None
         frame = frame.f_back
     return None

@@ -99,7 +99,7 @@ def test_a_node_that_goes_and_one_that_comes(
 
 HASTY = """
 from lthbench.cli import main
-from lthbench.runs import connection
+from lthbench.runs.ray import connection
 connection.LOOK = 0.05
 main()
 """

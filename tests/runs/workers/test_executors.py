@@ -62,7 +62,7 @@ class TestSameResult:
     def test_images_streamed_from_disk(
         self, tmp_path: Path, home: DataHome, whole: Outcome, executor: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(feed, "room", lambda device: 0)
+        monkeypatch.setattr(feed, "image_memory", lambda device: 0)
         assert drive(TINY, METHODS, tmp_path, home, executor=executor).results == whole.results
 
     def test_a_rule_from_a_method_file(self, tmp_path: Path, home: DataHome) -> None:

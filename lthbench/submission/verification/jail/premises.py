@@ -25,7 +25,7 @@ from lthbench.methods import registry
 from lthbench.suite import Cell, Suite
 
 PACKAGE = Path(package.__file__).parent
-JAIL = Path(__file__).parent / "jail"
+JAIL = Path(__file__).parent
 NOBODY = 65534  # who a method runs as where the verifier is user 0
 HIDDEN = ("sklearn", "scikit_learn")  # packages that bring test labels with them
 SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu",
