@@ -3,16 +3,14 @@
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
-from types import ModuleType
 from typing import Any
 
 from lthbench.errors import LthbenchError
@@ -37,7 +35,7 @@ class Process:
             lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
             ends = (there, lifeline, config, splits, (self._connection, self._lifeline))
             self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
-            with _blank_main(), _deaf_to_ctrl_c():
+            with _without_main(), _deaf_to_ctrl_c():
                 self.process.start()
             there.close()
             lifeline.close()
@@ -95,18 +93,23 @@ class Process:
 
 
 @contextmanager
-def _blank_main() -> Iterator[None]:
+def _without_main() -> Iterator[None]:
     """Start a process without the driver's main module, which a new interpreter would run again.
 
     So a script needs no `if __name__ == "__main__"`, and a driver may read from standard input. The pool refuses
     operations that name the main module.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
+    described = spawn.get_preparation_data
+
+    def without_main(name: str) -> dict[str, Any]:
+        data = described(name)
+        return {key: value for key, value in data.items() if not key.startswith("init_main_from_")}
+
+    spawn.get_preparation_data = without_main  # the module itself stays: other threads look at it meanwhile
     try:
         yield
     finally:
-        sys.modules["__main__"] = main
+        spawn.get_preparation_data = described
 
 
 @contextmanager
