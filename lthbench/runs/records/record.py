@@ -154,8 +154,15 @@ class Record(_Strict):
 
     def line(self) -> str:
         """Return the JSON line, with its keys in a fixed order."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+        written = self.model_dump(mode="json", by_alias=True)
+        for table in (written["result"], written["provenance"], *written["result"]["kept"].values()):
+            for name in LATER & table.keys():
+                if table[name] is None:
+                    del table[name]
+        return json.dumps(written, ensure_ascii=False)
 
+
+LATER = {"chance", "correct", "cpu", "seen"}  # fields that older records lack: left out where there is nothing to say
 
 Refusal = Callable[[Result], str | None]  # the reason why a record does not belong where it lies, or None
 
