@@ -1,16 +1,17 @@
-"""The link from a public object to its machinery. No attribute of a Run or a Network leads to its machinery."""
+"""The link from a public object to its machinery. No public name of a Run or a Network leads there.
+
+The link is a private attribute of the object and not a table beside it: machinery refers back to its runs and networks, so
+that a table would keep all of them alive.
+"""
 
 from typing import Any
-from weakref import WeakKeyDictionary
-
-_BEHIND: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def attach(public: Any, machinery: Any) -> None:
-    """Attach machinery to a public object, for as long as the object lives."""
-    _BEHIND[public] = machinery
+    """Attach machinery to a public object."""
+    public._machinery = machinery
 
 
 def behind(public: Any) -> Any:
-    """Return the machinery attached to a public object. Raises KeyError if there is none."""
-    return _BEHIND[public]
+    """Return the machinery attached to a public object."""
+    return public._machinery

@@ -31,10 +31,10 @@ from lthbench.training.rules import Rule, overrides
 class Run:
     """One method on one cell. Every random choice is a function of the cell's seed.
 
-    A Run is a facade: the ledger, the cell and the engine are behind it, and no attribute leads to them.
+    A Run is a facade: the ledger, the cell and the engine are behind it, and no public name leads to them.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("_machinery",)
 
     def __init__(self, context: RunContext):
         attach(self, context)
