@@ -35,6 +35,11 @@ class Clock:
         """Return the number of optimizer steps of the whole training."""
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def smallest_batch(self) -> int:
+        """Return the number of examples in the smallest batch of an epoch."""
+        return min(self.size, self.batch, self.size % self.batch or self.batch)
+
     def step(self, position: Position) -> int:
         """Return the step at a position given in epochs or in Steps."""
         return int(position) if isinstance(position, Steps) else int(position) * self.steps_per_epoch

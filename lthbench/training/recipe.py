@@ -110,9 +110,7 @@ class Recipe:
 
     def smallest_batch(self, size: int) -> int:
         """Return the fewest images that are normalised together, on a training split of `size` examples."""
-        clock = self.clock(size)
-        batches = {min(clock.batch, clock.size), clock.size % clock.batch or clock.batch}
-        return max(1, min(batches) // self.shards)
+        return max(1, self.clock(size).smallest_batch // self.shards)
 
     @property
     def pace(self) -> tuple[Any, ...]:
