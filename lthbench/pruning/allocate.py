@@ -1,8 +1,9 @@
 """Exact selection: from scores to a mask that removes an exact number of weights.
 
 The allocation is global (all layers together), uniform (one sparsity in every layer), ERK, balanced or row (one sparsity
-in every row of every layer). The number removed is floor(s N + 1/2), shared over layers by largest remainder. Where scores tie at the threshold, a fixed
-pseudo-random order of (name, index) decides, so that neither the position nor the layer order does.
+in every row of every layer). The number removed is floor(s N + 1/2), shared over layers by largest remainder. Where
+scores tie at the threshold, a fixed pseudo-random order of (name, index) decides, so that neither the position nor the
+layer order does.
 """
 
 import math
@@ -201,8 +202,12 @@ def _rows_kept(removed: int, name: str, scores: Tensor) -> Tensor:
     names = [f"{number:019d}" for number in _tie_order({name: rows[:, 0]}).tolist()]
     counts = _shared(removed, dict.fromkeys(names, removed / len(rows)), dict(zip(names, pruned, strict=True)))
     by_tie = _tie_order({name: scores}).to(rows.device).view_as(rows).argsort(1)
-    order = by_tie.gather(1, rows.gather(1, by_tie).argsort(dim=1, stable=True))  # lowest first, ties in the fixed order
-    gone = torch.arange(rows.shape[1], device=rows.device) < torch.tensor([*counts.values()], device=rows.device)[:, None]
+    order = by_tie.gather(
+        1, rows.gather(1, by_tie).argsort(dim=1, stable=True)
+    )  # lowest first, ties in the fixed order
+    gone = (
+        torch.arange(rows.shape[1], device=rows.device) < torch.tensor([*counts.values()], device=rows.device)[:, None]
+    )
     return torch.ones_like(rows, dtype=torch.bool).scatter(1, order, ~gone).view_as(scores)
 
 
