@@ -58,8 +58,8 @@ class Step:
         current.lr.copy_(rate)
         state = dict(current.state)
         images, labels = check_returned(self.rule, "batch", self.rule.batch(self.shown, images, labels))
-        grads = self.rule.gradient(self.shown, Gradient(self, images, labels))
         with torch.no_grad():
+            grads = self.rule.gradient(self.shown, Gradient(self, images, labels))
             current.grads.update(zip(self.trained, check_gradient(self.rule, grads, self.trained), strict=True))
             self.rule.update(self.shown, current.grads)
             if self._updates:
@@ -154,21 +154,18 @@ class Gradient:
         self._step, self._batch, self._first = step, (images, labels), True
 
     def __call__(self, values: Tensors | None = None) -> dict[str, Tensor]:
-        with self._moved(values or {}), self._statistics_kept():
+        with self._moved(values or {}), self._statistics_kept(), torch.enable_grad():
             return dict(zip(self._step.trained, self._step.gradient(*self._batch), strict=True))
 
     @contextmanager
     def _moved(self, values: Tensors) -> Iterator[None]:
         """Give the trained tensors other values inside the context, without the weights that the mask removes."""
-        trained = {name: self._step.trained[name] for name in values}
-        before = {name: t.detach().clone() for name, t in trained.items()}
-        with torch.no_grad():
-            for name, t in trained.items():
-                t.copy_(values[name] * self._step.factors.get(name, 1))
+        before = {name: self._step.trained[name].clone() for name in values}
+        for name in before:
+            self._step.trained[name].copy_(values[name] * self._step.factors.get(name, 1))
         yield
-        with torch.no_grad():
-            for name, t in trained.items():
-                t.copy_(before[name])
+        for name, t in before.items():
+            self._step.trained[name].copy_(t)
 
     @contextmanager
     def _statistics_kept(self) -> Iterator[None]:

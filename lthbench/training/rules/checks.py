@@ -93,7 +93,9 @@ def check_in_place(rule: Rule, before: Tensors, after: Tensors) -> None:
 def check_rate(rule: Rule, rate: Any) -> float:
     """Return the learning rate that a hook returned. Raises MethodError unless it is a finite number from 0 on."""
     if not isinstance(rate, int | float) or not 0 <= rate < torch.inf:
-        raise MethodError(f"{_hook(rule, 'learning_rate')} returned {rate!r}; a learning rate is a finite number from 0 on")
+        raise MethodError(
+            f"{_hook(rule, 'learning_rate')} returned {rate!r}; a learning rate is a finite number from 0 on"
+        )
     return float(rate)
 
 

@@ -1,7 +1,7 @@
 """The base class of rules, and the state of the training that a rule sees."""
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -138,7 +138,10 @@ class Rule:
         return 0.0
 
     def gradient(self, s: TrainingState, at: GradientAt) -> dict[str, Tensor]:
-        """Return the gradient of a step by the trained tensors, by name. Each call of `at` is a pass."""
+        """Return the gradient of a step by the trained tensors, by name. Each call of `at` is a pass.
+
+        The hook itself computes without recording derivatives.
+        """
         return at()
 
     def update(self, s: TrainingState, grads: dict[str, Tensor]) -> None:
@@ -163,7 +166,7 @@ class Rule:
         """Leave plain weights and a mask. This is called on a copy at the end of every training."""
 
 
-def _no_step(*_: object) -> Tensor:
+def _no_step(*_: object) -> Any:
     raise MethodError(
         "s.forward and s.descend belong to a step; call them in the hooks batch, loss, gradient and update"
     )
