@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from lthbench import keys
 from lthbench.errors import MethodError
 from lthbench.pruning.mask import Mask
-from lthbench.pruning.tensors import Tensors, digest, is_planned
+from lthbench.pruning.tensors import Tensors, check_tensors, digest, is_planned
 
 Scores = Mapping[str, Tensor]
 """Scores by parameter name. Higher scores stay, -inf marks what is pruned already, NaN raises."""
@@ -76,6 +76,7 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
     """
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
+    check_tensors("the score of", scores)
     if is_planned(scores):
         shapes = {name: t.shape for name, t in scores.items()}
         removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)

@@ -28,6 +28,7 @@ from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.process_state import FairLock, unchanged
+from lthbench.runs.workers.serialization import with_author_line
 from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.identity import by_author
@@ -73,7 +74,10 @@ class Worker:
     def perform(self, operation: Operation) -> Reply:
         """Do one operation and write its result to the store. MissingEntry where its source is missing."""
         started, cpu = time.perf_counter(), time.thread_time()
-        reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
+        try:
+            reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
+        except MethodError as error:
+            raise with_author_line(error) from error.__cause__
         return replace(reply, seconds=time.perf_counter() - started, cpu=time.thread_time() - cpu)
 
     @contextmanager

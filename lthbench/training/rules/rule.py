@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
@@ -89,7 +90,10 @@ class TrainingState:
 
     def set_mask(self, mask: Tensors) -> None:
         """Change the mask in place. Weights that are removed or come back are set to zero, and so is their momentum."""
+        check_tensors("s.set_mask: the mask of", mask)
         for name, new in mask.items():
+            if new.dtype != torch.bool:
+                raise MethodError(f"s.set_mask: the mask of {name} is {new.dtype}; a mask is boolean: write scores > 0")
             stays = self.mask[name] & new
             for tensors in (self.params, self.momentum):
                 if name in tensors:
