@@ -16,7 +16,7 @@ from torch.func import functional_call
 from lthbench.errors import MethodError, unknown
 from lthbench.pruning.state import in_weights
 from lthbench.pruning.tensors import Tensors, mapped
-from lthbench.training.optimizer import SGD
+from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_gradient, check_in_place, check_returned
 from lthbench.training.shards import Shards
@@ -24,7 +24,7 @@ from lthbench.training.trajectory import Trajectory
 
 
 class Step:
-    """The forward pass, the backward pass, SGD as in torch.optim.SGD, and the mask, with the hooks of a rule.
+    """The forward pass, the backward pass, the optimizer, and the mask, with the hooks of a rule.
 
     `current` is the training that it changes, `shown` what the hooks may look at, `networks` what they may ask for logits.
     `seen` counts examples, once for each forward pass.
@@ -38,7 +38,7 @@ class Step:
         devices: Sequence[torch.device] = (),
         networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
-        self.optimizer = SGD.of(trajectory.recipe)
+        self.optimizer = optimizer(trajectory.recipe)
         self.recipe, self.module, self.current, self.networks = trajectory.recipe, module, current, networks
         current._logits, current._descend = self._logits, self._descend
         self.shown: Any = current
@@ -120,7 +120,7 @@ class Step:
         """Move the trained tensors by the optimizer."""
         with torch.no_grad():
             in_order = [grads[name] for name in self.trained]
-            self.optimizer.update(self.trained, in_order, self.current.momentum, self.factors, self.current.lr)
+            self.optimizer.update(self.trained, in_order, self.current.slots, self.factors, self.current.lr)
 
     def _remove(self) -> None:
         """Set the weights that the mask removes to zero."""

@@ -289,8 +289,8 @@ def _check_charge(name: str, seen: int, charged: int) -> None:
 
 def _kind(trajectory: Trajectory) -> Hashable:
     """Return the kind of a training. Trainings of one kind take the same amount of memory."""
-    others = tuple(source.model for _, source in trajectory.networks)
-    return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule), others
+    recipe, others = trajectory.recipe, tuple(source.model for _, source in trajectory.networks)
+    return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule), others
 
 
 def _part(examples: Examples, count: int, part: str) -> Tensor:

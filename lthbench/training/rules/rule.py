@@ -31,7 +31,7 @@ class TrainingState:
 
     params: dict[str, Tensor]
     grads: dict[str, Tensor]  # of the loss by the parameters, dense: pruned positions have one too
-    momentum: dict[str, Tensor]
+    slots: dict[str, dict[str, Tensor]]  # of the optimizer: momentum (sgd), or mean, variance and steps (adam, adamw)
     mask: dict[str, Tensor]  # boolean, prunable parameters
     state: dict[str, Tensor]  # the rule's own tensors
     prunable: tuple[str, ...]
@@ -50,6 +50,11 @@ class TrainingState:
         self.draws = {}
         self._logits: Callable[[Tensor, Tensors | None, str | None], Tensor] = _no_step
         self._descend: Callable[[Tensors], None] = _no_step
+
+    @property
+    def momentum(self) -> dict[str, Tensor]:
+        """Return the running mean of the gradients: SGD's momentum, or Adam's mean."""
+        return self.slots.get("momentum") or self.slots.get("mean", {})
 
     @property
     def units(self) -> Units:
@@ -89,13 +94,14 @@ class TrainingState:
         return {n: t * self.mask[n] if n in self.mask else t for n, t in tensors.items()}
 
     def set_mask(self, mask: Tensors) -> None:
-        """Change the mask in place. Weights that are removed or come back are set to zero, and so is their momentum."""
+        """Change the mask in place. Weights that are removed or come back are set to zero, as is the optimizer's state of
+        them."""
         check_tensors("s.set_mask: the mask of", mask)
         for name, new in mask.items():
             if new.dtype != torch.bool:
                 raise MethodError(f"s.set_mask: the mask of {name} is {new.dtype}; a mask is boolean: write scores > 0")
             stays = self.mask[name] & new
-            for tensors in (self.params, self.momentum):
+            for tensors in (self.params, *self.slots.values()):
                 if name in tensors:
                     tensors[name].masked_fill_(~stays, 0.0)
             self.mask[name].copy_(new)
