@@ -1,7 +1,6 @@
 """Distillation: a network learns from the outputs of another one, beside the labels."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,7 @@ class Distillation(Rule):
     share: float = 0.9
     temperature: float = 4.0
     network: str = "teacher"
-    passes: ClassVar[int] = 2
+    passes = 2
 
     def loss(self, s: TrainingState, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         with torch.no_grad():

@@ -1,7 +1,6 @@
 """Sharpness-aware minimisation: the gradient is taken where the loss nearby is highest."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ class SAM(Rule):
     """
 
     rho: float = 0.05
-    passes: ClassVar[int] = 2
+    passes = 2
 
     def gradient(self, s: TrainingState, at: GradientAt) -> dict[str, Tensor]:
         g, w = s.masked(at()), self.trained(s)
