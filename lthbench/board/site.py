@@ -13,7 +13,7 @@ from lthbench.board import charts, grids, payload
 from lthbench.board.analysis import Analysis
 from lthbench.board.grids import Grid
 from lthbench.board.page import facts, failures, footer, marginal_lines
-from lthbench.runs.records.trust import MEANING, Row, level_of
+from lthbench.runs.records.trust import MEANING, Row, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 6  # methods in a chart before the reader selects more
@@ -73,7 +73,7 @@ def index_page(analysis: dict[str, Analysis]) -> str:
 
 
 def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
-    scored = analysis.scores.assign(level=analysis.scores["method"].map(lambda name: level_of(rows, name)))
+    scored = analysis.scores.assign(level=analysis.scores["method"].map(lambda name: words(rows, name)))
     drawn = charts.accuracy_rows(analysis.scores).round(6)
     named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(analysis.rankings.values())}
     if not analysis.results.correlation.empty:
@@ -86,7 +86,7 @@ def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
         "shown": shown_methods(analysis),
         "colours": charts.COLOURS,
         "shapes": charts.SHAPES,
-        "trust": {method: level_of(rows, method) for method in analysis.methods},
+        "trust": {method: words(rows, method) for method in analysis.methods},
         "correlation": payload.columns(analysis.results.correlation),
         "specs": {"accuracy": charts.spec(charts.accuracy(analysis.methods).properties(height=260)), **named},
     }
