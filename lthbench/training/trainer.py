@@ -6,12 +6,13 @@ state.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import MethodError
@@ -22,6 +23,7 @@ from lthbench.training.augment import AUGMENTATIONS, Draws
 from lthbench.training.feed import Feed, step_generator
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
+from lthbench.training.rules.checks import check_draws, check_rate, check_start
 from lthbench.training.schedule import rates
 from lthbench.training.single_example import check_batches
 from lthbench.training.step import Step
@@ -30,13 +32,15 @@ from lthbench.training.trajectory import Trajectory
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
 
+OF_RULE = "rule/"  # before the names of a rule's draws, among those of a step
+
 
 class Trainer:
     """One training under way, on one device.
 
     It starts from the state of the trajectory at step `at` and returns a State at every stop. The caller has the turn
     while it makes the trainer; afterwards the trainer takes turns itself. `devices` are the feed's device and others
-    that may compute shards of a batch.
+    that may compute shards of a batch. `networks` are those that the rule may ask for logits, in evaluation mode.
     """
 
     def __init__(
@@ -47,16 +51,17 @@ class Trainer:
         feed: Feed,
         turn: Turn = nullcontext,
         devices: Sequence[torch.device] = (),
+        networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
         check_batches(trajectory.model, trajectory.clock, self.recipe.shards)
         self.rule = trajectory.rule or Rule()
-        self.rates = rates(trajectory.recipe, trajectory.clock.total).to(feed.device)
+        self.rates = self._rates().to(feed.device)
         self.augment = AUGMENTATIONS[self.recipe.augment]
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
-        self.step = Step(trajectory, self.module, self.current, devices)
+        self.step = Step(trajectory, self.module, self.current, devices, networks)
         self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
         self._own = [dict(part) for part in _parts(self.current)]
         self.draws = _draws(self.module, feed)
@@ -173,25 +178,55 @@ class Trainer:
         """Do work that needs much time or memory before the first step. Here there is none."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        return self._augmented(
+            index, mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
+        )
+
+    def _augmented(self, index: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return the images and labels of a step, and give the rule its draws."""
         images, labels = self.feed.batch(index)
-        draws = mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
+        self.current.draws = {n.removeprefix(OF_RULE): t for n, t in draws.items() if n.startswith(OF_RULE)}
         return self.augment.apply(images, draws), labels
 
     def _drawn(self, count: int, step: int) -> Draws:
-        """Draw what the augmentation needs for `count` images in a step, on the CPU."""
+        """Draw what the augmentation and the rule need for `count` images in a step, on the CPU."""
+        return {**self._drawn_by_augmentation(count, step), **self._drawn_by_rule(count, step)}
+
+    def _drawn_by_augmentation(self, count: int, step: int) -> Draws:
         if self.recipe.augment == "none":
             return {}
         _, height, width = self.trajectory.model.shape
         generator = step_generator("augment", self.trajectory.seed, self.trajectory.order, step)
         return self.augment.draw(count, height, width, generator)
 
+    def _drawn_by_rule(self, count: int, step: int) -> Draws:
+        if not overrides(self.trajectory.rule, "draw"):
+            return {}
+        generator = step_generator("rule draws", self.trajectory.seed, self.trajectory.order, step)
+        draws = check_draws(self.rule, self.rule.draw(count, generator), count)
+        return {f"{OF_RULE}{name}": t for name, t in draws.items()}
+
+    def _rates(self) -> Tensor:
+        """Return the learning rate of every step, [total]."""
+        found = rates(self.recipe, self.trajectory.clock.total)
+        if not overrides(self.trajectory.rule, "learning_rate"):
+            return found
+        bare = self._bare()
+        for bare.step, rate in enumerate(found.tolist()):
+            found[bare.step] = check_rate(self.rule, self.rule.learning_rate(bare, rate))
+        return found
+
+    def _bare(self) -> TrainingState:
+        """Return the state of a training without its tensors."""
+        trajectory, clock = self.trajectory, self.trajectory.clock
+        seed = (trajectory.seed, trajectory.order)
+        current = TrainingState(ALLOCATIONS[trajectory.allocation], seed, clock.total, clock.steps_per_epoch)
+        current.model, current.recipe = trajectory.model, trajectory.recipe
+        return current
+
     def _current(self, state: State, at: int) -> TrainingState:
         trajectory, device = self.trajectory, self.feed.device
-        seed = (trajectory.seed, trajectory.order)
-        current = TrainingState(
-            ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch
-        )
-        current.model = trajectory.model
+        current = self._bare()
         current.params = dict(self.module.named_parameters())
         current.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
         current.prunable, current.step, current.slots, current.grads = tuple(state.mask), at, {}, {}
@@ -200,7 +235,9 @@ class Trainer:
         current.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
         if not continued:
             with torch.no_grad():  # with one memory layout, sums have one order before and after a state is stored
-                current.state = mapped(Tensor.contiguous, self.rule.start(current))
+                own = self.rule.start(current)
+                check_start(self.rule, own)
+                current.state = mapped(Tensor.contiguous, own)
         return current
 
     def _copy(self, current: TrainingState) -> State:

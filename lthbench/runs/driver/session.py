@@ -12,7 +12,7 @@ from typing import Any
 
 from lthbench import keys
 from lthbench._version import __version__
-from lthbench.errors import Halted, LthbenchError, MethodError
+from lthbench.errors import Halted, MethodError
 from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
 from lthbench.methods.internals.returned import compared, counted
@@ -180,7 +180,7 @@ class Session:
         said, where = in_one_line(error), location(error, self.planned.method.function)
         status = "diverged" if self.context.diverged else "failed"
         self.log.failed(status, where, said, error)
-        reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
+        reason = f"{said} ({where})" if where and where.partition(":")[0] not in said else said
         if self.context.diverged:
             reason = f"weights are not finite after {self.context.pipeline}; then: {reason}"
         return self._result(status=status, reason=reason)
