@@ -7,6 +7,7 @@ from typing import Any
 from lthbench import keys
 from lthbench.models import Model
 from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.starts import Normalisation
 from lthbench.training.clock import Clock
 from lthbench.training.identity import identity
 from lthbench.training.recipe import Recipe
@@ -35,6 +36,7 @@ class Trajectory:
     order: int
     rule: Rule | None = None
     allocation: str = "global"
+    normalisation: Normalisation | None = None  # of images, where it is not the data set's own; `data` contains it
 
     @property
     def model(self) -> Model:

@@ -76,7 +76,7 @@ def _choices(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, A
 
 def _models(suite: str) -> set[str]:
     """Return the models of a suite that comes with lthbench: these may be another library's."""
-    return {w.model for w in Suite.read(suite).workload} if suite in names() else set()
+    return {w.model_name for w in Suite.read(suite).workload} if suite in names() else set()
 
 
 def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:

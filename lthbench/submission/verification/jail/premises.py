@@ -22,6 +22,9 @@ from lthbench.data.names import PREFIX, place
 from lthbench.data.packed import arrays
 from lthbench.errors import InputError
 from lthbench.methods import registry
+from lthbench.models import own
+from lthbench.pruning import starts
+from lthbench.runs.store.files import write_whole
 from lthbench.suite import Cell, Suite
 
 PACKAGE = Path(package.__file__).parent
@@ -58,6 +61,7 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
         made.mkdir()
     (given / "method.py").write_bytes(job.source.encode())
     (given / "suite.json").write_text(job.suite.model_dump_json())
+    _names_files(job, given)
     used = {cell.workload.dataset for cell in job.cells}
     linked = [path for name in sorted(used) for path in _data(given / "data", job, name)]
     read = [str(given), *packages(), *map(str, linked), *(path for path in SYSTEM if Path(path).exists())]
@@ -72,6 +76,16 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
         "list": sorted(map(str, folders())), "user": nobody,
         "expose": _roots(outer) if nobody is not None else [],
     }  # fmt: skip
+
+
+def _names_files(job: Job, given: Path) -> None:
+    """Write what the suite names besides data: the files of its models, and the weights that it starts with."""
+    workloads = {cell.workload.name: cell.workload for cell in job.cells}.values()
+    for name, content in own.contents(workload.model_name for workload in workloads).items():
+        write_whole(given / suites.MODELS / name, content)
+    for workload in workloads:
+        if workload.start:
+            starts.known(workload.start, workload.start_digest).write(given / "data")
 
 
 def environment(outer: Path) -> dict[str, str]:
