@@ -17,7 +17,7 @@ from lthbench.errors import InputError
 from lthbench.models import Model
 from lthbench.models.checkpoint import SUFFIXES, Checkpoint, read, write
 from lthbench.models.fitted import fitted
-from lthbench.models.pretrained import PREFIX, checkpoint_of
+from lthbench.models.pretrained import PREFIX, checkpoint_of, fetch
 from lthbench.pruning.tensors import digest
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,13 @@ def locate(text: str, pinned: str, home: Path, planning: bool = False) -> Start:
             raise InputError(f"start = {text!r}: {path} has the digest {start.digest}, the suite says {pinned}")
     _found[text, pinned] = start
     return start
+
+
+def fetched(text: str, home: Path) -> Path:
+    """Return the file in the data folder with the weights of `timm:NAME.TAG`, which are downloaded unless they are there."""
+    target = _in_home(text, "", home) or home / FOLDER / f"{file_name(text, '')}.safetensors"
+    fetch(text, target)
+    return target
 
 
 def known(text: str, pinned: str) -> Start:
