@@ -86,9 +86,11 @@ def _pickled(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path} cannot be read with weights_only ({why}); save a model's state_dict()") from None
+    except Exception as error:  # pickle's and torch's own, of many kinds; their texts advise to trust the file
+        raise InputError(
+            f"{path} holds more than tensors, or is not a file of torch ({type(error).__name__} with weights_only); "
+            "save a model's state_dict()"
+        ) from None
     inner = next((content[name] for name in INSIDE if isinstance(content, Mapping) and name in content), content)
     named = inner.items() if isinstance(inner, Mapping) else ()
     return {str(name).removeprefix("module."): t.detach() for name, t in named if isinstance(t, Tensor)}

@@ -159,7 +159,7 @@ def builder(name: str) -> Build:
 
 
 FAMILIES["renamed-NAME"] = (r"renamed-.+", renamed.family(builder))  # for the battery
-FAMILIES["FILE.py:NAME"] = (r".+\.py:.+", own.build)
+FAMILIES["FILE.py:NAME"] = (r".+\.py(:.*)?", own.build)
 FAMILIES |= {name: (re.escape(name), installed.build) for name in installed.names() if name not in FAMILIES}
 
 

@@ -88,7 +88,7 @@ def build(name: str, shape: tuple[int, int, int], classes: int, width: float) ->
     match = re.fullmatch(NAMED, name)
     path = match and _files.get(_key(match["file"], match["digest"]))
     if not match or not path:
-        raise InputError("a model in a file is named by a suite, and its code is not known here")
+        raise InputError("a model in a file is named by a suite, as FILE.py:NAME; this one is not of the suite")
     module = _loaded(path, match["digest"])
     there = {n for n, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__}
     if match["name"] not in there:

@@ -17,7 +17,7 @@ from lthbench.errors import InputError
 from lthbench.models import Model
 from lthbench.models.checkpoint import SUFFIXES, Checkpoint, read, write
 from lthbench.models.fitted import fitted
-from lthbench.models.pretrained import PREFIX, checkpoint_of, fetch
+from lthbench.models.pretrained import PREFIX, checkpoint_of, described, fetch
 from lthbench.pruning.tensors import digest
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,10 @@ def register(text: str, folder: Path, pinned: str) -> str:
     if Path(text).suffix not in SUFFIXES:
         raise InputError(f"start = {text!r} is neither a file ({', '.join(SUFFIXES)}) nor {PREFIX}NAME.TAG")
     path = folder / text
-    if not path.is_file() and pinned:
-        return pinned
+    if not path.is_file():
+        if pinned:
+            return pinned
+        raise InputError(f"start = {text!r}: there is no file {path}; it lies beside the suite")
     found = digest_of(read(path))
     if pinned not in ("", found):
         raise InputError(f"start = {text!r}: {path} has the digest {found}, the suite says {pinned}")
@@ -100,22 +102,26 @@ def locate(text: str, pinned: str, home: Path, planning: bool = False) -> Start:
     InputError where it is not there, or has another digest than `pinned`. For `planning` it may be absent.
     """
     path = _files.get(pinned) or _in_home(text, pinned, home)
-    if path is None and not planning:
-        raise InputError(f"start = {text!r} is not here; {advice(text, pinned, home)}")
-    if path is None:
-        log.warning(
-            "start %s is not here and is planned without its weights; before a run, %s",
-            text,
-            advice(text, pinned, home),
-        )
-        start = Start(text, pinned, None)
-    else:
-        checkpoint = checkpoint_of(text, path) if text.startswith(PREFIX) else read(path)
-        start = Start(text, digest_of(checkpoint), checkpoint)
-        if pinned not in ("", start.digest):
-            raise InputError(f"start = {text!r}: {path} has the digest {start.digest}, the suite says {pinned}")
-    _found[text, pinned] = start
+    _found[text, pinned] = start = _read(text, pinned, path) if path else _absent(text, pinned, home, planning)
     return start
+
+
+def _read(text: str, pinned: str, path: Path) -> Start:
+    checkpoint = checkpoint_of(text, path) if text.startswith(PREFIX) else read(path)
+    found = digest_of(checkpoint)
+    if pinned not in ("", found):
+        raise InputError(f"start = {text!r}: {path} has the digest {found}, the suite says {pinned}")
+    return Start(text, found, checkpoint)
+
+
+def _absent(text: str, pinned: str, home: Path, planning: bool) -> Start:
+    """Return a start to plan with. InputError outside of a plan, and for a name that timm does not have."""
+    if text.startswith(PREFIX):
+        described(text)
+    if not planning:
+        raise InputError(f"start = {text!r} is not here; {advice(text, pinned, home)}")
+    log.warning("start %s is planned without its weights; before a run, %s", text, advice(text, pinned, home))
+    return Start(text, pinned, None)
 
 
 def fetched(text: str, home: Path) -> Path:
