@@ -200,7 +200,9 @@ def test_two_workloads_of_one_name_are_refused(folder: Path) -> None:
 def test_an_installed_package_offers_models_by_name_and_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "package_of_models.py").write_text(NET.partition("def small")[2].join(["from torch import nn\n\ndef small", ""]))
+    (tmp_path / "package_of_models.py").write_text(
+        NET.partition("def small")[2].join(["from torch import nn\n\ndef small", ""])
+    )
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("tiny", "package_of_models:small", "lthbench.models")
     monkeypatch.setattr(installed, "_points", lambda: {"tiny": point, "gone": EntryPoint("gone", "no_such:thing", "")})
