@@ -67,6 +67,12 @@ def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> FinalNet
     return FinalNetwork(model, state, start, origin, dict(tensors))
 
 
+def noted_model(note: Mapping[str, Any]) -> Model:
+    """Return the model in a note, which holds lists in place of tuples."""
+    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in note["model"].items()}
+    return Model(**fields)
+
+
 def seeded_start(model: Model, origin: Mapping[str, Any], mask: Tensors, start: Tensors = NOTHING) -> State:
     """Return the seeded initialisation under a mask, with the tensors of a pretrained `start`."""
     init = Init(model, origin["scheme"], origin["seed"], origin["stream"], origin.get("start", ""))

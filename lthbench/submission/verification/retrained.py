@@ -198,7 +198,7 @@ def _pairs(task: Task, drawn: list[Key], came: Mapping[Key, Again]) -> tuple[lis
     """Return what was handed in beside what came out, and what did not come out."""
     handed = {_key(record.result): record for record in task.bundle.records}
     tickets = {ticket.cell: ticket for ticket in task.bundle.manifest.tickets}
-    trusted = {w.model_name for w in task.suite.workload}
+    trusted = {w.model for w in task.suite.workload}
     pairs = [Pair(handed[k], came[k], task.bundle.final(tickets[k], trusted)) for k in drawn if k in came]
     problems = [f"{_words(key)}: did not come out" for key in drawn if key not in came]
     problems += [f"{p.cell}: {p.again.record.result.status}: {p.again.record.result.reason}" for p in pairs

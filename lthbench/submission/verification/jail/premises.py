@@ -22,9 +22,7 @@ from lthbench.data.names import PREFIX, place
 from lthbench.data.packed import arrays
 from lthbench.errors import InputError
 from lthbench.methods import registry
-from lthbench.models import own
 from lthbench.pruning import starts
-from lthbench.runs.store.files import write_whole
 from lthbench.suite import Cell, Suite
 
 PACKAGE = Path(package.__file__).parent
@@ -61,7 +59,7 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
         made.mkdir()
     (given / "method.py").write_bytes(job.source.encode())
     (given / "suite.json").write_text(job.suite.model_dump_json())
-    _names_files(job, given)
+    _write_starts(job, given / "data")
     used = {cell.workload.dataset for cell in job.cells}
     linked = [path for name in sorted(used) for path in _data(given / "data", job, name)]
     read = [str(given), *packages(), *map(str, linked), *(path for path in SYSTEM if Path(path).exists())]
@@ -78,14 +76,11 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _names_files(job: Job, given: Path) -> None:
-    """Write what the suite names besides data: the files of its models, and the weights that it starts with."""
-    workloads = {cell.workload.name: cell.workload for cell in job.cells}.values()
-    for name, content in own.contents(workload.model_name for workload in workloads).items():
-        write_whole(given / suites.MODELS / name, content)
-    for workload in workloads:
-        if workload.start:
-            starts.known(workload.start, workload.start_digest).write(given / "data")
+def _write_starts(job: Job, data: Path) -> None:
+    """Write the pretrained weights that the cells start with into a data folder."""
+    for text, pinned in {(cell.workload.start, cell.workload.start_digest) for cell in job.cells}:
+        if text:
+            starts.known(text, pinned).write(data)
 
 
 def environment(outer: Path) -> dict[str, str]:
