@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from lthbench.errors import InputError
@@ -48,7 +48,7 @@ def read(path: Path) -> Checkpoint:
 def write(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint as safetensors, with its normalisation and image size in the metadata."""
     said = {name: json.dumps(getattr(checkpoint, name)) for name in IMAGES if getattr(checkpoint, name)}
-    save_file({name: t.contiguous().clone() for name, t in checkpoint.tensors.items()}, path, said)
+    path.write_bytes(save({name: t.contiguous().clone() for name, t in checkpoint.tensors.items()}, said))
 
 
 @lru_cache(maxsize=4)
