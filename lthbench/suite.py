@@ -12,13 +12,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from lthbench import budget, keys, source
 from lthbench.errors import InputError, unknown
-from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model
+from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model, own
+from lthbench.pruning import starts
 from lthbench.pruning.allocate import ALLOCATIONS
 from lthbench.training.numerics import PRECISIONS
 from lthbench.training.recipe import Recipe
 
 _ROOT = Path(__file__).parent
 FOLDER = next(path for path in (_ROOT / "suites", _ROOT.parent / "suites") if path.is_dir())
+
+MODELS = "models"  # the folder in a run folder with copies of the files that hold its models
 
 MOST_RUNS = 100_000  # of a grid; the largest suite that comes with lthbench has about 8,000
 
@@ -31,6 +34,8 @@ def _one_of(what: str, known: Any) -> AfterValidator:
 
     return AfterValidator(check)
 
+
+DIGEST: Any = Field("", pattern=r"^([0-9a-f]{32})?$")
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -45,7 +50,8 @@ class Workload(_Frozen):
     `prunable` is the name of a set ("all", "ma2021", …), which classifies every parameter, or a list of patterns; then
     `dense` lists the patterns of the other parameters. `stem` is "cifar" or "tiny-imagenet" for ImageNet models on small
     images. `tolerance` is in percentage points of test accuracy. `sufficient` says that the recipe trains the dense
-    network well.
+    network well. `model` may be FILE.py:NAME, and `start` the file of pretrained weights, both beside the suite; or `start`
+    is "timm:NAME.TAG". Their digests are noted when the suite is read; a suite that says one is refused with another file.
     """
 
     model: str
@@ -56,6 +62,9 @@ class Workload(_Frozen):
     tolerance: float = Field(0.5, gt=0)
     sufficient: bool = True
     stem: Annotated[str, _one_of("stem", ("", *STEMS))] = ""
+    start: str = ""
+    start_digest: str = DIGEST
+    model_digest: str = DIGEST
 
     @model_validator(mode="after")
     def _a_set_or_patterns(self) -> Self:
@@ -68,12 +77,28 @@ class Workload(_Frozen):
 
     @property
     def name(self) -> str:
-        return f"{self.model}/{self.dataset}"
+        start = f" from {starts.label(self.start)}" if self.start else ""
+        return f"{own.short(self.model)}/{self.dataset}{start}"
+
+    @property
+    def model_name(self) -> str:
+        """Return the name of the model, with the digest of its file where it lies in one."""
+        return own.named(self.model, self.model_digest) if own.is_written(self.model) else self.model
+
+    def beside(self, folder: Path) -> Self:
+        """Return the workload with the digests of the files that it names in a folder.
+
+        InputError where one is not there, or is not the one whose digest the workload says.
+        """
+        found = {"start_digest": starts.register(self.start, folder, self.start_digest)} if self.start else {}
+        if own.is_written(self.model):
+            found["model_digest"] = own.register_beside(self.model, folder, self.model_digest)
+        return self.model_copy(update={name: digest for name, digest in found.items() if digest})
 
     def build(self, shape: tuple[int, int, int], classes: int) -> Model:
         """Return the model for images of this shape. Raises InputError if a parameter is not classified."""
         dense = () if isinstance(self.prunable, str) else self.dense
-        model = Model(self.model, shape, classes, self.prunable, dense, stem=self.stem)
+        model = Model(self.model_name, shape, classes, self.prunable, dense, stem=self.stem)
         if not model.prunable_count:
             raise InputError(f"workload {self.name}: prunable = {self.prunable!r} matches no parameter")
         return model
@@ -116,6 +141,14 @@ class Suite(_Frozen):
     recipe: Recipe
     duels: tuple[tuple[str, str], ...] = (("lottery-ticket", "prune-finetune"),)
     tickets: tuple[str, ...] = ("lottery-ticket",)
+
+    @field_validator("workload")
+    @classmethod
+    def _each_name_once(cls, workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+        names = [workload.name for workload in workloads]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two workloads have the name {twice[0]}; rename a file, or write two suites")
+        return workloads
 
     @field_validator("methods", "learning_rates", "sparsities", "workload", "seeds")
     @classmethod
@@ -165,7 +198,8 @@ class Suite(_Frozen):
                 raise InputError("recipe.lr is not a key of a suite: the learning rates are learning_rates")
             if isinstance(content.get("recipe"), dict):
                 content["recipe"] |= {"lr": 1.0}  # never used: every cell has its own
-            return cls.model_validate_json(json.dumps(content, default=str), strict=True)
+            suite = cls.model_validate_json(json.dumps(content, default=str), strict=True)
+            return suite.model_copy(update={"workload": tuple(w.beside(file.parent) for w in suite.workload)})
         except ValidationError as error:
             raise InputError("; ".join(f"{file}: {problem}" for problem in _problems(error))) from None
         except OSError as error:
@@ -222,6 +256,7 @@ class Suite(_Frozen):
 def in_folder(folder: Path) -> Suite:
     """Read the suite that a run folder was made with."""
     path = folder / "suite.json"
+    own.register_kept(folder / MODELS)
     try:
         return Suite.model_validate_json(json.dumps(_as_set(json.loads(source.read_text(path)))))
     except FileNotFoundError:

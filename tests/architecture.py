@@ -17,7 +17,7 @@ MOST = 14  # files in a folder
 LARGE = ("models", "templates")  # one file for each model, and the templates of the pages
 
 ORDER = (
-    ("errors", "keys", "bits", "source", "budget", "_version", "_renamed", "system"),
+    ("errors", "keys", "bits", "source", "loading", "budget", "_version", "_renamed", "system"),
     ("data", "models"),
     ("pruning",),
     ("training",),

@@ -49,7 +49,7 @@ def measure(
             speeds.append(Speed(lanes=count, epochs_per_second=together.epochs_per_second(subject, count, least)))
         images = steps * batch
         return Measurement(
-            workload=name, stem=stem, shape=model.shape, batch=batch, precision=precision,
+            workload=f"{model.name}/{subject.dataset}", stem=stem, shape=model.shape, batch=batch, precision=precision,
             augment=augment,
             kind=numerics.environment(device)["kind"], device=device.type, torch=torch.__version__,
             epoch=epoch, multiplications=multiplications(model, {})[1],

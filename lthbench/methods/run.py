@@ -93,16 +93,18 @@ class Run:
         return context_of(self).setting.suite.allocation
 
     def init(self, stream: int = 0, *, model: Model | str | None = None, scheme: str | None = None) -> Network:
-        """Return a network at initialisation.
+        """Return a network at initialisation: the workload's start where it has one, else a draw.
 
         `stream` chooses another draw of the same seed, `model` another model of the family, and `scheme` another
-        initialisation than the workload's.
+        initialisation than the workload's; these are drawn anew, whatever the start.
         """
         context = context_of(self)
         workload, own = context.setting.cell.workload, self.model
         if isinstance(model, str):
             model = workload.model_copy(update={"model": model}).build(own.shape, own.classes)
-        root = Init(model or own, scheme or workload.init, context.setting.cell.seed, stream)
+        drawn = stream or scheme or model not in (None, own)
+        start = "" if drawn else context.setting.start_key
+        root = Init(model or own, scheme or workload.init, context.setting.cell.seed, stream, start)
         net = Network(NetworkOrigin(context, Lineage(root)), Mask.full(root.model.prunable_shapes))
         context.pipeline.init(net, stream)
         return net

@@ -60,6 +60,13 @@ def _weights(module: nn.Module, resnet: bool) -> Weights:
     return Weights(linear, frozenset(convolutions), frozenset(convolutions[:1]), frozenset(classifier), resnet)
 
 
+def classifier_layers(module: nn.Module) -> list[str]:
+    """Return the names of the layers that are a module's classifier: those that it says, else its last layer with weights."""
+    said = _said_classifiers(module)
+    layers = [name for name, layer in module.named_modules() if id(layer) in said]
+    return layers or [name for name, layer in module.named_modules() if isinstance(layer, LAYERS)][-1:]
+
+
 def _said_classifiers(module: nn.Module) -> set[int]:
     """Return the ids of all layers in the module, or modules, that timm's `get_classifier` gives."""
     said = module.get_classifier() if callable(getattr(module, "get_classifier", None)) else ()  # type: ignore[operator]

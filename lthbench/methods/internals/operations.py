@@ -6,6 +6,7 @@ from typing import Any
 
 from lthbench import keys
 from lthbench.pruning.lineage import Lineage, NamedLineages
+from lthbench.pruning.starts import Normalisation
 from lthbench.training.identity import identity
 from lthbench.training.probes import Probe
 from lthbench.training.trajectory import Trajectory
@@ -13,11 +14,15 @@ from lthbench.training.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Split:
-    """The training data of a workload: a packed data set, with `validation` of its training examples held out."""
+    """The training data of a workload: a packed data set, with `validation` of its training examples held out.
+
+    `normalisation` is that of the workload's start; None for the data set's own.
+    """
 
     dataset: str
     validation: int
-    fingerprint: str  # of the training examples that are left
+    fingerprint: str  # of the training examples that are left, and of the normalisation where it is given
+    normalisation: Normalisation | None = None
 
 
 @dataclass(frozen=True)

@@ -214,7 +214,7 @@ class Session:
             "suite_hash": suite.hash,
             "workload": cell.workload.name,
             "dataset": cell.workload.dataset,
-            "fingerprints": self.setting.manifest.fingerprints | {"training": self.setting.split.fingerprint},
+            "fingerprints": self.setting.fingerprints,
             "classes": self.setting.manifest.classes,
             "chance": self.setting.manifest.majority("test"),
             "tolerance": cell.workload.tolerance,
@@ -287,6 +287,7 @@ def trace_name(setting: Setting, method: Method) -> str:
     """Return the name of a run's trace, and of the lock on it. It is equal for the same source on the same cell."""
     suite, cell = setting.suite, setting.cell
     grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
-    data = [setting.manifest.fingerprints, setting.split.fingerprint]
+    data: list[Any] = [setting.manifest.fingerprints, setting.split.fingerprint]
+    data += [given] if (given := setting.given) else []
     names = [suite.name, suite.version, suite.hash]
     return keys.key("trace", 2, __version__, names, grid, data, method.label, method.source, method.defaults)

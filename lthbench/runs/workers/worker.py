@@ -129,7 +129,8 @@ class Worker:
         trajectory = operation.trajectory
         with self.turn():
             state, at = self._begin(operation)
-            feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+            split = Split(trajectory.dataset, trajectory.validation, trajectory.data, trajectory.normalisation)
+            feed = self.feed(split, "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # loaded now, so not counted below
             before = self._reserved()
             make = Trainer if plain else graph_trainer.trainer
@@ -257,7 +258,11 @@ class Worker:
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
             chosen = _part(examples, split.validation, part)
-            self._feeds[split, part] = feed(examples, chosen, self.home.manifest(split.dataset), self.device)
+            manifest = self.home.manifest(split.dataset)
+            if split.normalisation:
+                mean, std = split.normalisation
+                manifest = replace(manifest, mean=mean, std=std)
+            self._feeds[split, part] = feed(examples, chosen, manifest, self.device)
         return self._feeds[split, part]
 
     def _module(self, source: Lineage) -> nn.Module:

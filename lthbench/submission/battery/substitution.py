@@ -11,6 +11,7 @@ import torch
 
 from lthbench.data import DataHome, Examples, prepare
 from lthbench.data.packed.examples import pack
+from lthbench.models import own
 from lthbench.models.renamed import PREFIX
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records.record import Record
@@ -27,7 +28,7 @@ def substituted(suite: Suite) -> Suite:
         for field in ("prunable", "dense")
         if not isinstance(getattr(workload, field), str)
     }
-    changes = {"model": f"{PREFIX}{workload.model}", "dataset": OTHER, **patterns}
+    changes = {"model": f"{PREFIX}{own.short(workload.model)}", "dataset": OTHER, **patterns}
     return suite.model_copy(
         update={
             "name": "other",
