@@ -71,6 +71,7 @@ __all__ = [
     "magnitude",
     "method",
     "named_basis",
+    "nm_mask",
     "prune_scores",
     "prune_unit_scores",
     "random_scores",

@@ -77,7 +77,9 @@ def _layers(module: nn.Module) -> dict[str, nn.Module]:
 
 def _is_weight(layer: nn.Module, name: str) -> bool:
     """Tell whether a parameter of a layer is a matrix or a kernel that activations are multiplied with."""
-    return name in PROJECTIONS if isinstance(layer, nn.MultiheadAttention) else name == "weight" and isinstance(layer, LAYERS)
+    if isinstance(layer, nn.MultiheadAttention):
+        return name in PROJECTIONS
+    return name == "weight" and isinstance(layer, LAYERS)
 
 
 def _said_classifiers(module: nn.Module) -> set[int]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lthbench import keys
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.allocate import keeper
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import AUGMENTATIONS, Draws
@@ -196,7 +196,7 @@ class Trainer:
         trajectory, device = self.trajectory, self.feed.device
         seed = (trajectory.seed, trajectory.order)
         current = TrainingState(
-            ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch
+            keeper(trajectory.allocation), seed, trajectory.clock.total, trajectory.clock.steps_per_epoch
         )
         current.model = trajectory.model
         current.params = dict(self.module.named_parameters())

@@ -31,7 +31,7 @@ WHY = {  # matrices that stay dense although they belong to no normalisation, by
     "w_g": "one factor for each channel, with an axis of length 1",
     "weight_hh": "recurrent: Frankle and Carbin's sets have none",
     "weight_ih": "recurrent: Frankle and Carbin's sets have none",
-    "fuse.0.weight": "a transposed convolution",
+    "upsampling": "a transposed convolution",
 }
 
 TRANSFORMERS = ("timm:test_vit", "timm:beit_base_patch16_224", "timm:swinv2_cr_tiny_ns_224", "timm:levit_128s",
@@ -95,7 +95,12 @@ def test_either_form_of_torchs_attention_counts_by_the_set(sides: dict[str, int]
     module = nn.Sequential(nn.Conv2d(1, 4, 1), nn.MultiheadAttention(4, 2, **sides), nn.Linear(4, 2))
     attention = {f"1.{name}" for name in names} | {"1.out_proj.weight"}
     everything = {"0.weight", "2.weight"} | attention
-    sets = {"all": everything, "liu2021": everything - {"0.weight"}, "chen2021": everything - {"2.weight"}, "ma2021": set()}
+    sets = {
+        "all": everything,
+        "liu2021": everything - {"0.weight"},
+        "chen2021": everything - {"2.weight"},
+        "ma2021": set(),
+    }
     for which, expected in sets.items():
         assert prunable_names(which, module, resnet=False) == expected
     assert dense_kinds(module, frozenset(everything)) == {"biases": 4 + 3 * 4 + 4 + 2}

@@ -99,7 +99,7 @@ class RunContext:
             seed=setting.cell.seed,
             order=order,
             rule=rule,
-            allocation=setting.suite.allocation,
+            allocation=setting.suite.selection,
         )
 
 

@@ -21,8 +21,9 @@ from lthbench.models.cost import multiplications
 from lthbench.pruning.correlation import correlations
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern
 from lthbench.pruning.state import State, module_of
-from lthbench.pruning.tensors import digest
+from lthbench.pruning.tensors import Tensors, digest
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
@@ -217,6 +218,7 @@ class Worker:
             multiplications=multiplications(model, there),
             correlation={name: self._correlation(state, other) for name, other in operation.others},
             compact=compact_cost(model, module),
+            off_pattern=_off_pattern(operation.pattern, counted),
             zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
         )
         self.store.write("values", operation.key, {"predictions": predictions}, found.note)
@@ -293,6 +295,12 @@ def _part(examples: Examples, count: int, part: str) -> Tensor:
 def _regrown(weights: Tensor) -> Tensor:
     """Mark the weights that a mask removes but that are not zero. A diverged network may be NaN anywhere."""
     return weights.ne(0) & weights.isfinite()
+
+
+def _off_pattern(name: str, mask: Tensors) -> int:
+    """Count the groups of a mask that do not follow a pattern, which may be none."""
+    pattern = Pattern.named(name)
+    return pattern.broken(mask) if pattern else 0
 
 
 def _chosen(feed: Feed, operation: Measure) -> Tensor:
