@@ -60,7 +60,11 @@ def test_below_the_patterns_sparsity_the_count_is_exact_and_no_group_loses_more(
     may_go = Pattern(n, m)
     ends = [s for name in scores for s in scores[name][~mask.tensors[name]].tolist()]
     ties = {name: torch.arange(float(t.numel())).view_as(t) for name, t in scores.items()}
-    stay = [s for name in scores for s in scores[name][may_go.removable(scores[name], ties[name]) & mask.tensors[name]].tolist()]
+    stay = [
+        s
+        for name in scores
+        for s in scores[name][may_go.removable(scores[name], ties[name]) & mask.tensors[name]].tolist()
+    ]
     if levels > 2 and ends and stay:
         assert max(ends) <= min(stay)
 
@@ -82,7 +86,7 @@ def test_ties_follow_neither_the_position_nor_the_order_of_the_layers() -> None:
     one, other = (nm_mask(scores, 2, 4).tensors for scores in (equal, dict(reversed(equal.items()))))
     assert all(one[name].equal(other[name]) for name in equal)
     by_place = one["a"].view(-1, 4).float().mean(0)
-    assert 0.4 < by_place.min() and by_place.max() < 0.6
+    assert by_place.min() > 0.4 and by_place.max() < 0.6
 
 
 def test_what_keeps_more_than_the_pattern_is_counted() -> None:
