@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lthbench import bits
-from lthbench.data import DataHome, Examples, holdout
+from lthbench.data import DataHome, EncodedExamples, Examples, holdout
 from lthbench.errors import MethodError
 from lthbench.methods.compact import compact_cost
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate, Value
@@ -284,7 +284,7 @@ def _kind(trajectory: Trajectory) -> Hashable:
     return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
 
 
-def _part(examples: Examples, count: int, part: str) -> Tensor:
+def _part(examples: Examples | EncodedExamples, count: int, part: str) -> Tensor:
     """Return the positions of the examples of a part of the data."""
     if part == "test":
         return torch.arange(len(examples))
