@@ -60,7 +60,7 @@ def read(path: Path, share: TestShare | None = None) -> ArrayImages:
     """Read an .npz file. InputError where it lacks arrays, or has some of another kind."""
     path = path.expanduser().resolve()
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             given = _given(path, list(arrays), share)
             pairs = {part: _pair(path, arrays, *names) for part, names in given.items()}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
