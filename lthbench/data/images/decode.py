@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from lthbench.data.packed.arrays import Array
 from lthbench.errors import InputError
 
 GREY = ("1", "L", "LA", "La")
@@ -31,7 +31,7 @@ class Held:
     """An image in memory: the bytes of its file, or its pixels uint8 [H, W] or [H, W, 3]. `name` stands in messages."""
 
     name: str
-    content: bytes | Array
+    content: bytes | NDArray[Any]
 
     def __str__(self) -> str:
         return self.name
@@ -57,12 +57,12 @@ class Form:
     size: int | None = None
     short: int | None = None
 
-    def decode(self, picture: Picture) -> Array:
+    def decode(self, picture: Picture) -> NDArray[Any]:
         """Return uint8 [H, W, 1 or 3]. CorruptImage for a damaged file, InputError for one that cannot be read."""
         with self._upright(picture) as image:
             return self._pixels(_resized(image, self.size, self.short or self.size))
 
-    def crop(self, picture: Picture, box: Box) -> Array:
+    def crop(self, picture: Picture, box: Box) -> NDArray[Any]:
         """Return a rectangle of the image, resized to uint8 [size, size, 1 or 3]: bilinear, from no pixel outside of it."""
         top, left, height, width = box
         with self._upright(picture) as image:
@@ -75,7 +75,7 @@ class Form:
             image.load()
             yield _coloured(_upright(image), self.mode)
 
-    def _pixels(self, image: Image.Image) -> Array:
+    def _pixels(self, image: Image.Image) -> NDArray[Any]:
         pixels = np.asarray(image)
         return pixels[..., None] if self.mode == "L" else pixels
 

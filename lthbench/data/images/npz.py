@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lthbench import keys
 from lthbench.data.images.decode import Held
 from lthbench.data.images.source import Row
-from lthbench.data.packed.arrays import Array
 from lthbench.data.split import TestShare
 from lthbench.errors import InputError
 
@@ -38,7 +39,7 @@ class ArrayImages:
     root: Path
     names: tuple[str, ...]
     splits: dict[str, list[Row]]
-    arrays: Mapping[str, Array]  # images by part, [N, H, W] or [N, H, W, 3]
+    arrays: Mapping[str, NDArray[Any]]  # images by part, [N, H, W] or [N, H, W, 3]
     passed: Counter[str] = field(default_factory=Counter)
 
     def key(self, *options: str | int | None) -> str:
@@ -87,7 +88,9 @@ def _given(path: Path, there: list[str], share: TestShare | None) -> dict[str, t
     raise InputError(f"{path} holds {', '.join(there[:6]) or 'nothing'}; what is needed: {wanted}")
 
 
-def _pair(path: Path, arrays: Mapping[str, Array], images: str, labels: str) -> tuple[Array, Array]:
+def _pair(
+    path: Path, arrays: Mapping[str, NDArray[Any]], images: str, labels: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
     pixels, numbers = _channels_last(arrays[images]), np.squeeze(arrays[labels])
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or (pixels.ndim == 4 and pixels.shape[-1] != 3):
         raise InputError(
@@ -101,20 +104,20 @@ def _pair(path: Path, arrays: Mapping[str, Array], images: str, labels: str) -> 
     return pixels, numbers.astype(np.int64)
 
 
-def _channels_last(pixels: Array) -> Array:
+def _channels_last(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[-1] not in (1, 3) and pixels.shape[1] in (1, 3):
         pixels = np.moveaxis(pixels, 1, -1)
     return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 4 and pixels.shape[-1] == 1 else pixels)
 
 
-def _classes(path: Path, labels: Array) -> int:
+def _classes(path: Path, labels: NDArray[Any]) -> int:
     if not len(labels) or labels.min() < 0 or len(np.unique(labels)) != labels.max() + 1 or labels.max() < 1:
         there = sorted({*labels.tolist()})
         raise InputError(f"{path}: the training labels are {there[:10]}; they are 0, 1, … without gaps, two or more")
     return int(labels.max()) + 1
 
 
-def _rows(path: Path, part: str, labels: Array) -> list[Row]:
+def _rows(path: Path, part: str, labels: NDArray[Any]) -> list[Row]:
     return [Row(f"{path.name} {part} {index}", label, part, index) for index, label in enumerate(labels.tolist())]
 
 
