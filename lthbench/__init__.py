@@ -81,6 +81,7 @@ __all__ = [
     "magnitude",
     "method",
     "named_basis",
+    "nm_mask",
     "per_example_gradients",
     "prune_scores",
     "prune_unit_scores",

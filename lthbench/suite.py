@@ -15,6 +15,7 @@ from lthbench.errors import InputError, unknown
 from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model, own
 from lthbench.pruning import starts
 from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.pattern import Pattern
 from lthbench.training.numerics import PRECISIONS
 from lthbench.training.recipe import Recipe
 
@@ -36,6 +37,17 @@ def _one_of(what: str, known: Any) -> AfterValidator:
 
 
 DIGEST: Any = Field("", pattern=r"^([0-9a-f]{32})?$")
+
+
+def _a_pattern(text: str) -> str:
+    try:
+        known = not text or Pattern.named(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    if not known:
+        raise ValueError("a pattern is N:M, as in 2:4: of every M weights along the input dimension, N stay")
+    return text
+
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -122,7 +134,8 @@ class Suite(_Frozen):
 
     `control_sparsities` are the sparsities that controls run on (default: all). `seeds` is their number, or a list of the
     declared looks ([3, 5, 10]). `budget` is a formula in T and n, or "none". `validation` is the number of training
-    examples that are held out. `duels` are pairs of methods. `tickets` are the methods that get verdicts.
+    examples that are held out. `duels` are pairs of methods. `tickets` are the methods that get verdicts. `pattern` is N:M
+    (2:4, say) where N of every M weights along the input dimension stay; then the sparsity is that of the pattern.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -136,6 +149,7 @@ class Suite(_Frozen):
     seeds: Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     budget: str
     allocation: Annotated[str, _one_of("allocation", ALLOCATIONS)] = "global"
+    pattern: Annotated[str, AfterValidator(_a_pattern)] = ""
     precision: Annotated[str, _one_of("precision", PRECISIONS)] = "fp32"
     validation: int = Field(ge=0)
     recipe: Recipe
@@ -188,6 +202,22 @@ class Suite(_Frozen):
             raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")
         return self
 
+    @model_validator(mode="after")
+    def _fits_the_pattern(self) -> Self:
+        pattern = Pattern.named(self.pattern)
+        if pattern is None:
+            return self
+        if self.allocation != type(self).model_fields["allocation"].default:
+            raise ValueError(
+                f"pattern = {self.pattern!r} removes the same share of every layer; leave allocation = {self.allocation!r} out"
+            )
+        if off := [s for s in self.sparsities if s and not math.isclose(s, pattern.sparsity)]:
+            raise ValueError(
+                f"sparsities: {off[0]} does not fit the pattern {pattern}, which removes {pattern.sparsity}: write "
+                f"sparsities = [{pattern.sparsity}]"
+            )
+        return self
+
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read a suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
@@ -224,6 +254,11 @@ class Suite(_Frozen):
     def looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which statements are made, rising."""
         return (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def selection(self) -> str:
+        """Return how masks are selected: the pattern if there is one, else the allocation."""
+        return self.pattern or self.allocation
 
     def budget_epochs(self, sparsity: float) -> float | None:
         """Return the epochs that a method may spend at a sparsity; None where the suite sets no budget."""

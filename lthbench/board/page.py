@@ -88,7 +88,7 @@ def facts(analysis: Analysis) -> str:
     environments = [_harmless(one) for one in (runs["device"] + ", torch " + runs["torch"]).unique()]
     return (
         f"{len(runs)} runs, {analysis.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
-        f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
+        f"allocation {suite.selection}, {suite.precision}, {suite.validation} training images held out. "
         f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
         f"{'; '.join(sorted(environments))}."
     )

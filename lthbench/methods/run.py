@@ -89,8 +89,8 @@ class Run:
 
     @property
     def allocation(self) -> str:
-        """Return the suite's allocation: global, uniform or erk."""
-        return context_of(self).setting.suite.allocation
+        """Return how the suite selects: its pattern such as 2:4, else its allocation (global, uniform, erk or balanced)."""
+        return context_of(self).setting.suite.selection
 
     def init(self, stream: int = 0, *, model: Model | str | None = None, scheme: str | None = None) -> Network:
         """Return a network at initialisation: the workload's start where it has one, else a draw.
@@ -240,6 +240,10 @@ class Run:
         asked = self.sparsity if sparsity is None else sparsity
         if units is None:
             mask = select(self._of_all(scores), asked, self.allocation)
+        elif context_of(self).setting.suite.pattern:
+            raise MethodError(
+                f"select: whole units cannot follow the suite's pattern {self.allocation}; leave units out"
+            )
         else:
             mask = select_units(scores, asked, self.allocation, units, self.model.prunable_shapes)
         context_of(self).pipeline.select(asked, whole=units is not None)

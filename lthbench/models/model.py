@@ -12,7 +12,20 @@ import torch
 from torch import nn
 
 from lthbench.errors import InputError, unknown
-from lthbench.models import conv, imagenet_resnet, installed, lenet, library, mlp, mobilenet, own, renamed, resnet, vgg
+from lthbench.models import (
+    conv,
+    imagenet_resnet,
+    installed,
+    lenet,
+    library,
+    mlp,
+    mobilenet,
+    own,
+    renamed,
+    resnet,
+    vgg,
+    vit,
+)
 from lthbench.models.layers import NORMS
 from lthbench.models.prunable import dense_kinds, prunable_names
 from lthbench.models.reparametrised import changed
@@ -28,6 +41,7 @@ FAMILIES: dict[str, tuple[str, Build]] = {  # family: (pattern of its names, how
     **{f"resnet{depth}": (rf"resnet{depth}", imagenet_resnet.build) for depth in imagenet_resnet.BLOCKS},
     **{f"vgg{depth}": (rf"vgg{depth}", vgg.build) for depth in vgg.STAGES},
     **{f"mobilenet-{version}": (rf"mobilenet-{version}", mobilenet.build) for version in ("v1", "v2")},
+    "vit-WIDTH-DEPTH-PATCH": (r"vit-[1-9]\d{0,3}-[1-9]\d?-[1-9]\d?", vit.build),
     "timm:NAME": (r"timm:.+", library.timm),
     "torchvision:NAME": (r"torchvision:.+", library.torchvision),
 }

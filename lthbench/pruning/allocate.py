@@ -1,20 +1,22 @@
 """Exact selection: from scores to a mask that removes an exact number of weights.
 
-The allocation is global (all layers together), uniform (one sparsity in every layer), ERK, balanced or row (one sparsity
-in every row of every layer). The number removed is floor(s N + 1/2), shared over layers by largest remainder. Where
-scores tie at the threshold, a fixed pseudo-random order of (name, index) decides, so that neither the position nor the
-layer order does.
+The allocation is global (all layers together), uniform (one sparsity in every layer), ERK, balanced, row (one sparsity in
+every row of every layer), or a pattern N:M. The number removed is floor(s N + 1/2), shared over layers by largest
+remainder. Where scores tie at the threshold, a fixed pseudo-random order of (name, index) decides, so that neither the
+position nor the layer order does.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
 
 from lthbench import keys
-from lthbench.errors import MethodError
+from lthbench.errors import InputError, MethodError, unknown
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern, check_fit
 from lthbench.pruning.tensors import Tensors, check_tensors, digest, is_planned
 
 Scores = Mapping[str, Tensor]
@@ -60,6 +62,31 @@ def keep_rows(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity), _keep_by_row)
 
 
+def keep_pattern(pattern: Pattern, scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """Keep at least the n highest scores of every group of m, and of the others the highest of all layers together.
+
+    At the pattern's own sparsity all the others go. MethodError beyond it, and where an input dimension does not fit.
+    """
+    flat, may_go = _flat(scores), _flat(_removable(pattern, scores))
+    removed, most = removed_count(len(flat), sparsity), int(may_go.sum())
+    _check(scores, flat, removed)
+    if removed > most:
+        raise MethodError(f"asked to remove {removed} of {len(flat)} weights; the pattern {pattern} removes {most}")
+    keep = ~may_go
+    keep[may_go] = _highest(flat[may_go], removed, lambda: _tie_order(scores)[may_go.cpu()])
+    return _split(keep, scores)
+
+
+def _removable(pattern: Pattern, scores: Scores) -> dict[str, Tensor]:
+    """Mark the weights that a pattern may remove, by parameter name."""
+    try:
+        check_fit(pattern, {name: t.shape for name, t in scores.items()})
+    except InputError as error:
+        raise MethodError(str(error)) from None
+    ties = _split(_tie_order(scores), scores)
+    return {name: pattern.removable(t.detach(), ties[name].to(t.device)) for name, t in scores.items()}
+
+
 ALLOCATIONS: dict[str, Keep] = {
     "global": keep_global,
     "uniform": keep_uniform,
@@ -67,6 +94,15 @@ ALLOCATIONS: dict[str, Keep] = {
     "balanced": keep_balanced,
     "row": keep_rows,
 }
+
+
+def keeper(allocation: str) -> Keep:
+    """Return the function that keeps the highest scores by an allocation: one of ALLOCATIONS, or a pattern such as 2:4."""
+    if pattern := Pattern.named(allocation):
+        return partial(keep_pattern, pattern)
+    if allocation not in ALLOCATIONS:
+        raise InputError(unknown("allocation", allocation, ALLOCATIONS))
+    return ALLOCATIONS[allocation]
 
 
 def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
@@ -83,7 +119,7 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
         if removed == 0:
             return Mask.full(shapes)
         return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), allocation))
-    return Mask(ALLOCATIONS[allocation](scores, sparsity))
+    return Mask(keeper(allocation)(scores, sparsity))
 
 
 def global_mask(scores: Scores, sparsity: float) -> Mask:
@@ -109,6 +145,15 @@ def balanced_mask(scores: Scores, sparsity: float) -> Mask:
 def row_mask(scores: Scores, sparsity: float) -> Mask:
     """Return the mask with the same sparsity in every row of every layer, whatever the suite's allocation."""
     return select(scores, sparsity, "row")
+
+
+def nm_mask(scores: Scores, n: int, m: int) -> Mask:
+    """Return the mask that keeps the n highest of every m scores in a row along the input dimension (pattern.py).
+
+    MethodError where the input dimension of a tensor is not a multiple of m.
+    """
+    pattern = Pattern(n, m)
+    return select(scores, pattern.sparsity, str(pattern))
 
 
 def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
@@ -150,7 +195,7 @@ def _keep_by_layer(
     """Keep the highest scores of each layer, as many as its density says. `keep` chooses them within a layer."""
     keep = keep or keep_all_but
     removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
-    _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)
+    _check(scores, _flat(scores), removed)
     exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
     counts = _shared(removed, exact, {n: int((t == -math.inf).sum()) for n, t in scores.items()})
     return {n: keep(counts[n], {n: t})[n] for n, t in scores.items()}
@@ -175,20 +220,33 @@ def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) 
 
 def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
     """Keep all but the `removed` lowest scores of all layers together."""
-    flat = torch.cat([t.detach().flatten() for t in scores.values()])
+    flat = _flat(scores)
     _check(scores, flat, removed)
+    return _split(_highest(flat, removed, lambda: _tie_order(scores)), scores)
+
+
+def _highest(flat: Tensor, removed: int, ties: Callable[[], Tensor]) -> Tensor:
+    """Mark all but the `removed` lowest scores [N], where `ties` gives the order of equal ones."""
     if removed == 0:
-        keep = torch.ones_like(flat, dtype=torch.bool)
-    else:
-        border = flat.kthvalue(removed).values
-        keep = flat > border
-        tied = (flat == border).nonzero().flatten()
-        surplus = removed - (flat < border).sum()
-        if surplus < len(tied):
-            order = _tie_order(scores).to(flat.device)[tied].argsort()
-            keep[tied[order[surplus:]]] = True
-    parts = keep.split([t.numel() for t in scores.values()])
-    return {name: part.view_as(t) for (name, t), part in zip(scores.items(), parts, strict=True)}
+        return torch.ones_like(flat, dtype=torch.bool)
+    border = flat.kthvalue(removed).values
+    keep = flat > border
+    tied = (flat == border).nonzero().flatten()
+    surplus = removed - (flat < border).sum()
+    if surplus < len(tied):
+        order = ties().to(flat.device)[tied].argsort()
+        keep[tied[order[surplus:]]] = True
+    return keep
+
+
+def _flat(tensors: Tensors) -> Tensor:
+    return torch.cat([t.detach().flatten() for t in tensors.values()])
+
+
+def _split(flat: Tensor, like: Tensors) -> dict[str, Tensor]:
+    """Split a flat tensor into tensors of the shapes of others, by name."""
+    parts = flat.split([t.numel() for t in like.values()])
+    return {name: part.view(t.shape) for (name, t), part in zip(like.items(), parts, strict=True)}
 
 
 def _keep_by_row(removed: int, scores: Scores) -> dict[str, Tensor]:

@@ -115,7 +115,7 @@ class RunContext:
             seed=setting.cell.seed,
             order=order,
             rule=rule,
-            allocation=setting.suite.allocation,
+            allocation=setting.suite.selection,
             networks=networks,
             passes=passes_of_rule(rule),
         )

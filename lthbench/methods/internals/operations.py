@@ -90,7 +90,8 @@ class Validate:
 class Evaluate:
     """The answers of a network on the test, validation and training split, and its weight correlations.
 
-    The correlations are with networks of the same model. A process that runs no method code does this operation.
+    The correlations are with networks of the same model. With a `pattern` such as 2:4, the groups that do not follow it are
+    counted. A process that runs no method code does this operation.
     """
 
     source: Lineage
@@ -98,11 +99,15 @@ class Evaluate:
     precision: str
     test: str  # fingerprint of the test split
     others: NamedLineages = ()  # networks that it is compared with, by name
+    pattern: str = ""
 
     @cached_property
     def key(self) -> str:
         others = [[name, other.key] for name, other in self.others]
-        return keys.key("evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others)
+        more = [self.pattern] * bool(self.pattern)  # keys from before there were patterns stay valid
+        return keys.key(
+            "evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others, *more
+        )
 
 
 @dataclass(frozen=True)

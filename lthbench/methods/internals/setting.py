@@ -10,6 +10,7 @@ from lthbench.errors import InputError
 from lthbench.methods.internals.operations import Split
 from lthbench.models import Model
 from lthbench.pruning import starts
+from lthbench.pruning.pattern import Pattern, check_fit
 from lthbench.pruning.starts import Start
 from lthbench.pruning.tensors import Tensors
 from lthbench.suite import Cell, Suite, Workload
@@ -102,6 +103,7 @@ def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, 
                 f"suite {suite.name}: validation = {suite.validation} leaves no training example of "
                 f"{manifest.sizes['train']} in {workload.dataset}"
             )
+        _check_pattern(suite, workload, model)
         if suite.recipe.smallest_batch(left) == 1:
             _check_one_image(suite, workload, model, left)
     return manifests
@@ -115,6 +117,17 @@ def _check_start(start: Start, model: Model) -> None:
     if size and tuple(size[1:]) != model.shape[1:]:
         there, here = ("x".join(map(str, sides)) for sides in (size[1:], model.shape[1:]))
         log.warning("start %s was trained on images of %s, these are %s", start.text, there, here)
+
+
+def _check_pattern(suite: Suite, workload: Workload, model: Model) -> None:
+    """Raise InputError where a prunable tensor cannot follow the suite's pattern."""
+    if pattern := Pattern.named(suite.pattern):
+        try:
+            check_fit(pattern, model.prunable_shapes)
+        except InputError as error:
+            raise InputError(
+                f"workload {workload.name}: {error}; leave it out of prunable, or the pattern out"
+            ) from None
 
 
 def _check_one_image(suite: Suite, workload: Workload, model: Model, left: int) -> None:

@@ -15,7 +15,7 @@ from lthbench._version import __version__
 from lthbench.errors import Halted, MethodError
 from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
-from lthbench.methods.internals.returned import compared, counted
+from lthbench.methods.internals.returned import check_pattern, compared, counted
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
 from lthbench.methods.registry import Method
@@ -138,6 +138,7 @@ class Session:
         self.final = final
         found = self._evaluate(final, compared(self.context, final))
         removed, prunable = counted(self.context, found.layers)
+        check_pattern(self.context, found.off_pattern)
         kept = {name: self._evaluate(net) for name, net in self.context.kept.items()}
         return self._result(
             status="ok" if found.finite else "diverged",
@@ -189,7 +190,8 @@ class Session:
         suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
         origin_of(net).check_unchanged()
         self.context.edit_tensors |= origin_of(net).edit_tensors
-        operation = Evaluate(origin_of(net).lineage, self.setting.split, suite.precision, test, tuple(others.items()))
+        origin, split = origin_of(net), self.setting.split
+        operation = Evaluate(origin.lineage, split, suite.precision, test, tuple(others.items()), suite.pattern)
         return Evaluation.model_validate(self._unseen("evaluate", operation))
 
     def _barrier(self, a: Network, b: Network) -> dict[str, float]:

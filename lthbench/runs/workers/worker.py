@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lthbench import bits
-from lthbench.data import DataHome, Examples, holdout
+from lthbench.data import DataHome, EncodedExamples, Examples, holdout
 from lthbench.errors import MethodError
 from lthbench.methods.compact import compact_cost
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate, Value
@@ -21,8 +21,9 @@ from lthbench.models.cost import multiplications
 from lthbench.pruning.correlation import correlations
 from lthbench.pruning.lineage import Lineage, NamedLineages
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern
 from lthbench.pruning.state import State, module_of
-from lthbench.pruning.tensors import digest
+from lthbench.pruning.tensors import Tensors, digest
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
@@ -223,6 +224,7 @@ class Worker:
             multiplications=multiplications(model, there),
             correlation={name: self._correlation(state, other) for name, other in operation.others},
             compact=compact_cost(model, module),
+            off_pattern=_off_pattern(operation.pattern, counted),
             zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
         )
         self.store.write("values", operation.key, {"predictions": predictions}, found.note)
@@ -298,7 +300,7 @@ def _kind(trajectory: Trajectory) -> Hashable:
     return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule), others
 
 
-def _part(examples: Examples, count: int, part: str) -> Tensor:
+def _part(examples: Examples | EncodedExamples, count: int, part: str) -> Tensor:
     """Return the positions of the examples of a part of the data."""
     if part == "test":
         return torch.arange(len(examples))
@@ -309,6 +311,12 @@ def _part(examples: Examples, count: int, part: str) -> Tensor:
 def _regrown(weights: Tensor) -> Tensor:
     """Mark the weights that a mask removes but that are not zero. A diverged network may be NaN anywhere."""
     return weights.ne(0) & weights.isfinite()
+
+
+def _off_pattern(name: str, mask: Tensors) -> int:
+    """Count the groups of a mask that do not follow a pattern, which may be none."""
+    pattern = Pattern.named(name)
+    return pattern.broken(mask) if pattern else 0
 
 
 def _chosen(feed: Feed, operation: Measure) -> Tensor:

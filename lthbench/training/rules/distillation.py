@@ -21,7 +21,7 @@ class Distillation(Rule):
     share: float = 0.9
     temperature: float = 4.0
     network: str = "teacher"
-    passes: ClassVar[int] = 2
+    passes = 2
 
     def loss(self, s: TrainingState, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         with torch.no_grad():

@@ -19,7 +19,7 @@ class SAM(Rule):
     """
 
     rho: float = 0.05
-    passes: ClassVar[int] = 2
+    passes = 2
 
     def gradient(self, s: TrainingState, at: GradientAt) -> dict[str, Tensor]:
         g, w = s.masked(at()), self.trained(s)
