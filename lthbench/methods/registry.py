@@ -268,7 +268,7 @@ def _from_file(path: Path, name: str) -> str:
     module = load(path)
     there = [m.name for m in METHODS.values() if m.function.__module__ == module]
     if not there:
-        raise InputError(f"{path} defines no method; {_undecorated(sys.modules[module])}")
+        raise InputError(f"{path} defines no method{name and f' {name!r}'}; {_undecorated(sys.modules[module])}")
     if not name and len(there) == 1:
         return there[0]
     if name not in there:
