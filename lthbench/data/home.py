@@ -83,4 +83,4 @@ def _missing(folder: Path, name: str) -> str:
     if name in PUBLISHED or name in overview.FOLDERS:
         return f"the data set {name!r} is not in {folder}; type: {overview.advice(name)}"
     known = {*EMBEDDED, *PUBLISHED, *overview.packed(folder)}
-    return f"{unknown('data set', name, known)[:-1]}, in {folder}. Type lthbench data add NAME PATH to pack a folder of images."
+    return f"{unknown('data set', name, known)[:-1]}, in {folder}. Type lthbench data add NAME PATH to pack images of your own."

@@ -28,5 +28,7 @@ KNOWN = {
     "mnist": Known((1, 28, 28), 10, 60_000, 10_000),  # LeCun et al. 1998
     "fashion-mnist": Known((1, 28, 28), 10, 60_000, 10_000),  # Xiao et al. 2017
     "tiny-imagenet": Known((3, 64, 64), 200, 100_000, 10_000),  # Le and Yang 2015
-    "imagenet": Known((3, 224, 224), 1000, 1_281_167, 50_000),  # Russakovsky et al. 2015, packed with --size 224
+    "imagenet": Known(
+        (3, 224, 224), 1000, 1_281_167, 50_000
+    ),  # Russakovsky et al. 2015, packed with --size 224 --encoded
 }

@@ -33,7 +33,7 @@ def test_list_shows_what_is_ready_and_what_to_type(home: Path) -> None:
     assert found["mine"]["disk"].endswith("kB")
     assert found["digits"]["state"] == "packed when it is first used"
     assert found["svhn"]["state"] == "lthbench data get svhn"
-    assert found["imagenet"]["state"] == "lthbench data add imagenet PATH"
+    assert found["imagenet"]["state"] == "lthbench data add imagenet PATH --size 224 --encoded"
 
 
 def test_both_lists_are_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
