@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from lthbench.board.analysis import Analysis
-from lthbench.board.page import duel_section, page
+from lthbench.board.page import duel_section, marked, page
 from lthbench.board.readme import refresh
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
 from lthbench.runs.records.record import Refusal, Result
 from lthbench.runs.records.tables import load_results
+from lthbench.runs.status.announcement import named
 from lthbench.runs.store.files import write_whole
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
+from lthbench.trial import unpublished
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,13 @@ def build(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
     _tables(analysis, folder / "board")
     if _can_draw():
         _pages({"index": analysis}, folder / "board", folder)
-    said = [duel_section(analysis, duel) for duel in analysis.duels[:1]]
-    return folder / "board" / "README.md", said[0] if said else page(analysis)
+    return folder / "board" / "README.md", first_section(analysis)
+
+
+def first_section(analysis: Analysis) -> str:
+    """Return the section of the first duel, or the whole page where there is none. A trial is marked."""
+    duels = [duel_section(analysis, duel) for duel in analysis.duels[:1]]
+    return "\n\n".join(filter(None, [marked(analysis), *duels])) if duels else page(analysis)
 
 
 def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
@@ -42,6 +49,9 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
     if not results:
         raise InputError(f"{folder / 'results'} has no suite; copy the records of a run into results/<suite>/ first")
     analysis = {path.name: analysis_of(path, skipped) for path in results}
+    for path, one in zip(results, analysis.values(), strict=True):
+        if why := unpublished(one.suite):
+            raise InputError(f"{path} holds {why}, not the published suite; lthbench board shows it in its run folder")
     lines = []
     for name, one in analysis.items():
         _tables(one, folder / "tables" / name)
@@ -63,7 +73,7 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
 def analysis_of(folder: Path, skipped: list[str] | None = None) -> Analysis:
     """Return the analysis of a run folder, or of a folder that is named after its suite."""
     suite = suite_of(folder) if (folder / "suite.json").is_file() or not _published(folder) else Suite.read(folder.name)
-    analysis = Analysis(suite, load_results(folder, refusal=_refusal(suite), skipped=skipped))
+    analysis = Analysis(suite, load_results(folder, refusal=_refusal(suite), skipped=skipped), named(folder))
     if analysis.frame.empty:
         raise InputError(f"no run in {folder} has a result; lthbench status {folder} says what failed")
     return analysis

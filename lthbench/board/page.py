@@ -11,6 +11,7 @@ from tabulate import tabulate
 from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.scores import best_rates
 from lthbench.scoring import words
+from lthbench.trial import unpublished
 
 
 def page(analysis: Analysis) -> str:
@@ -79,7 +80,14 @@ def cell_words(analysis: Analysis, row: Any, duel: Duel) -> str:
 
 def _head(analysis: Analysis) -> str:
     suite = analysis.suite
-    return f"# {suite.name} {suite.version}\n\n{suite.about}\n\n{facts(analysis)}"
+    parts = [f"# {suite.name} {suite.version}", marked(analysis), suite.about, facts(analysis)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def marked(analysis: Analysis) -> str:
+    """Return the line that says that the results are not those of the published suite; "" where they are."""
+    why = unpublished(analysis.suite)
+    return f"**Not the published suite: {escaped(why)}.**" if why else ""
 
 
 def facts(analysis: Analysis) -> str:

@@ -35,6 +35,7 @@ class Trajectory:
     order: int
     rule: Rule | None = None
     allocation: str = "global"
+    limit: int | None = None  # of the training examples; `data` stands for it in the key
 
     @property
     def model(self) -> Model:

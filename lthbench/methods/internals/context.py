@@ -100,6 +100,7 @@ class RunContext:
             order=order,
             rule=rule,
             allocation=setting.suite.allocation,
+            limit=setting.split.limit,
         )
 
 

@@ -13,11 +13,15 @@ from lthbench.training.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Split:
-    """The training data of a workload: a packed data set, with `validation` of its training examples held out."""
+    """The training data of a workload: a packed data set, with `validation` of its training examples held out.
+
+    `limit`: the number of the others that are used; None for all.
+    """
 
     dataset: str
     validation: int
-    fingerprint: str  # of the training examples that are left
+    fingerprint: str  # of the training examples that are used
+    limit: int | None = None
 
 
 @dataclass(frozen=True)

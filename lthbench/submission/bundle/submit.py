@@ -33,11 +33,16 @@ from lthbench.submission.bundle.manifest import (
 )
 from lthbench.submission.bundle.ticket import entry
 from lthbench.suite import Suite, in_folder
+from lthbench.trial import unpublished
 
 
 def submit(results: Path, method: str, authors: Sequence[str], paper: str, license: str, out: Path) -> Manifest:
     """Write the bundle of a method (as typed for --method) from a run folder. InputError where it is not complete."""
     suite = in_folder(results)
+    if why := unpublished(suite):
+        raise InputError(
+            f"{results} holds {why}, not the published suite; a bundle has runs of lthbench run {suite.name}"
+        )
     registry.load_all()
     found = registry.find(method)
     mine = _records(results, suite, found)
