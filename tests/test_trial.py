@@ -27,7 +27,7 @@ VALUES = {
     "methods": st.sampled_from([["dense", "lottery-ticket"], ["dense"]]),
 }
 CHANGES = st.fixed_dictionaries({}, optional=VALUES)
-QUICK = ("--set", "recipe.epochs=1", "--seeds", "1", "--limit", "60", "--set", "sparsities=[0.5]")
+QUICK = ("--set", "recipe.epochs=1", "--seeds", "1", "--limit", "200", "--set", "sparsities=[0.5]")
 
 
 def lthbench(*words: str) -> Result:
@@ -117,12 +117,12 @@ def test_a_trial_is_planned_run_shown_and_refused_as_published(
     assert out == default_folder(in_folder(out)) != Path("runs/smoke")
     results = [json.loads(line)["result"] for path in out.glob("records/*.jsonl") for line in path.open()]
     assert {r["suite_version"] for r in results} == {"0.1+trial"}
-    assert {(r["epoch"], r["train"]["of"]) for r in results} == {(60, 60)}
+    assert {(r["epoch"], r["train"]["of"]) for r in results} == {(200, 200)}
 
-    assert "not the published suite: a trial of smoke with limit = 60" in lthbench("board", str(out)).stdout.lower()
+    assert "not the published suite: a trial of smoke with limit = 200" in lthbench("board", str(out)).stdout.lower()
     assert "Not the published suite" in (out / "board/index.html").read_text()
     assert "Not the published suite" in lthbench("duel", "snip", str(out)).stdout
-    with pytest.raises(InputError, match="a trial of smoke with limit = 60.*, not the published suite"):
+    with pytest.raises(InputError, match="a trial of smoke with limit = 200.*, not the published suite"):
         submit(out, "snip", ["A. Author"], "", "MIT", tmp_path / "bundle")
     for what, copied in (("records/snip.jsonl", "snip.jsonl"), ("suite.json", "suite.json")):
         there = tmp_path / "leaderboard/results/smoke" / copied

@@ -1,6 +1,5 @@
 """The analysis of a suite's results: the tables behind a board, all computed from the records alone."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +18,7 @@ from lthbench.suite import Suite
 
 STATISTICS = ["workload", "learning_rate", "sparsity", "method", "seed", "accuracy", "validation_accuracy"]
 CELL = ["workload", "learning_rate", "sparsity"]
+RUN = ["method", *CELL, "seed"]
 CONTROLS = {"dense": "dense", "reinit": "random-reinit", "small": "small-dense"}
 
 
@@ -96,14 +96,13 @@ class Analysis:
         return self.frame[STATISTICS]
 
     @cached_property
-    def missing(self) -> dict[str, int]:
-        """Runs that the suite asks of its own methods and that have no result, by method. Diverged runs have one."""
+    def missing(self) -> pd.DataFrame:
+        """Return the runs that the suite asks of its own methods and that have no result. Diverged runs have one."""
         known = registry.load_all()
         own = [registry.find(name) for name in self.suite.methods if name.partition("[")[0] in known]
-        rows = self.frame[["method", "workload", "learning_rate", "sparsity", "seed"]].itertuples(index=False)
-        done = {tuple(row) for row in rows}
+        done = set(self.frame[RUN].itertuples(index=False, name=None))
         runs = [(m.label, c.workload.name, c.learning_rate, c.sparsity, c.seed) for m, c in order(self.suite, own)]
-        return dict(Counter(run[0] for run in runs if run not in done))
+        return pd.DataFrame([run for run in runs if run not in done], columns=RUN)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -148,6 +147,21 @@ class Analysis:
             )
             self._duels[a, b] = Duel(a, b, cells, marginals)
         return self._duels[a, b]
+
+    def marginal(self, a: str, b: str, workload: str, rate: float) -> pd.Series | None:
+        """Return the row of `duel.marginals` for one workload and learning rate; None where the two share no cell there."""
+        runs = self._beside(a, b)
+        runs = runs[runs["workload"] == workload][STATISTICS].join(self.results.images.set_index("run"))
+        if not {a, b} <= set(runs["method"]):
+            return None
+        table = duel.marginals(runs, self.meta, a, b, thresholds=self.thresholds())
+        found = table[table["group"] == f"learning_rate {rate}"]
+        return None if found.empty else found.iloc[0]
+
+    @property
+    def tolerance(self) -> float:
+        """Return the mean tolerance of the workloads, in pp."""
+        return sum(m.tolerance for m in self.meta.values()) / len(self.meta)
 
     @property
     def tickets(self) -> list[str]:
