@@ -12,6 +12,7 @@ from lthbench.board.build import build
 from lthbench.cli import main
 from lthbench.errors import InputError
 from lthbench.runs.driver.folder import default_folder
+from lthbench.runs.records.record import in_folder as records_of
 from lthbench.submission.bundle.submit import submit
 from lthbench.suite import Suite, in_folder
 from lthbench.trial import trial, unpublished
@@ -115,9 +116,9 @@ def test_a_trial_is_planned_run_shown_and_refused_as_published(
     assert [plan[k] for k in ("runs", "epochs_charged")] == [summary[k] for k in ("runs", "epochs_charged")]
     out = Path(summary["out"])
     assert out == default_folder(in_folder(out)) != Path("runs/smoke")
-    results = [json.loads(line)["result"] for path in out.glob("records/*.jsonl") for line in path.open()]
-    assert {r["suite_version"] for r in results} == {"0.1+trial"}
-    assert {(r["epoch"], r["train"]["of"]) for r in results} == {(200, 200)}
+    results = [record.result for record in records_of(out)]
+    assert {r.suite_version for r in results} == {"0.1+trial"}
+    assert {(r.epoch, r.train and r.train.of) for r in results} == {(200, 200)}
 
     assert "not the published suite: a trial of smoke with limit = 200" in lthbench("board", str(out)).stdout.lower()
     assert "Not the published suite" in (out / "board/index.html").read_text()

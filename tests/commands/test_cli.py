@@ -181,7 +181,8 @@ def test_bad_input_gives_one_line_and_exit_code_2(tmp_path: Path, words: tuple[s
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
     smoke = (Path(__file__).parents[2] / "suites/smoke.toml").read_text()
-    (tmp_path / "smoke.toml").write_text(smoke.replace("epochs = 4", "epochs = 20"))  # long enough to be stopped
+    longer = smoke.replace("epochs = 4", "epochs = 20").replace("seeds = 3", "seeds = 2")  # long enough to be stopped
+    (tmp_path / "smoke.toml").write_text(longer)
     command = [sys.executable, "-u", "-m", "lthbench.cli", "run", "smoke.toml", "--out", "runs/smoke", "--workers", "2"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     records = tmp_path / "runs/smoke/records"
@@ -191,7 +192,8 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> No
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines() == ["lthbench: stopped. Run the same command again to go on; finished work is kept."]
+    lines = [line for line in said.splitlines() if " operations, " not in line]  # of progress, on a slow machine
+    assert lines == ["lthbench: stopped. Run the same command again to go on; finished work is kept."]
     assert "Traceback" not in said
     done = lthbench("run", "smoke.toml", "--out", "runs/smoke", "--json", cwd=tmp_path)
     assert done.returncode == 0
