@@ -26,6 +26,7 @@ GROUPS = {
     "papers": "Protocols of the papers",
     "calibration": "Checks of the benchmark itself",
 }
+NONE = "no runs yet"
 NOTE = (
     "Differences of test accuracy in percentage points, the mean over the sparsities of a row at equal epoch budgets, with "
     '95 % intervals; "in 4 of 5" leaves out sparsities at which a side collapsed or has too few seeds. ▲ the ticket is '
@@ -78,7 +79,7 @@ def _budget(analysis: Analysis) -> str:
 
 def sentence(rows: list[Answer]) -> str:
     """Return the answer in one sentence: in how many rows the ticket is shown to beat each rival, and to lose."""
-    data = list(dict.fromkeys(row.workload.rpartition("/")[2] for row in rows))
+    data = list(dict.fromkeys(row.workload.rpartition("/")[2] for row in rows if any(row.against.values())))
     counted = [said for rival in RIVALS if (said := _counted(rows, rival))]
     if not counted:
         return "No suite has compared tickets yet."
@@ -106,7 +107,7 @@ def table(rows: Iterable[Answer], link: str) -> str:
 
 
 def _cells(row: Answer, link: str) -> list[str]:
-    against = [f"{q.symbol} {q.number}" if q else "no runs yet" for q in row.against.values()]
+    against = [" ".join(filter(None, [q.symbol, q.number, q.interval])) if q else NONE for q in row.against.values()]
     return [f"[{row.workload}]({link}{row.board}/README.md)", f"{row.learning_rate:g}", *against, row.evidence]
 
 

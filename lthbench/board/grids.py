@@ -33,12 +33,13 @@ WINNING_SYMBOLS = {"holds": "●", "fails": "○", "open": "?", "pending": "…"
 
 @dataclass(frozen=True)
 class Square:
-    """A cell of a grid. `kind` names its symbol and its style."""
+    """A cell of a grid. `kind` names its symbol and its style; `interval` is that of the number."""
 
     kind: str
     symbol: str
     number: str
     words: str
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def duel_grids(analysis: Analysis, duel: Duel) -> list[Grid]:
 
 
 def marginal_square(analysis: Analysis, row: Any, a: str, b: str, workload: str) -> Square:
-    """Return the square of a row of `duel.marginals` on one workload. The number is the difference a - b with its interval."""
+    """Return the square of a row of `duel.marginals` on one workload. The number is the difference a - b."""
     kind = _kind(row, a, b)
     difference, low, high = (_signed(row[name], row["difference"]) for name in ("difference", "low", "high"))
     part = f" in {row['used']} of {row['cells']}" if row["used"] < row["cells"] else ""
-    number = f"{difference} ({low} to {high}){part}" if row["used"] else "no cell to compare"
+    interval = f"({low} to {high}){part}" if row["used"] else "no cell to compare"
     said = words.marginal_words(row, a, b, analysis.meta[workload].tolerance)
-    return Square(kind, DUEL_SYMBOLS[kind], number, said)
+    return Square(kind, DUEL_SYMBOLS[kind], difference, said, interval)
 
 
 def verdict_grids(analysis: Analysis, ticket: str, reading: str) -> list[Grid]:
