@@ -134,13 +134,17 @@ class Suite(_Frozen):
 
     `control_sparsities` are the sparsities that controls run on (default: all). `seeds` is their number, or a list of the
     declared looks ([3, 5, 10]). `budget` is a formula in T and n, or "none". `validation` is the number of training
-    examples that are held out. `duels` are pairs of methods. `tickets` are the methods that get verdicts. `pattern` is N:M
-    (2:4, say) where N of every M weights along the input dimension stay; then the sparsity is that of the pattern.
+    examples that are held out, and `limit` the number of the others that are used (default: all). `duels` are pairs of
+    methods. `tickets` are the methods that get verdicts. `pattern` is N:M (2:4, say) where N of every M weights along the
+    input dimension stay; then the sparsity is that of the pattern. `changes` are those of a trial (lthbench.trial). `group`
+    is the place of the board on the front page.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    version: str = Field(pattern=r"^\d+\.\d+$")
+    version: str = Field(pattern=r"^\d+\.\d+(\+trial)?$")
     about: str = ""
+    changes: tuple[str, ...] = ()
+    group: Literal["main", "baselines", "papers", "calibration"] = "main"
     methods: tuple[str, ...] = Field(min_length=1)
     workload: tuple[Workload, ...] = Field(min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
@@ -152,6 +156,7 @@ class Suite(_Frozen):
     pattern: Annotated[str, AfterValidator(_a_pattern)] = ""
     precision: Annotated[str, _one_of("precision", PRECISIONS)] = "fp32"
     validation: int = Field(ge=0)
+    limit: int | None = Field(None, ge=1)
     recipe: Recipe
     duels: tuple[tuple[str, str], ...] = (("lottery-ticket", "prune-finetune"),)
     tickets: tuple[str, ...] = ("lottery-ticket",)
@@ -231,7 +236,7 @@ class Suite(_Frozen):
             suite = cls.model_validate_json(json.dumps(content, default=str), strict=True)
             return suite.model_copy(update={"workload": tuple(w.beside(file.parent) for w in suite.workload)})
         except ValidationError as error:
-            raise InputError("; ".join(f"{file}: {problem}" for problem in _problems(error))) from None
+            raise InputError("; ".join(f"{file}: {problem}" for problem in problems(error))) from None
         except OSError as error:
             raise InputError(f"cannot read {file}: {error.strerror}") from None
         except (InputError, TypeError, ValueError) as error:  # of TOML and UTF-8 too
@@ -246,7 +251,7 @@ class Suite(_Frozen):
     @cached_property
     def hash(self) -> str:
         """Return a key of everything that a result may depend on. A missing key gives the same hash as its default."""
-        shown: Any = dict.fromkeys(("about", "methods", "control_sparsities", "duels", "tickets"), True)
+        shown: Any = dict.fromkeys(("about", "group", "methods", "control_sparsities", "duels", "tickets"), True)
         shown |= {"recipe": {"lr"}}
         return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
@@ -299,7 +304,7 @@ def in_folder(folder: Path) -> Suite:
             f"{folder} is not a run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
         ) from None
     except ValidationError as error:
-        why = _problems(error)[0]
+        why = problems(error)[0]
     except (InputError, OSError, TypeError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
     raise InputError(f"{path} cannot be read: {why}; run the suite in another folder, with --out")
@@ -329,7 +334,7 @@ def _find(path: str) -> Path:
     raise InputError(unknown("suite", path, names()) + " Give one of these, or the path of a TOML file.")
 
 
-def _problems(error: ValidationError) -> list[str]:
+def problems(error: ValidationError) -> list[str]:
     """Return a line for each problem. A problem of a list that follows from one of its items is left out."""
     found = error.errors()
     places = [e["loc"] for e in found]

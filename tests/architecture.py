@@ -21,7 +21,7 @@ ORDER = (
     ("data", "models"),
     ("pruning",),
     ("training",),
-    ("suite",),
+    ("suite", "trial"),
     ("methods",),
     ("runs",),
     ("scoring",),

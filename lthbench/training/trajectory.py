@@ -40,6 +40,7 @@ class Trajectory:
     networks: NamedLineages = ()
     passes: int = 1
     normalisation: Normalisation | None = None  # of images, where it is not the data set's own; `data` contains it
+    limit: int | None = None  # of the training examples; `data` stands for it in the key
 
     @property
     def model(self) -> Model:

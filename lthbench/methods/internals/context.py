@@ -118,6 +118,7 @@ class RunContext:
             allocation=setting.suite.selection,
             networks=networks,
             passes=passes_of_rule(rule),
+            limit=setting.split.limit,
         )
 
 

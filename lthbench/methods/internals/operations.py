@@ -16,13 +16,15 @@ from lthbench.training.trajectory import Trajectory
 class Split:
     """The training data of a workload: a packed data set, with `validation` of its training examples held out.
 
-    `normalisation` is that of the workload's start; None for the data set's own.
+    `normalisation` is that of the workload's start; None for the data set's own. `limit` is the number of the other
+    training examples that are used; None for all.
     """
 
     dataset: str
     validation: int
-    fingerprint: str  # of the training examples that are left, and of the normalisation where it is given
+    fingerprint: str  # of the training examples that are used, and of the normalisation where it is given
     normalisation: Normalisation | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True)

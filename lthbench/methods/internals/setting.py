@@ -38,18 +38,18 @@ class Setting:
 
     @cached_property
     def split(self) -> Split:
-        """Return the training data without the held-out examples."""
+        """Return the training data: without the held-out examples, and within the suite's limit."""
         normalisation = self.start.normalisation(self.manifest.shape[0]) if self.start else None
         fingerprint = self.fingerprints["training"]
         if normalisation:
             fingerprint = keys.key("normalised", fingerprint, normalisation)
-        return Split(self.cell.workload.dataset, self.suite.validation, fingerprint, normalisation)
+        return Split(self.cell.workload.dataset, self.suite.validation, fingerprint, normalisation, self.suite.limit)
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """Return the digests of the examples by split, and of what else the run is given."""
         prints = self.manifest.fingerprints
-        training = keys.key("training examples", prints["train"], self.suite.validation)
+        training = training_fingerprint(self.suite, prints["train"])
         return {**prints, "training": training, **self.given}
 
     @property
@@ -77,12 +77,18 @@ class Setting:
     @property
     def n_train(self) -> int:
         """Return the number of training examples of one epoch."""
-        return self.manifest.sizes["train"] - self.suite.validation
+        return self.suite.limit or self.manifest.sizes["train"] - self.suite.validation
 
     @property
     def budget(self) -> float | None:
         """Return the budget in epochs; None for no limit."""
         return self.suite.budget_epochs(self.cell.sparsity)
+
+
+def training_fingerprint(suite: Suite, train: str) -> str:
+    """Return the fingerprint of the examples that a suite trains on. `train` is that of the whole training split."""
+    limit = () if suite.limit is None else (suite.limit,)  # keys from before there were limits stay valid
+    return keys.key("training examples", train, suite.validation, *limit)
 
 
 def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, Manifest]:
@@ -104,8 +110,14 @@ def settings(suite: Suite, home: DataHome, planning: bool = False) -> dict[str, 
                 f"{manifest.sizes['train']} in {workload.dataset}"
             )
         _check_pattern(suite, workload, model)
-        if suite.recipe.smallest_batch(left) == 1:
-            _check_one_image(suite, workload, model, left)
+        if (suite.limit or 0) > left:
+            raise InputError(
+                f"suite {suite.name}: limit = {suite.limit}, but {workload.dataset} has {left:,} training examples beside "
+                f"those of validation; choose a limit of at most {left}"
+            )
+        used = suite.limit or left
+        if suite.recipe.smallest_batch(used) == 1:
+            _check_one_image(suite, workload, model, used)
     return manifests
 
 

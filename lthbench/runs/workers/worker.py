@@ -130,8 +130,7 @@ class Worker:
         trajectory = operation.trajectory
         with self.turn():
             state, at = self._begin(operation)
-            split = Split(trajectory.dataset, trajectory.validation, trajectory.data, trajectory.normalisation)
-            feed = self.feed(split, "train")
+            feed = self.feed(_split(trajectory), "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # loaded now, so not counted below
             before = self._reserved()
             make = Trainer if plain else graph_trainer.trainer
@@ -259,7 +258,7 @@ class Worker:
         """Return the examples of one part of the data: train, validation or test."""
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
-            chosen = _part(examples, split.validation, part)
+            chosen = _part(examples, split, part)
             manifest = self.home.manifest(split.dataset)
             if split.normalisation:
                 mean, std = split.normalisation
@@ -300,11 +299,17 @@ def _kind(trajectory: Trajectory) -> Hashable:
     return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule), others
 
 
-def _part(examples: Examples | EncodedExamples, count: int, part: str) -> Tensor:
-    """Return the positions of the examples of a part of the data."""
+def _split(t: Trajectory) -> Split:
+    return Split(t.dataset, t.validation, t.data, t.normalisation, t.limit)
+
+
+def _part(examples: Examples | EncodedExamples, split: Split, part: str) -> Tensor:
+    """Return the positions of the examples of a part of the data. Those within a limit are shared over the classes."""
     if part == "test":
         return torch.arange(len(examples))
-    kept, held = holdout(examples.labels, count)
+    kept, held = holdout(examples.labels, split.validation)
+    if part == "train" and split.limit is not None:
+        return kept[holdout(examples.labels[kept], split.limit, "limit")[1]]
     return kept if part == "train" else held
 
 

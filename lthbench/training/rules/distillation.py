@@ -1,7 +1,6 @@
 """Distillation: a network learns from the outputs of another one, beside the labels."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F

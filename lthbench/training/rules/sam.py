@@ -1,7 +1,6 @@
 """Sharpness-aware minimisation: the gradient is taken where the loss nearby is highest."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
