@@ -14,7 +14,7 @@ from torch import nn
 from lthbench.errors import InputError, unknown
 from lthbench.models import conv, imagenet_resnet, lenet, library, mlp, mobilenet, renamed, resnet, vgg
 from lthbench.models.layers import NORMS
-from lthbench.models.prunable import dense_kinds, prunable_names
+from lthbench.models.prunable import classifier, dense_kinds, prunable_names
 from lthbench.models.reparametrised import changed
 from lthbench.models.stem import with_stem
 
@@ -114,6 +114,11 @@ class Model:
     def prunable_count(self) -> int:
         """The number of weights that pruning may touch."""
         return sum(shape.numel() for shape in self.prunable_shapes.values())
+
+    @property
+    def output_weights(self) -> frozenset[str]:
+        """The names of the weights of the output layer."""
+        return classifier(self.module())
 
     @property
     def dense_kinds(self) -> Counter[str]:

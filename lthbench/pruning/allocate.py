@@ -7,6 +7,7 @@ pseudo-random order of (name, index) decides, so that neither the position nor t
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -34,7 +35,7 @@ def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the highest scores of each layer, at the same sparsity in every layer."""
-    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
 
 
 def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -42,12 +43,12 @@ def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
     The densities are proportional to (sum of the dimensions) / (product of the dimensions), and at most 1.
     """
-    return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_balanced(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the same number of weights in every layer, or the whole layer if it has fewer. Gadhikar et al., ICML 2023."""
-    return _keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 ALLOCATIONS: dict[str, Keep] = {
@@ -63,6 +64,11 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
 
     Raises MethodError for NaN, and where more weights are pruned already than the sparsity removes.
     """
+    return masked_by(ALLOCATIONS[allocation], scores, sparsity, allocation)
+
+
+def masked_by(keep: Keep, scores: Scores, sparsity: float, identity: Any) -> Mask:
+    """Return the mask that a function makes of scores. `identity` stands for the function in the key of a planned mask."""
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
     if is_planned(scores):
@@ -70,8 +76,8 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
         removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
         if removed == 0:
             return Mask.full(shapes)
-        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), allocation))
-    return Mask(ALLOCATIONS[allocation](scores, sparsity))
+        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), identity))
+    return Mask(keep(scores, sparsity))
 
 
 def global_mask(scores: Scores, sparsity: float) -> Mask:
@@ -127,7 +133,8 @@ def uniform_counts(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
     return _shared(removed, {name: sparsity * size for name, size in sizes.items()}, dict.fromkeys(sizes, 0))
 
 
-def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]) -> dict[str, Tensor]:
+def keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]) -> dict[str, Tensor]:
+    """Keep the highest scores of each layer, at these densities, with the exact count of all together."""
     removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
     _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)
     exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
