@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lthbench.pruning.state import in_weights
-from lthbench.training.optimizer import SGD
+from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.shards import Shards
 from lthbench.training.trajectory import Trajectory
 
 
 class Step:
-    """The forward pass, the backward pass, SGD as in torch.optim.SGD, and the mask.
+    """The forward pass, the backward pass, the optimizer, and the mask.
 
     `current` is the training that it changes, `shown` what the hooks of a rule may look at. `seen` counts examples.
     """
@@ -28,7 +28,7 @@ class Step:
     def __init__(
         self, trajectory: Trajectory, module: nn.Module, current: TrainingState, devices: Sequence[torch.device] = ()
     ):
-        self.optimizer = SGD.of(trajectory.recipe)
+        self.optimizer = optimizer(trajectory.recipe)
         self.recipe, self.module, self.current = trajectory.recipe, module, current
         self.shown: Any = current
         self.seen = 0  # examples
@@ -47,7 +47,7 @@ class Step:
         grads = self._grads(images, labels) if self.shards is None else self._averaged(self.shards, images, labels)
         with torch.no_grad():
             current.grads.update(zip(self.trained, grads, strict=True))
-            self.optimizer.update(self.trained, grads, current.momentum, self.factors, current.lr)
+            self.optimizer.update(self.trained, grads, current.slots, self.factors, current.lr)
 
     def remask(self) -> None:
         """Apply a mask that has changed."""

@@ -30,8 +30,6 @@ from lthbench.training.trajectory import Trajectory
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
 
-PARTS = ("params", "mask", "state", "momentum")
-
 
 class Trainer:
     """One training under way, on one device.
@@ -59,10 +57,8 @@ class Trainer:
         self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
         self.step = Step(trajectory, self.module, self.current, devices)
-        for name, t in self.step.trained.items():
-            momentum = torch.zeros_like(t)
-            self.current.momentum[name] = momentum.copy_(state.momentum[name]) if name in state.momentum else momentum
-        self._own = {part: dict(getattr(self.current, part)) for part in PARTS}
+        self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
+        self._own = [dict(part) for part in _parts(self.current)]
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -95,9 +91,7 @@ class Trainer:
             state = self._copy(self.current)
             if not overrides(self.trajectory.rule, "finish"):
                 return state
-            finished = copy.copy(self.current)
-            for part in PARTS:
-                setattr(finished, part, copies(getattr(self.current, part)))
+            finished = _copied(self.current)
             with torch.no_grad():
                 self.rule.finish(finished)
             short = self.current.step < self.current.total
@@ -139,8 +133,7 @@ class Trainer:
         current = self.current
         with torch.no_grad():
             self.rule.after_step(current)
-            for part, own in self._own.items():
-                now = getattr(current, part)
+            for now, own in zip(_parts(current), self._own, strict=True):
                 for name, t in own.items():
                     if name in now and now[name] is not t and now[name].shape == t.shape:
                         now[name] = t.copy_(now[name])
@@ -201,7 +194,7 @@ class Trainer:
         current.model = trajectory.model
         current.params = dict(self.module.named_parameters())
         current.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
-        current.prunable, current.step, current.momentum, current.grads = tuple(state.mask), at, {}, {}
+        current.prunable, current.step, current.slots, current.grads = tuple(state.mask), at, {}, {}
         current.lr = self.rates[min(at, len(self.rates) - 1)].clone()
         continued = at > trajectory.first
         current.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
@@ -216,9 +209,22 @@ class Trainer:
         def on_cpu(tensors: Tensors) -> dict[str, Tensor]:
             return mapped(lambda t: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format), tensors)
 
-        momentum = on_cpu(current.momentum) if short else {}
+        slots = {slot: on_cpu(tensors) for slot, tensors in current.slots.items()} if short else {}
         buffers = on_cpu(dict(self.module.named_buffers()))
-        return State(on_cpu(current.params), buffers, on_cpu(current.mask), momentum, on_cpu(current.state))
+        return State(on_cpu(current.params), buffers, on_cpu(current.mask), slots, on_cpu(current.state))
+
+
+def _parts(current: TrainingState) -> list[dict[str, Tensor]]:
+    """Return the tensors that a rule may change, by name."""
+    return [current.params, current.mask, current.state, *current.slots.values()]
+
+
+def _copied(current: TrainingState) -> TrainingState:
+    """Return a training with copies of the tensors that a rule may change."""
+    copied = copy.copy(current)
+    copied.params, copied.mask, copied.state = map(copies, (current.params, current.mask, current.state))
+    copied.slots = {slot: copies(tensors) for slot, tensors in current.slots.items()}
+    return copied
 
 
 def _devices(device: torch.device) -> list[torch.device]:

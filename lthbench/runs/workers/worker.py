@@ -279,7 +279,8 @@ def _check_charge(name: str, seen: int, charged: int) -> None:
 
 def _kind(trajectory: Trajectory) -> Hashable:
     """Return the kind of a training. Trainings of one kind take the same amount of memory."""
-    return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
+    recipe = trajectory.recipe
+    return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule)
 
 
 def _part(examples: Examples, count: int, part: str) -> Tensor:

@@ -210,7 +210,7 @@ class GraphTrainer(Trainer):
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step reads and writes, except for the data."""
         current, step = self.current, self.step
-        parts = (current.params, current.mask, current.momentum, current.state, step.trained, step.factors)
+        parts = (current.params, current.mask, *current.slots.values(), current.state, step.trained, step.factors)
         return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
 
     def _give_up(self, why: str) -> None:

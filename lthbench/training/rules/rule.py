@@ -16,7 +16,7 @@ class TrainingState:
 
     params: dict[str, Tensor]
     grads: dict[str, Tensor]  # of the loss by the parameters, dense: pruned positions have one too
-    momentum: dict[str, Tensor]
+    slots: dict[str, dict[str, Tensor]]  # of the optimizer: momentum (sgd), or mean, variance and steps (adam, adamw)
     mask: dict[str, Tensor]  # boolean, prunable parameters
     state: dict[str, Tensor]  # the rule's own tensors
     prunable: tuple[str, ...]
@@ -30,6 +30,11 @@ class TrainingState:
         self._keep, self._seed = keep, seed
         self._generator: tuple[int, Generator] | None = None
         self.total, self.steps_per_epoch = total, steps_per_epoch
+
+    @property
+    def momentum(self) -> dict[str, Tensor]:
+        """Return the running mean of the gradients: SGD's momentum, or Adam's mean."""
+        return self.slots.get("momentum") or self.slots.get("mean", {})
 
     @property
     def units(self) -> Units:
@@ -48,10 +53,11 @@ class TrainingState:
         return self._keep(scores, sparsity)
 
     def set_mask(self, mask: Tensors) -> None:
-        """Change the mask in place. Weights that are removed or come back are set to zero, and so is their momentum."""
+        """Change the mask in place. Weights that are removed or come back are set to zero, as is the optimizer's state of
+        them."""
         for name, new in mask.items():
             stays = self.mask[name] & new
-            for tensors in (self.params, self.momentum):
+            for tensors in (self.params, *self.slots.values()):
                 if name in tensors:
                     tensors[name].masked_fill_(~stays, 0.0)
             self.mask[name].copy_(new)
