@@ -11,7 +11,7 @@ from lthbench.errors import InputError, unknown
 from lthbench.methods import registry
 from lthbench.report import equal
 from lthbench.report.measured import Measured, Section
-from lthbench.report.papers import elastic, generalized, liu2021, ma2021, malach2020, wolfe2021
+from lthbench.report.papers import elastic, frankle2019, generalized, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.published import Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
 from lthbench.runs.plan.plan import order
@@ -21,6 +21,7 @@ from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 
 SECTIONS: Mapping[str, Callable[[Measured], list[Section]]] = {
+    "frankle2019": frankle2019.sections,
     "liu2021": liu2021.sections,
     "ma2021": ma2021.sections,
     "wolfe2021": wolfe2021.sections,
