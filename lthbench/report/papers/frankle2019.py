@@ -1,7 +1,6 @@
 """Frankle and Carbin 2019: every published statement beside what was measured, and the paper's curves."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lthbench.report.papers import frankle2019
 from lthbench.report.papers.frankle2019 import DENSE, ONE_SHOT, REINIT, TICKET, Estimate, estimate, verdict
 from lthbench.report.published import Statement, paper
 
