@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lthbench.report.measured import Measured
+from lthbench.report.papers import frankle2019
 from lthbench.report.papers.frankle2019 import DENSE, ONE_SHOT, REINIT, TICKET, Estimate, estimate, verdict
 from lthbench.report.published import Statement, paper
+from lthbench.suite import Suite
+from tests.report.synthetic import records
 
 SEEDS = range(5)
 ROUNDS = (3, 7, 9, 12, 15)
@@ -91,3 +95,19 @@ def test_one_seed_is_no_evidence() -> None:
 def test_the_interval_decides(claims: str, low: float, high: float, word: str) -> None:
     own = Statement(what="", tag="read", measure="test", arm=TICKET, other=DENSE, rounds=7, claims=claims)  # type: ignore[arg-type]
     assert verdict(own, Estimate((low + high) / 2, low, high, 0.0, "pp")) == word
+
+
+def test_draws_of_a_seed_are_one_run_of_it() -> None:
+    suite = Suite.read("frankle2019-digits").model_copy(update={"seeds": 2})
+    made = records(suite, lambda method, cell: 90 + 3 * str(method.defaults.get("start")).endswith("-3"))
+    found = frankle2019.by_seed(Measured(suite, made))
+    again = found[found["arm"] == REINIT]
+    assert len(again) == 2 * len(suite.sparsities) and set(again["rounds"]) == {3, 7, 9, 15}
+    assert abs(again["test"] - 91).max() < 0.5  # of 90, 90 and 93
+    assert set(found.loc[found["arm"] == DENSE, "rounds"]) == {0}
+
+
+def test_runs_that_nobody_watched_have_no_early_stopping() -> None:
+    suite = Suite.read("frankle2019-digits").model_copy(update={"seeds": 2})
+    claim, curves = frankle2019.sections(Measured(suite, records(suite, lambda method, cell: 90)))
+    assert "not run here: 17" in claim.text and list(curves.charts) == ["test", "train"]
