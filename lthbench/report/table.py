@@ -45,10 +45,10 @@ def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     return found.assign(low=found["mean"] - half, high=found["mean"] + half).reset_index()
 
 
-def interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """Return the mean of two or more values and the ends of its 95 % interval (Student's t)."""
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return values.mean() + np.array([0.0, -half, half])
+    mean, half = float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return mean, mean - half, mean + half
 
 
 def said(mean: float, sd: float, digits: int = 1) -> str:

@@ -90,7 +90,8 @@ def estimate(statement: Statement, runs: pd.DataFrame) -> Estimate | None:
     if b is None:
         return Estimate(*interval(pairs[:, 0]), statement.value or 0.0, "%")
     if statement.measure == "step":
-        return Estimate(*np.exp(interval(np.log(pairs[:, 0] / pairs[:, 1]))), 1.0, "times")
+        mean, low, high = map(math.exp, interval(np.log(pairs[:, 0] / pairs[:, 1])))
+        return Estimate(mean, low, high, 1.0, "times")
     return Estimate(*interval(pairs[:, 0] - pairs[:, 1]), 0.0, "pp")
 
 
