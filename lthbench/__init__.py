@@ -76,6 +76,7 @@ __all__ = [
     "erk_mask",
     "global_mask",
     "importance_scores",
+    "layerwise_mask",
     "load_results",
     "load_ticket",
     "magnitude",

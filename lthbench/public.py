@@ -15,6 +15,7 @@ from lthbench.methods.theory.subset_sum import closest_single, closest_subset
 from lthbench.models import Model
 from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, nm_mask, row_mask, uniform_mask
 from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
+from lthbench.pruning.layerwise import layerwise_mask
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
@@ -125,6 +126,7 @@ __all__ = [
     "erk_mask",
     "global_mask",
     "importance_scores",
+    "layerwise_mask",
     "load_results",
     "load_ticket",
     "magnitude",

@@ -27,7 +27,7 @@ from lthbench.models import (
     vit,
 )
 from lthbench.models.layers import NORMS
-from lthbench.models.prunable import dense_kinds, prunable_names
+from lthbench.models.prunable import classifier, dense_kinds, prunable_names
 from lthbench.models.reparametrised import changed
 from lthbench.models.stem import with_stem
 
@@ -129,6 +129,11 @@ class Model:
     def prunable_count(self) -> int:
         """The number of weights that pruning may touch."""
         return sum(shape.numel() for shape in self.prunable_shapes.values())
+
+    @property
+    def output_weights(self) -> frozenset[str]:
+        """The names of the weights of the output layer."""
+        return classifier(self.module())
 
     @property
     def dense_kinds(self) -> Counter[str]:

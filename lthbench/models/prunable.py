@@ -45,6 +45,11 @@ def prunable_names(which: str, module: nn.Module, resnet: bool) -> Names:
     return PRUNABLE[which](_weights(module, resnet))
 
 
+def classifier(module: nn.Module) -> Names:
+    """Return the names of the weights of the output layer; of several for a library model that has several."""
+    return _weights(module, resnet=False).classifier
+
+
 def _weights(module: nn.Module, resnet: bool) -> Weights:
     """Return the weights of a module by their part.
 

@@ -9,6 +9,7 @@ position nor the layer order does.
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -38,7 +39,7 @@ def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the highest scores of each layer, at the same sparsity in every layer."""
-    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
 
 
 def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -46,12 +47,12 @@ def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
     The densities are proportional to (sum of the dimensions) / (product of the dimensions), and at most 1.
     """
-    return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_balanced(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the same number of weights in every layer, or the whole layer if it has fewer. Gadhikar et al., ICML 2023."""
-    return _keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_rows(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -59,7 +60,7 @@ def keep_rows(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
     Sun et al., ICLR 2024, arXiv:2306.11695.
     """
-    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity), _keep_by_row)
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity), _keep_by_row)
 
 
 def keep_pattern(pattern: Pattern, scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -110,6 +111,11 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
 
     Raises MethodError for NaN, and where more weights are pruned already than the sparsity removes.
     """
+    return masked_by(keeper(allocation), scores, sparsity, allocation)
+
+
+def masked_by(keep: Keep, scores: Scores, sparsity: float, identity: Any) -> Mask:
+    """Return the mask that a function makes of scores. `identity` stands for the function in the key of a planned mask."""
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
     check_tensors("the score of", scores)
@@ -118,8 +124,8 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
         removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
         if removed == 0:
             return Mask.full(shapes)
-        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), allocation))
-    return Mask(keeper(allocation)(scores, sparsity))
+        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), identity))
+    return Mask(keep(scores, sparsity))
 
 
 def global_mask(scores: Scores, sparsity: float) -> Mask:
@@ -189,10 +195,13 @@ def uniform_counts(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
     return _shared(removed, {name: sparsity * size for name, size in sizes.items()}, dict.fromkeys(sizes, 0))
 
 
-def _keep_by_layer(
+def keep_by_layer(
     scores: Scores, sparsity: float, density: Mapping[str, float], keep: KeepAllBut | None = None
 ) -> dict[str, Tensor]:
-    """Keep the highest scores of each layer, as many as its density says. `keep` chooses them within a layer."""
+    """Keep the highest scores of each layer, at these densities, with the exact count of all together.
+
+    `keep` chooses the weights within a layer.
+    """
     keep = keep or keep_all_but
     removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
     _check(scores, _flat(scores), removed)
