@@ -55,10 +55,10 @@ def check(method: str, data: Path | None, as_json: bool) -> None:
     \b
     lthbench check my_method.py
     """
-    from lthbench.submission.battery.check import check as battery
-
     if sys.flags.optimize > 1:
         raise InputError("python -OO drops docstrings, which check reads; run it without -OO")
+    from lthbench.submission.battery.check import check as battery
+
     findings = battery(method, data)
     print_rows(
         [(f.check, "passed" if f.passed else "FAILED", f.found) for f in findings], ["check", "", "found"], as_json

@@ -6,7 +6,6 @@ under the entry point `lthbench.methods`.
 
 import contextlib
 import hashlib
-import importlib.util
 import inspect
 import re
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from lthbench import source
+from lthbench import loading, source
 from lthbench.errors import InputError, unknown
 from lthbench.methods import notebook
 from lthbench.suite import Track
@@ -199,18 +198,7 @@ def load(path: Path) -> str:
 
 
 def _execute(path: Path, name: str) -> None:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
+    loading.execute(path, name)
     _loaded[name] = source.whole(path, name)  # now with all its imports
     for own in [m for m in METHODS.values() if m.function.__module__ == name]:
         METHODS[own.name] = replace(own, source=_loaded[name])

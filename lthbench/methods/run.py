@@ -90,20 +90,22 @@ class Run:
 
     @property
     def allocation(self) -> str:
-        """Return the suite's allocation: global, uniform or erk."""
-        return context_of(self).setting.suite.allocation
+        """Return how the suite selects: its pattern such as 2:4, else its allocation (global, uniform, erk or balanced)."""
+        return context_of(self).setting.suite.selection
 
     def init(self, stream: int = 0, *, model: Model | str | None = None, scheme: str | None = None) -> Network:
-        """Return a network at initialisation.
+        """Return a network at initialisation: the workload's start where it has one, else a draw.
 
         `stream` chooses another draw of the same seed, `model` another model of the family, and `scheme` another
-        initialisation than the workload's.
+        initialisation than the workload's; these are drawn anew, whatever the start.
         """
         context = context_of(self)
         workload, own = context.setting.cell.workload, self.model
         if isinstance(model, str):
             model = workload.model_copy(update={"model": model}).build(own.shape, own.classes)
-        root = Init(model or own, scheme or workload.init, context.setting.cell.seed, stream)
+        drawn = stream or scheme or model not in (None, own)
+        start = "" if drawn else context.setting.start_key
+        root = Init(model or own, scheme or workload.init, context.setting.cell.seed, stream, start)
         net = Network(NetworkOrigin(context, Lineage(root)), Mask.full(root.model.prunable_shapes))
         context.pipeline.init(net, stream)
         return net
@@ -235,6 +237,10 @@ class Run:
         asked = self.sparsity if sparsity is None else sparsity
         if units is None:
             mask = select(self._of_all(scores), asked, self.allocation)
+        elif context_of(self).setting.suite.pattern:
+            raise MethodError(
+                f"select: whole units cannot follow the suite's pattern {self.allocation}; leave units out"
+            )
         else:
             mask = select_units(scores, asked, self.allocation, units, self.model.prunable_shapes)
         context_of(self).pipeline.select(asked, whole=units is not None)

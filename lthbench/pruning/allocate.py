@@ -1,20 +1,23 @@
 """Exact selection: from scores to a mask that removes an exact number of weights.
 
-The allocation is global (all layers together), uniform (one sparsity in every layer), ERK, balanced or row (one sparsity
-in every row of every layer). The number removed is floor(s N + 1/2), shared over layers by largest remainder. Where
-scores tie at the threshold, a fixed pseudo-random order of (name, index) decides, so that neither the position nor the
-layer order does.
+The allocation is global (all layers together), uniform (one sparsity in every layer), ERK, balanced, row (one sparsity in
+every row of every layer), or a pattern N:M. The number removed is floor(s N + 1/2), shared over layers by largest
+remainder. Where scores tie at the threshold, a fixed pseudo-random order of (name, index) decides, so that neither the
+position nor the layer order does.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from lthbench import keys
-from lthbench.errors import MethodError
+from lthbench.errors import InputError, MethodError, unknown
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern, check_fit
 from lthbench.pruning.tensors import Tensors, check_tensors, digest, is_planned
 
 Scores = Mapping[str, Tensor]
@@ -36,7 +39,7 @@ def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the highest scores of each layer, at the same sparsity in every layer."""
-    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
 
 
 def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -44,12 +47,12 @@ def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
     The densities are proportional to (sum of the dimensions) / (product of the dimensions), and at most 1.
     """
-    return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_balanced(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the same number of weights in every layer, or the whole layer if it has fewer. Gadhikar et al., ICML 2023."""
-    return _keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_rows(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -57,7 +60,32 @@ def keep_rows(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
     Sun et al., ICLR 2024, arXiv:2306.11695.
     """
-    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity), _keep_by_row)
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity), _keep_by_row)
+
+
+def keep_pattern(pattern: Pattern, scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """Keep at least the n highest scores of every group of m, and of the others the highest of all layers together.
+
+    At the pattern's own sparsity all the others go. MethodError beyond it, and where an input dimension does not fit.
+    """
+    flat, may_go = _flat(scores), _flat(_removable(pattern, scores))
+    removed, most = removed_count(len(flat), sparsity), int(may_go.sum())
+    _check(scores, flat, removed)
+    if removed > most:
+        raise MethodError(f"asked to remove {removed} of {len(flat)} weights; the pattern {pattern} removes {most}")
+    keep = ~may_go
+    keep[may_go] = _highest(flat[may_go], removed, lambda: _tie_order(scores)[may_go.cpu()])
+    return _split(keep, scores)
+
+
+def _removable(pattern: Pattern, scores: Scores) -> dict[str, Tensor]:
+    """Mark the weights that a pattern may remove, by parameter name."""
+    try:
+        check_fit(pattern, {name: t.shape for name, t in scores.items()})
+    except InputError as error:
+        raise MethodError(str(error)) from None
+    ties = _split(_tie_order(scores), scores)
+    return {name: pattern.removable(t.detach(), ties[name].to(t.device)) for name, t in scores.items()}
 
 
 ALLOCATIONS: dict[str, Keep] = {
@@ -69,11 +97,25 @@ ALLOCATIONS: dict[str, Keep] = {
 }
 
 
+def keeper(allocation: str) -> Keep:
+    """Return the function that keeps the highest scores by an allocation: one of ALLOCATIONS, or a pattern such as 2:4."""
+    if pattern := Pattern.named(allocation):
+        return partial(keep_pattern, pattern)
+    if allocation not in ALLOCATIONS:
+        raise InputError(unknown("allocation", allocation, ALLOCATIONS))
+    return ALLOCATIONS[allocation]
+
+
 def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
     """Return the mask that an allocation makes of scores.
 
     Raises MethodError for NaN, and where more weights are pruned already than the sparsity removes.
     """
+    return masked_by(keeper(allocation), scores, sparsity, allocation)
+
+
+def masked_by(keep: Keep, scores: Scores, sparsity: float, identity: Any) -> Mask:
+    """Return the mask that a function makes of scores. `identity` stands for the function in the key of a planned mask."""
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
     check_tensors("the score of", scores)
@@ -82,8 +124,8 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
         removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
         if removed == 0:
             return Mask.full(shapes)
-        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), allocation))
-    return Mask(ALLOCATIONS[allocation](scores, sparsity))
+        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), identity))
+    return Mask(keep(scores, sparsity))
 
 
 def global_mask(scores: Scores, sparsity: float) -> Mask:
@@ -109,6 +151,15 @@ def balanced_mask(scores: Scores, sparsity: float) -> Mask:
 def row_mask(scores: Scores, sparsity: float) -> Mask:
     """Return the mask with the same sparsity in every row of every layer, whatever the suite's allocation."""
     return select(scores, sparsity, "row")
+
+
+def nm_mask(scores: Scores, n: int, m: int) -> Mask:
+    """Return the mask that keeps the n highest of every m scores in a row along the input dimension (pattern.py).
+
+    MethodError where the input dimension of a tensor is not a multiple of m.
+    """
+    pattern = Pattern(n, m)
+    return select(scores, pattern.sparsity, str(pattern))
 
 
 def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
@@ -144,13 +195,16 @@ def uniform_counts(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
     return _shared(removed, {name: sparsity * size for name, size in sizes.items()}, dict.fromkeys(sizes, 0))
 
 
-def _keep_by_layer(
+def keep_by_layer(
     scores: Scores, sparsity: float, density: Mapping[str, float], keep: KeepAllBut | None = None
 ) -> dict[str, Tensor]:
-    """Keep the highest scores of each layer, as many as its density says. `keep` chooses them within a layer."""
+    """Keep the highest scores of each layer, at these densities, with the exact count of all together.
+
+    `keep` chooses the weights within a layer.
+    """
     keep = keep or keep_all_but
     removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
-    _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)
+    _check(scores, _flat(scores), removed)
     exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
     counts = _shared(removed, exact, {n: int((t == -math.inf).sum()) for n, t in scores.items()})
     return {n: keep(counts[n], {n: t})[n] for n, t in scores.items()}
@@ -175,20 +229,33 @@ def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) 
 
 def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
     """Keep all but the `removed` lowest scores of all layers together."""
-    flat = torch.cat([t.detach().flatten() for t in scores.values()])
+    flat = _flat(scores)
     _check(scores, flat, removed)
+    return _split(_highest(flat, removed, lambda: _tie_order(scores)), scores)
+
+
+def _highest(flat: Tensor, removed: int, ties: Callable[[], Tensor]) -> Tensor:
+    """Mark all but the `removed` lowest scores [N], where `ties` gives the order of equal ones."""
     if removed == 0:
-        keep = torch.ones_like(flat, dtype=torch.bool)
-    else:
-        border = flat.kthvalue(removed).values
-        keep = flat > border
-        tied = (flat == border).nonzero().flatten()
-        surplus = removed - (flat < border).sum()
-        if surplus < len(tied):
-            order = _tie_order(scores).to(flat.device)[tied].argsort()
-            keep[tied[order[surplus:]]] = True
-    parts = keep.split([t.numel() for t in scores.values()])
-    return {name: part.view_as(t) for (name, t), part in zip(scores.items(), parts, strict=True)}
+        return torch.ones_like(flat, dtype=torch.bool)
+    border = flat.kthvalue(removed).values
+    keep = flat > border
+    tied = (flat == border).nonzero().flatten()
+    surplus = removed - (flat < border).sum()
+    if surplus < len(tied):
+        order = ties().to(flat.device)[tied].argsort()
+        keep[tied[order[surplus:]]] = True
+    return keep
+
+
+def _flat(tensors: Tensors) -> Tensor:
+    return torch.cat([t.detach().flatten() for t in tensors.values()])
+
+
+def _split(flat: Tensor, like: Tensors) -> dict[str, Tensor]:
+    """Split a flat tensor into tensors of the shapes of others, by name."""
+    parts = flat.split([t.numel() for t in like.values()])
+    return {name: part.view(t.shape) for (name, t), part in zip(like.items(), parts, strict=True)}
 
 
 def _keep_by_row(removed: int, scores: Scores) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ DECAYS = {"all": 0, "weights": 2}
 
 ALL = ""  # the name of a number of the whole training in its slot
 ROUNDING = 1e-6  # beside the norm of the gradient, as in torch.nn.utils.clip_grad_norm_
+SMALLEST = 2.0**-126  # of float32's normal numbers: MKL takes 30 times as long for the square root of zero
 
 
 @dataclass(frozen=True)
@@ -71,23 +72,26 @@ class Optimizer(ABC):
         `factors` hold 0 where a weight is removed, by parameter name: it has zero state and does not move. `rate` is the
         learning rate, a scalar on the device.
         """
-        weights, kept = list(params.values()), [factors.get(name) for name in params]
-        grads = list(grads)
+        weights, grads, lists = list(params.values()), list(grads), self._lists(state, params)
+        kept = {at: factors[name] for at, name in enumerate(params) if name in factors}
         if self.clip_norm is not None:
             grads = _clipped(_masked(grads, kept), self.clip_norm)
-        if not self.decoupled:
-            grads = self._decayed(grads, weights)
-        moves = self.direction(_masked(grads, kept), self._lists(state, params))
         if self.decoupled:
-            moves = _masked(self._decayed(moves, weights), kept)
+            moves = self._decayed(self.direction(_masked(grads, kept), lists), weights, kept)
+        else:
+            moves = self.direction(self._decayed(grads, weights, kept), lists)
         torch._foreach_sub_(weights, torch._foreach_mul(moves, rate))
 
-    def _decayed(self, tensors: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
-        """Return tensors plus weight decay times weights, which is the gradient of weight_decay / 2 ‖weights‖²."""
+    def _decayed(self, tensors: list[Tensor], weights: list[Tensor], kept: Mapping[int, Tensor]) -> list[Tensor]:
+        """Return tensors plus weight decay times weights, which is the gradient of weight_decay / 2 ‖weights‖², masked."""
         if self.decay == "all":
-            return list(torch._foreach_add(tensors, weights, alpha=self.weight_decay))
-        amounts = [self.weight_decay * (weight.dim() >= DECAYS[self.decay]) for weight in weights]
-        return list(torch._foreach_add(tensors, torch._foreach_mul(weights, amounts)))
+            decayed = torch._foreach_add(tensors, weights, alpha=self.weight_decay)
+        else:
+            amounts = [self.weight_decay * (weight.dim() >= DECAYS[self.decay]) for weight in weights]
+            decayed = torch._foreach_add(tensors, torch._foreach_mul(weights, amounts))
+        if kept:
+            torch._foreach_mul_([decayed[at] for at in kept], list(kept.values()))
+        return list(decayed)
 
     def _lists(self, state: Slots, params: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
         lists = {slot: [state[slot][name] for name in params] for slot in self.slots}
@@ -131,7 +135,7 @@ class Adam(Optimizer):
         torch._foreach_mul_(variance, self.betas[1])
         torch._foreach_addcmul_(variance, grads, grads, 1 - self.betas[1])
         of_mean, of_root = (1 - self.betas[0] ** steps), (1 - self.betas[1] ** steps).sqrt()
-        roots = torch._foreach_sqrt(variance)
+        roots = torch._foreach_sqrt(torch._foreach_clamp_min(variance, SMALLEST))
         torch._foreach_add_(roots, (self.eps * of_root).to(roots[0].dtype))
         moves = list(torch._foreach_div(mean, roots))
         torch._foreach_mul_(moves, (of_root / of_mean).to(roots[0].dtype))
@@ -162,14 +166,11 @@ def _continued(like: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict
     return {name: t.copy_(before[name]) if name in before else t for name, t in zeros.items()}
 
 
-def _masked(tensors: list[Tensor], kept: Sequence[Tensor | None]) -> list[Tensor]:
-    """Return the tensors times their factors, where they have one."""
-    factors = {at: factor for at, factor in enumerate(kept) if factor is not None}
-    if not factors:
-        return tensors
-    products = torch._foreach_mul([tensors[at] for at in factors], list(factors.values()))
-    found = dict(zip(factors, products, strict=True))
-    return [found.get(at, t) for at, t in enumerate(tensors)]
+def _masked(tensors: list[Tensor], kept: Mapping[int, Tensor]) -> list[Tensor]:
+    """Return the tensors times their factors, by position, where they have one."""
+    products = torch._foreach_mul([tensors[at] for at in kept], list(kept.values())) if kept else ()
+    masked = dict(zip(kept, products, strict=True))
+    return [masked.get(at, t) for at, t in enumerate(tensors)]
 
 
 def _clipped(grads: list[Tensor], most: float) -> list[Tensor]:

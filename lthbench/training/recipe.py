@@ -48,7 +48,7 @@ BOUNDS = {
     "fine_tune_lr": Bound(0.0),
     "examples": Bound(1),
     "shards": Bound(1),
-    "eps": Bound(1e-20),  # removed weights have zero mean and variance, and eps must not vanish in float32
+    "eps": Bound(0.0),
     "clip_norm": Bound(0.0, above=True),
 }
 OPTIONAL = ("fine_tune_lr", "examples", "clip_norm")

@@ -24,7 +24,7 @@ from lthbench.training.trajectory import Trajectory
 
 
 class Step:
-    """The forward pass, the backward pass, the optimizer, and the mask, with the hooks of a rule.
+    """The forward pass, the backward pass, the optimizer and the mask, with the hooks of a rule.
 
     `current` is the training that it changes, `shown` what the hooks may look at, `networks` what they may ask for logits.
     `seen` counts examples, once for each forward pass.

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.allocate import keeper
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
-from lthbench.training.augment import AUGMENTATIONS, Draws
+from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed, step_generator
 from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
@@ -58,7 +58,7 @@ class Trainer:
         check_batches(trajectory.model, trajectory.clock, self.recipe.shards)
         self.rule = trajectory.rule or Rule()
         self.rates = self._rates().to(feed.device)
-        self.augment = AUGMENTATIONS[self.recipe.augment]
+        self.augment = feed.augmentation(self.recipe)
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
@@ -223,7 +223,7 @@ class Trainer:
         """Return the state of a training without its tensors."""
         trajectory, clock = self.trajectory, self.trajectory.clock
         seed = (trajectory.seed, trajectory.order)
-        current = TrainingState(ALLOCATIONS[trajectory.allocation], seed, clock.total, clock.steps_per_epoch)
+        current = TrainingState(keeper(trajectory.allocation), seed, clock.total, clock.steps_per_epoch)
         current.model, current.recipe = trajectory.model, trajectory.recipe
         return current
 

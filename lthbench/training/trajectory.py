@@ -7,6 +7,7 @@ from typing import Any
 from lthbench import keys
 from lthbench.models import Model
 from lthbench.pruning.lineage import Lineage, NamedLineages, Trained
+from lthbench.pruning.starts import Normalisation
 from lthbench.training.clock import Clock
 from lthbench.training.identity import identity
 from lthbench.training.recipe import Recipe
@@ -38,6 +39,8 @@ class Trajectory:
     allocation: str = "global"
     networks: NamedLineages = ()
     passes: int = 1
+    normalisation: Normalisation | None = None  # of images, where it is not the data set's own; `data` contains it
+    limit: int | None = None  # of the training examples; `data` stands for it in the key
 
     @property
     def model(self) -> Model:

@@ -22,6 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
     "nesterov": {"nesterov": True, "momentum": 0.8},
     "adam": {"optimizer": "adam", "lr": 0.01},
     "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1},
+    "adam without eps": {"optimizer": "adam", "lr": 0.01, "eps": 0},
     "adam, other betas": {"optimizer": "adam", "lr": 0.01, "betas": (0.3, 0.6), "eps": 1e-3},
     "sgd, clipped": {"clip_norm": 0.2},
     "adamw, clipped": {"optimizer": "adamw", "lr": 0.01, "clip_norm": 0.2},
@@ -193,7 +194,7 @@ WRONG = {
     "one beta": ({"optimizer": "adam", "betas": (0.9,)}, ["betas = (0.9,)", "two numbers"]),
     "a number for betas": ({"optimizer": "adam", "betas": 0.9}, ["betas = 0.9", "two numbers"]),
     "a beta of one": ({"optimizer": "adam", "betas": (0.9, 1.0)}, ["betas = (0.9, 1.0)", "below 1"]),
-    "no eps": ({"optimizer": "adam", "eps": 0.0}, ["eps = 0.0", "at least 1e-20"]),
+    "a negative eps": ({"optimizer": "adam", "eps": -1e-8}, ["eps = -1e-08", "at least 0"]),
     "a clip at nothing": ({"clip_norm": 0.0}, ["clip_norm = 0.0", "above 0"]),
     "an infinite clip": ({"clip_norm": float("inf")}, ["clip_norm = inf", "finite"]),
 }
@@ -211,6 +212,7 @@ def test_keys_of_recipes_from_before_there_were_optimizers_stay() -> None:
     later = {"shards", "optimizer", "betas", "eps", "clip_norm", "decay"}
     assert not recipe().identity.keys() & later
     assert recipe(betas=[0.9, 0.999]).identity == recipe().identity
+    assert recipe(optimizer="adam", eps=1).identity == recipe(optimizer="adam", eps=1.0).identity
     assert recipe(optimizer="adam", eps=1e-8).identity == recipe(optimizer="adam").identity
     changes = [{"optimizer": "adam"}, {"optimizer": "adamw"}, {"decay": "weights"}, {"clip_norm": 1}, {"clip_norm": 2}]
     changes += [{"optimizer": "adam", "eps": 1}, {"optimizer": "adam", "betas": (0, 0.9)}]

@@ -43,13 +43,14 @@ class RunContext:
     kept: dict[str, Network] = field(default_factory=dict)
     lines: dict[str, tuple[Network, Network]] = field(default_factory=dict)  # pairs whose error barrier is requested
     notes: dict[str, float | list[float]] = field(default_factory=dict)
-    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest, for workers
+    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest, for workers; the start's too
     starts: dict[str, Lineage] = field(default_factory=dict)  # of trainings, by the key of their trajectory
     generators: dict[str, Generator] = field(default_factory=dict)
     diverged: bool = False  # whether a network that was loaded holds NaN or infinity
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.setting.budget, self.setting.n_train)
+        self.edit_tensors |= self.setting.start_tensors
 
     def load(self, net: Network) -> State:
         """Return the tensors of a network."""
@@ -109,13 +110,15 @@ class RunContext:
             dataset=setting.split.dataset,
             validation=setting.split.validation,
             data=setting.split.fingerprint,
+            normalisation=setting.split.normalisation,
             precision=setting.suite.precision,
             seed=setting.cell.seed,
             order=order,
             rule=rule,
-            allocation=setting.suite.allocation,
+            allocation=setting.suite.selection,
             networks=networks,
             passes=passes_of_rule(rule),
+            limit=setting.split.limit,
         )
 
 

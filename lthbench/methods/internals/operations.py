@@ -6,6 +6,7 @@ from typing import Any
 
 from lthbench import keys
 from lthbench.pruning.lineage import Lineage, NamedLineages
+from lthbench.pruning.starts import Normalisation
 from lthbench.training.identity import identity
 from lthbench.training.probes import Probe
 from lthbench.training.trajectory import Trajectory
@@ -13,11 +14,17 @@ from lthbench.training.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Split:
-    """The training data of a workload: a packed data set, with `validation` of its training examples held out."""
+    """The training data of a workload: a packed data set, with `validation` of its training examples held out.
+
+    `normalisation` is that of the workload's start; None for the data set's own. `limit` is the number of the other
+    training examples that are used; None for all.
+    """
 
     dataset: str
     validation: int
-    fingerprint: str  # of the training examples that are left
+    fingerprint: str  # of the training examples that are used, and of the normalisation where it is given
+    normalisation: Normalisation | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class Validate:
 class Evaluate:
     """The answers of a network on the test, validation and training split, and its weight correlations.
 
-    The correlations are with networks of the same model. A process that runs no method code does this operation.
+    The correlations are with networks of the same model. With a `pattern` such as 2:4, the groups that do not follow it are
+    counted. A process that runs no method code does this operation.
     """
 
     source: Lineage
@@ -93,11 +101,15 @@ class Evaluate:
     precision: str
     test: str  # fingerprint of the test split
     others: NamedLineages = ()  # networks that it is compared with, by name
+    pattern: str = ""
 
     @cached_property
     def key(self) -> str:
         others = [[name, other.key] for name, other in self.others]
-        return keys.key("evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others)
+        more = [self.pattern] * bool(self.pattern)  # keys from before there were patterns stay valid
+        return keys.key(
+            "evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others, *more
+        )
 
 
 @dataclass(frozen=True)

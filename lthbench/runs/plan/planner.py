@@ -59,8 +59,8 @@ def planned(method: Method, setting: Setting) -> PlannedRun:
 
 def _evaluations(context: RunContext, final: Network) -> Iterator[Step]:
     """Yield the evaluations of the networks of a run after its method has ended."""
-    split = context.setting.manifest.sizes
-    images, test = split["train"] + split["test"], split["test"]
+    test = context.setting.manifest.sizes["test"]
+    images = context.setting.n_train + context.setting.suite.validation + test
     charged = context.ledger.total / context.setting.n_train
 
     def step(kind: str, lines: int, *parts: str) -> Step:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lthbench import bits
-from lthbench.data import DataHome, Examples, holdout
+from lthbench.data import DataHome, EncodedExamples, Examples, holdout
 from lthbench.errors import MethodError
 from lthbench.methods.compact import compact_cost
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate, Value
@@ -21,8 +21,9 @@ from lthbench.models.cost import multiplications
 from lthbench.pruning.correlation import correlations
 from lthbench.pruning.lineage import Lineage, NamedLineages
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern
 from lthbench.pruning.state import State, module_of
-from lthbench.pruning.tensors import digest
+from lthbench.pruning.tensors import Tensors, digest
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
@@ -130,7 +131,7 @@ class Worker:
         trajectory = operation.trajectory
         with self.turn():
             state, at = self._begin(operation)
-            feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+            feed = self.feed(_split(trajectory), "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # loaded now, so not counted below
             before = self._reserved()
             make = Trainer if plain else graph_trainer.trainer
@@ -227,6 +228,7 @@ class Worker:
             multiplications=multiplications(model, there),
             correlation={name: self._correlation(state, other) for name, other in operation.others},
             compact=compact_cost(model, module),
+            off_pattern=_off_pattern(operation.pattern, counted),
             zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
         )
         self.store.write("values", operation.key, {"predictions": predictions}, found.note)
@@ -261,8 +263,12 @@ class Worker:
         """Return the examples of one part of the data: train, validation or test."""
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
-            chosen = _part(examples, split.validation, part)
-            self._feeds[split, part] = feed(examples, chosen, self.home.manifest(split.dataset), self.device)
+            chosen = _part(examples, split, part)
+            manifest = self.home.manifest(split.dataset)
+            if split.normalisation:
+                mean, std = split.normalisation
+                manifest = replace(manifest, mean=mean, std=std)
+            self._feeds[split, part] = feed(examples, chosen, manifest, self.device)
         return self._feeds[split, part]
 
     def _module(self, source: Lineage) -> nn.Module:
@@ -298,17 +304,29 @@ def _kind(trajectory: Trajectory) -> Hashable:
     return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule), others
 
 
-def _part(examples: Examples, count: int, part: str) -> Tensor:
-    """Return the positions of the examples of a part of the data."""
+def _split(t: Trajectory) -> Split:
+    return Split(t.dataset, t.validation, t.data, t.normalisation, t.limit)
+
+
+def _part(examples: Examples | EncodedExamples, split: Split, part: str) -> Tensor:
+    """Return the positions of the examples of a part of the data. Those within a limit are shared over the classes."""
     if part == "test":
         return torch.arange(len(examples))
-    kept, held = holdout(examples.labels, count)
+    kept, held = holdout(examples.labels, split.validation)
+    if part == "train" and split.limit is not None:
+        return kept[holdout(examples.labels[kept], split.limit, "limit")[1]]
     return kept if part == "train" else held
 
 
 def _regrown(weights: Tensor) -> Tensor:
     """Mark the weights that a mask removes but that are not zero. A diverged network may be NaN anywhere."""
     return weights.ne(0) & weights.isfinite()
+
+
+def _off_pattern(name: str, mask: Tensors) -> int:
+    """Count the groups of a mask that do not follow a pattern, which may be none."""
+    pattern = Pattern.named(name)
+    return pattern.broken(mask) if pattern else 0
 
 
 def _chosen(feed: Feed, operation: Measure) -> Tensor:

@@ -14,8 +14,8 @@ from torch import Tensor
 from lthbench import Moments, Network, Run, alive, method, uniform_mask
 
 
-@method("layerwise", cost="2T", cite="Frantar and Alistarh, ICML 2023, arXiv:2301.00774")
-def layerwise(run: Run, damping: float = 0.01) -> Network:
+@method("reconstruction", cost="2T", cite="Frantar and Alistarh, ICML 2023, arXiv:2301.00774")
+def reconstruction(run: Run, damping: float = 0.01) -> Network:
     dense = run.train(run.init())
     moments = run.measure(dense, Moments())
     inverse = {name: damped_inverse(moments[name], damping) for name in dense.prunable}
