@@ -39,9 +39,7 @@ def test_a_rescore_gives_the_committed_files(rescored: Path) -> None:
 
 
 def test_nothing_generated_is_left_over(rescored: Path) -> None:
-    there, made = (
-        {p.relative_to(at) for p in at.rglob("*") if p.is_file()} for at in (ROOT / "leaderboard", rescored)
-    )
+    there, made = ({p.relative_to(at) for p in at.rglob("*") if p.is_file()} for at in (ROOT / "leaderboard", rescored))
     assert {p for p in there if p.parts[0] in GENERATED} <= made
 
 

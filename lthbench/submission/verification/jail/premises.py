@@ -35,9 +35,12 @@ SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linu
 
 @dataclass(frozen=True)
 class Job:
-    """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images."""
+    """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images.
 
-    source: str
+    `sources` are the method's file, method.py, and the modules beside it, by name.
+    """
+
+    sources: Mapping[str, str]
     method: str
     cells: Sequence[Cell]
     suite: Suite
@@ -56,7 +59,8 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
     given, folder = outer / "given", outer / "job"
     for made in (given, folder, folder / "left"):
         made.mkdir()
-    (given / "method.py").write_bytes(job.source.encode())
+    for name, text in job.sources.items():
+        (given / name).write_bytes(text.encode())
     (given / "suite.json").write_text(job.suite.model_dump_json())
     used = {cell.workload.dataset for cell in job.cells}
     linked = [path for name in sorted(used) for path in _data(given / "data", job, name)]
