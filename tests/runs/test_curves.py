@@ -50,7 +50,7 @@ def train(
 
 
 def curve(store: Store, t: Trajectory, stop: int) -> Curve:
-    return store.read_curve(t.state(stop).key)
+    return store.read_curve(t.curve(stop))
 
 
 @pytest.fixture
@@ -131,9 +131,9 @@ def test_the_state_of_least_validation_loss_is_that_of_its_step(store: Store) ->
 def test_a_state_from_before_there_were_curves_answers_and_leaves_none(store: Store) -> None:
     t = trajectory()
     train(store, t, 4)
-    store.drop("curves", t.state(4).key)
+    store.drop("curves", t.curve(4))
     train(store, t, 9, start=4)
-    assert store.has("states", t.state(9).key) and not store.has("curves", t.state(9).key)
+    assert store.has("states", t.state(9).key) and not store.has("curves", t.curve(9))
 
 
 @pytest.mark.parametrize(

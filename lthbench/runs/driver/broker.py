@@ -125,7 +125,7 @@ class Broker:
         """Return the learning curve up to a stop. None where a training that is not watched left none."""
         for _ in range(TRIES):
             with suppress(MissingEntry):
-                return self.store.read_curve(trajectory.state(stop).key)
+                return self.store.read_curve(trajectory.curve(stop))
             if not trajectory.recipe.watch:
                 return None
             self.state(trajectory, stop, edit_tensors)
@@ -133,8 +133,8 @@ class Broker:
 
     def _trained(self, trajectory: Trajectory, stop: int) -> bool:
         """Tell whether the state at a stop is stored and, where the training is watched, its curve."""
-        key = trajectory.state(stop).key
-        return self.store.has("states", key) and (not trajectory.recipe.watch or self.store.has("curves", key))
+        curve = not trajectory.recipe.watch or self.store.has("curves", trajectory.curve(stop))
+        return curve and self.store.has("states", trajectory.state(stop).key)
 
     def _training(self, trajectory: Trajectory, stop: int, stops: Iterable[int]) -> Train:
         """Return the training from the last stored state to this stop, through the planned stops that are not stored."""

@@ -45,11 +45,13 @@ class CurveWriter:
         self._store.write_state(key, state, ended)
         if self._before:  # a state from before there were curves has none, and nothing can be joined to it
             losses, under_way = self._trainer.losses
-            self._store.write_curve(key, Curve((*self._before.losses, *losses), under_way, tuple(self._points)))
+            self._store.write_curve(
+                self._trajectory.curve(stop), Curve((*self._before.losses, *losses), under_way, tuple(self._points))
+            )
 
     def _stored(self, begin: int) -> Curve | None:
         if begin == self._trajectory.first:
             return Curve()
         with suppress(MissingEntry):
-            return self._store.read_curve(self._trajectory.state(begin).key)
+            return self._store.read_curve(self._trajectory.curve(begin))
         return None

@@ -105,11 +105,11 @@ class Store:
         return _nested(tensors, raw), note["ended"]
 
     def write_curve(self, key: str, curve: Curve) -> None:
-        """Write the learning curve of a training up to the state of this key."""
+        """Write the learning curve of a training, under its key."""
         self.write("curves", key, {}, curve.note)
 
     def read_curve(self, key: str) -> Curve:
-        """Return the learning curve up to a state. MissingEntry where its training left none."""
+        """Return a learning curve. MissingEntry where its training left none."""
         return Curve.of(self.read("curves", key)[1])
 
     def network(self, lineage: Lineage) -> State:
