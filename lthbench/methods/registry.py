@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -198,49 +198,10 @@ def load(path: Path) -> str:
 
 
 def _execute(path: Path, name: str) -> None:
-<<<<<<< HEAD
     loading.execute(path, name)
-||||||| bfdabb9
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
-=======
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with _importing_from(path.resolve().parent):
-            spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
->>>>>>> c179f0797122d8ae5850af9b2b75dfb56757e960
     _loaded[name] = source.whole(path, name)  # now with all its imports
     for own in [m for m in METHODS.values() if m.function.__module__ == name]:
         METHODS[own.name] = replace(own, source=_loaded[name])
-
-
-@contextlib.contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """Find modules in a folder too, as Python does for a script there."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _forget(path: Path, name: str) -> None:

@@ -6,8 +6,7 @@ and in every process; a process builds it where the file has been registered, an
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -106,8 +105,7 @@ def _loaded(path: Path, digest: str) -> ModuleType:
     if source.whole(path)[:DIGITS] != digest:
         raise InputError(f"{path} has changed since the suite was read; type the command again")
     _forget_changed(path)
-    with _beside(path.parent):
-        return loading.execute(path, f"lthbench_model_{path.stem}_{digest}")
+    return loading.execute(path, f"lthbench_model_{path.stem}_{digest}")
 
 
 def _forget_changed(path: Path) -> None:
@@ -117,16 +115,6 @@ def _forget_changed(path: Path) -> None:
         if _helpers.get(name, digest) != digest:
             sys.modules.pop(name, None)
         _helpers[name] = digest
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[None]:
-    """Let a file import the modules that lie beside it."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _with_own(path: Path) -> dict[str, Path]:
