@@ -21,6 +21,7 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed, step_generator
+from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_draws, check_rate, check_start
@@ -68,6 +69,7 @@ class Trainer:
         self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
         self._own = [dict(part) for part in _parts(self.current)]
         self._losses: list[Tensor] = []  # of the epochs that ended
+        self.work: SampledWork | None = None  # counts operations, under a rule of an author's own
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -155,7 +157,8 @@ class Trainer:
                     torch.manual_seed(
                         keys.seed("module", self.trajectory.seed, self.trajectory.order, self.current.step)
                     )
-                self.step(*self._batch(index), self.rates[self.current.step])
+                with self.work.step(self.current.step, len(index)) if self.work else nullcontext():
+                    self.step(*self._batch(index), self.rates[self.current.step])
                 if self._looks:
                     self._look()
                 self.current.step += 1

@@ -36,6 +36,7 @@ from lthbench.training.gpu import graph_trainer
 from lthbench.training.identity import by_author
 from lthbench.training.metering.bounds import check_found, check_work
 from lthbench.training.metering.meter import Meter, metered, unmetered
+from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
@@ -137,15 +138,19 @@ class Worker:
             make = Trainer if plain else graph_trainer.trainer
             networks = self._networks(trajectory.networks)
             trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers), networks)
+        trainer.work = SampledWork(trajectory.key) if by_author(trajectory.rule) else None
         trainer.prepare()
         settle(0 if self.capacity.knows(_kind(trajectory)) else self._reserved() - before)
 
         curve = CurveWriter(self.store, trajectory, trainer, operation.begin, partial(self._held_out, operation))
-        with metered(flops=False) if by_author(trajectory.rule) else nullcontext(Meter()) as meter:
+        with metered(trainer.work.meter, flops=False) if trainer.work else nullcontext(Meter()) as meter:
             ended = trainer.run(operation.stops, curve.keep, curve.watch if trajectory.recipe.watch else None)
         charged = trajectory.passes * (trajectory.clock.examples(ended) - trajectory.clock.examples(at))
         seen = max(trainer.seen, meter.seen)
-        _check_charge(type(trajectory.rule).__name__ if trajectory.rule else "the training", seen, charged)
+        name = type(trajectory.rule).__name__ if trajectory.rule else "the training"
+        _check_charge(name, seen, charged)
+        if trainer.work:
+            check_work(name, meter.flops, trajectory.passes * trainer.work.examples, trajectory.model)
         return Reply(seen / len(feed), ended=ended, seen=seen)
 
     def _held_out(self, operation: Train, state: State) -> tuple[float, int]:

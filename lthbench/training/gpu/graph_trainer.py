@@ -192,11 +192,13 @@ class GraphTrainer(Trainer):
         before, seen = [t.detach().clone() for t in self._fixed], self.step.seen
         try:
             failures = self._failed_allocations()
-            with metered(flops=False) as meter:  # one of its own: what a rehearsal changes is put back
+            with metered(flops=bool(self.work)) as meter:  # one of its own: what a rehearsal changes is put back
                 for _ in range(REHEARSALS):
                     self.tables.row.zero_()
                     self._program(size)
             examples = max(meter.seen, self.step.seen - seen) // REHEARSALS
+            if self.work:
+                self.work.add(meter.flops // REHEARSALS, size)
             with unmetered():
                 made = self._captured(size, examples) if self.stream else Replay(partial(self._program, size), {})
             if self._failed_allocations() > failures:  # a library may have gone on with an algorithm that needs less
