@@ -27,6 +27,7 @@ def called(make: Any, shape: tuple[int, int, int], classes: int, width: float) -
         raise InputError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})") from error
     if not isinstance(module, nn.Module):
         raise InputError(f"it gives {type(module).__name__} and not an nn.Module")
+    _check_tensors(module)
     return module
 
 
