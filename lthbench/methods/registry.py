@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from lthbench import loading, source
@@ -266,11 +267,23 @@ def _typed(text: str) -> Method:
 def _from_file(path: Path, name: str) -> str:
     module = load(path)
     there = [m.name for m in METHODS.values() if m.function.__module__ == module]
+    if not there:
+        raise InputError(f"{path} defines no method{name and f' {name!r}'}; {_undecorated(sys.modules[module])}")
     if not name and len(there) == 1:
         return there[0]
     if name not in there:
         raise InputError(f"{path}: " + unknown("method", name, there))
     return name
+
+
+def _undecorated(module: ModuleType) -> str:
+    """Return what to write to make a module's first function a method, with its line."""
+    own = [f for _, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__]
+    if not own:
+        return "write a function Run -> Network under @method(NAME, cost=…)"
+    first = min(own, key=lambda f: f.__code__.co_firstlineno)
+    place = f"{Path(str(module.__file__)).name}:{first.__code__.co_firstlineno}"
+    return f"write @method({first.__name__.replace('_', '-')!r}, cost=…) above {first.__name__} ({place})"
 
 
 def file_in(text: str) -> Path | None:

@@ -12,9 +12,22 @@ import torch
 from torch import nn
 
 from lthbench.errors import InputError, unknown
-from lthbench.models import conv, imagenet_resnet, installed, lenet, library, mlp, mobilenet, own, renamed, resnet, vgg
+from lthbench.models import (
+    conv,
+    imagenet_resnet,
+    installed,
+    lenet,
+    library,
+    mlp,
+    mobilenet,
+    own,
+    renamed,
+    resnet,
+    vgg,
+    vit,
+)
 from lthbench.models.layers import NORMS
-from lthbench.models.prunable import dense_kinds, prunable_names
+from lthbench.models.prunable import classifier, dense_kinds, prunable_names
 from lthbench.models.reparametrised import changed
 from lthbench.models.stem import with_stem
 
@@ -28,6 +41,7 @@ FAMILIES: dict[str, tuple[str, Build]] = {  # family: (pattern of its names, how
     **{f"resnet{depth}": (rf"resnet{depth}", imagenet_resnet.build) for depth in imagenet_resnet.BLOCKS},
     **{f"vgg{depth}": (rf"vgg{depth}", vgg.build) for depth in vgg.STAGES},
     **{f"mobilenet-{version}": (rf"mobilenet-{version}", mobilenet.build) for version in ("v1", "v2")},
+    "vit-WIDTH-DEPTH-PATCH": (r"vit-[1-9]\d{0,3}-[1-9]\d?-[1-9]\d?", vit.build),
     "timm:NAME": (r"timm:.+", library.timm),
     "torchvision:NAME": (r"torchvision:.+", library.torchvision),
 }
@@ -115,6 +129,11 @@ class Model:
     def prunable_count(self) -> int:
         """The number of weights that pruning may touch."""
         return sum(shape.numel() for shape in self.prunable_shapes.values())
+
+    @property
+    def output_weights(self) -> frozenset[str]:
+        """The names of the weights of the output layer."""
+        return classifier(self.module())
 
     @property
     def dense_kinds(self) -> Counter[str]:

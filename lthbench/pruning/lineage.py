@@ -88,3 +88,7 @@ class Lineage:
             self.edits[:-1] if edit.kind == "masked" and self.edits and self.edits[-1].kind == "masked" else self.edits
         )
         return Lineage(self.root, (*kept, edit))
+
+
+NamedLineages = tuple[tuple[str, Lineage], ...]
+"""Networks that an operation looks at beside its own, by name."""

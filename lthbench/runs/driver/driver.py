@@ -5,7 +5,6 @@ by running its methods again from the start. Finished operations are found in th
 """
 
 import logging
-import os
 import shutil
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 import torch
 
+from lthbench import system
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.methods.internals.setting import Setting
@@ -265,4 +265,4 @@ def default_workers(device: torch.device, gpus: int = 1) -> int:
     """Return the default number of workers: one a core on a CPU, else one for each `gpus` GPUs."""
     if device.type == "cuda":
         return max(1, len(numerics.alike(device)) // gpus)
-    return max(1, len(os.sched_getaffinity(0)))
+    return system.cores()

@@ -12,10 +12,10 @@ from typing import Any
 
 from lthbench import keys
 from lthbench._version import __version__
-from lthbench.errors import Halted, LthbenchError, MethodError
+from lthbench.errors import Halted, MethodError
 from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
-from lthbench.methods.internals.returned import compared, counted
+from lthbench.methods.internals.returned import check_pattern, compared, counted
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
 from lthbench.methods.registry import Method
@@ -138,6 +138,7 @@ class Session:
         self.final = final
         found = self._evaluate(final, compared(self.context, final))
         removed, prunable = counted(self.context, found.layers)
+        check_pattern(self.context, found.off_pattern)
         kept = {name: self._evaluate(net) for name, net in self.context.kept.items()}
         return self._result(
             status="ok" if found.finite else "diverged",
@@ -180,7 +181,7 @@ class Session:
         said, where = in_one_line(error), location(error, self.planned.method.function)
         status = "diverged" if self.context.diverged else "failed"
         self.log.failed(status, where, said, error)
-        reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
+        reason = f"{said} ({where})" if where and where.partition(":")[0] not in said else said
         if self.context.diverged:
             reason = f"weights are not finite after {self.context.pipeline}; then: {reason}"
         return self._result(status=status, reason=reason)
@@ -189,7 +190,8 @@ class Session:
         suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
         origin_of(net).check_unchanged()
         self.context.edit_tensors |= origin_of(net).edit_tensors
-        operation = Evaluate(origin_of(net).lineage, self.setting.split, suite.precision, test, tuple(others.items()))
+        origin, split = origin_of(net), self.setting.split
+        operation = Evaluate(origin.lineage, split, suite.precision, test, tuple(others.items()), suite.pattern)
         return Evaluation.model_validate(self._unseen("evaluate", operation))
 
     def _barrier(self, a: Network, b: Network) -> dict[str, float]:

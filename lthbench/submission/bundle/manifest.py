@@ -61,6 +61,11 @@ class Architecture(_Strict):
     stem: str = Field("", max_length=100)
 
     @property
+    def written(self) -> str:
+        """The name as a suite writes it, with the width as its ending."""
+        return self.name if self.width == 1 else f"{self.name}-w{self.width:.3g}"
+
+    @property
     def model(self) -> Model:
         return Model(**{name: getattr(self, name) for name in type(self).model_fields})
 

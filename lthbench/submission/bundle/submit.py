@@ -34,6 +34,7 @@ from lthbench.submission.bundle.manifest import (
 )
 from lthbench.submission.bundle.ticket import entry
 from lthbench.suite import Suite, in_folder
+from lthbench.trial import unpublished
 
 
 def submit(results: Path, method: str, authors: Sequence[str], paper: str, license: str, out: Path) -> Manifest:
@@ -42,6 +43,10 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
     if code := [w.model for w in suite.workload if own.is_written(w.model)]:
         raise InputError(
             f"suite {suite.name} names a model in a file, {code[0]}: no bundle holds its code, so none can be made"
+        )
+    if why := unpublished(suite):
+        raise InputError(
+            f"{results} holds {why}, not the published suite; a bundle has runs of lthbench run {suite.name}"
         )
     registry.load_all()
     found = registry.find(method)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from lthbench import keys, source
+from lthbench import source
 from lthbench._version import __version__
 from lthbench.data.known import KNOWN
 from lthbench.methods.internals.ledger import spent
+from lthbench.methods.internals.setting import training_fingerprint
 from lthbench.pruning.allocate import removed_count
 from lthbench.runs.records.record import Count, Record, Result
 from lthbench.submission.battery.check import Finding
@@ -142,7 +143,7 @@ def _data(suite: Suite, results: list[Result]) -> Iterator[str]:
             yield f"{_where(r)}: its data are not those of {_where(same)}"
         if r.classes != CLASSES.get(r.dataset, r.classes):
             yield f"{_where(r)}: {r.classes} classes, {r.dataset} has {CLASSES[r.dataset]}"
-        training = keys.key("training examples", r.fingerprints.get("train"), suite.validation)
+        training = training_fingerprint(suite, str(r.fingerprints.get("train")))
         if r.fingerprints.get("training") != training:
             yield f"{_where(r)}: the training examples are not what validation = {suite.validation} leaves"
 

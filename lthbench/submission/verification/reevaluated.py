@@ -104,7 +104,7 @@ class Measure:
         root = Trained(final.model, name, 0)
         self.store.write_state(root.key, final.state, 0)
         test = setting.manifest.fingerprints["test"]
-        operation = Evaluate(Lineage(root), setting.split, setting.suite.precision, test)
+        operation = Evaluate(Lineage(root), setting.split, setting.suite.precision, test, pattern=setting.suite.pattern)
         with numerics.one_thread(self.device):
             self._worker.perform(operation)
         self.store.drop("states", root.key)
@@ -237,6 +237,8 @@ def _sparsity(r: Result, found: Evaluation, final: final_network.FinalNetwork, s
         yield f"{removed} of {setting.model.prunable_count} weights are removed, the record says {r.removed} of {r.prunable}"
     elif found.layers != r.layers or found.mask_digest != r.mask_digest:
         yield "its mask is not that of the record"
+    if found.off_pattern:
+        yield f"{found.off_pattern} groups do not follow the pattern {setting.suite.pattern}"
     if r.parameters_total != sum(shape.numel() for shape in final.model.shapes.values()):
         yield f"the record says {r.parameters_total} parameters, its model has others"
     if r.multiplications is None or found.multiplications != r.multiplications:
