@@ -39,9 +39,11 @@ def short(text: str) -> str:
 def register_beside(text: str, folder: Path, pinned: str) -> str:
     """Register the file of a model that a suite in `folder` names, and return its digest. `pinned` is what the suite says.
 
-    InputError where the file is not there, or is another one.
+    InputError where the file is not there, or is another one. With a pinned digest it may be absent until it is built.
     """
     path = folder / text.partition(":")[0]
+    if not path.is_file() and pinned:
+        return pinned
     if not path.is_file():
         raise InputError(f"model = {text!r}: there is no file {path}; it lies beside the suite")
     digest = register(path)
@@ -87,7 +89,9 @@ def build(name: str, shape: tuple[int, int, int], classes: int, width: float) ->
     match = re.fullmatch(NAMED, name)
     path = match and _files.get(_key(match["file"], match["digest"]))
     if not match or not path:
-        raise InputError("a model in a file is named by a suite, as FILE.py:NAME; this one is not of the suite")
+        raise InputError(
+            "its code is not here; a model in a file is named by a suite as FILE.py:NAME, and lies beside it"
+        )
     module = _loaded(path, match["digest"])
     there = {n for n, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__}
     if match["name"] not in there:
