@@ -12,7 +12,7 @@ test: .venv/installed  ## Lint, types, tests.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(CPUS)
+	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile
 
 board: .venv/installed  ## Build the published leaderboard from the committed records.
 	$(BIN)/lthbench board leaderboard

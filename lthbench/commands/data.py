@@ -35,15 +35,20 @@ def data_list(data: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @DATA
 def data_get(name: str, data: Path | None) -> None:
-    """Download a data set with torchvision, check it, and pack it. Nothing is downloaded twice.
+    """Download a data set with torchvision, check it, and pack it, or the weights of a start. Nothing is downloaded twice.
 
     \b
     lthbench data get cifar10
+    lthbench data get timm:resnet18.a1_in1k
     """
     from lthbench.data import DataHome, default_folder, prepare
     from lthbench.data.published import PUBLISHED, get
+    from lthbench.pruning import starts
 
     folder = data or default_folder()
+    if name.startswith(starts.PREFIX):
+        click.echo(f"{name} is ready in {starts.fetched(name, folder)}")
+        return
     _packed(folder, get(folder, name) if name in PUBLISHED else prepare(DataHome(folder), name))
 
 

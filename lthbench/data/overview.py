@@ -12,11 +12,13 @@ from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown
 
-FOLDERS = {  # image folders that are fetched by hand and packed by `data add`: the options that each needs
+FOLDERS = {
     "cifar10-jpeg": "",
+    "cifar10-jpeg-16": " --size 16",
     "imagenet": " --size 224 --encoded",
     "tiny-imagenet": "",
 }
+"""Image folders that `data add` packs, fetched by hand, and the options that each needs."""
 
 
 @dataclass(frozen=True)

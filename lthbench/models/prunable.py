@@ -45,6 +45,11 @@ def prunable_names(which: str, module: nn.Module, resnet: bool) -> Names:
     return PRUNABLE[which](_weights(module, resnet))
 
 
+def classifier(module: nn.Module) -> Names:
+    """Return the names of the weights of the output layer; of several for a library model that has several."""
+    return _weights(module, resnet=False).classifier
+
+
 def _weights(module: nn.Module, resnet: bool) -> Weights:
     """Return the weights of a module by their part.
 
@@ -80,6 +85,13 @@ def _is_weight(layer: nn.Module, name: str) -> bool:
     if isinstance(layer, nn.MultiheadAttention):
         return name in PROJECTIONS
     return name == "weight" and isinstance(layer, LAYERS)
+
+
+def classifier_layers(module: nn.Module) -> list[str]:
+    """Return the names of the layers that are a module's classifier: those that it says, else its last layer with weights."""
+    said = _said_classifiers(module)
+    layers = [name for name, layer in module.named_modules() if id(layer) in said]
+    return layers or [name for name, layer in module.named_modules() if isinstance(layer, LAYERS)][-1:]
 
 
 def _said_classifiers(module: nn.Module) -> set[int]:

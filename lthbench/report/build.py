@@ -11,7 +11,7 @@ from lthbench.errors import InputError, unknown
 from lthbench.methods import registry
 from lthbench.report import equal
 from lthbench.report.measured import Measured, Section
-from lthbench.report.papers import elastic, generalized, liu2021, ma2021, malach2020, wolfe2021
+from lthbench.report.papers import elastic, frankle2019, generalized, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.published import Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
 from lthbench.runs.plan.plan import order
@@ -21,6 +21,7 @@ from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
 
 SECTIONS: Mapping[str, Callable[[Measured], list[Section]]] = {
+    "frankle2019": frankle2019.sections,
     "liu2021": liu2021.sections,
     "ma2021": ma2021.sections,
     "wolfe2021": wolfe2021.sections,
@@ -47,7 +48,7 @@ def build(where: str, leaderboard: Path = Path("leaderboard")) -> tuple[Path, st
         raise InputError(f"report: {suite.name} stands in that of {' and '.join(told)}; type lthbench report {told[0]}")
     if name not in SECTIONS:
         raise InputError("report: " + unknown("paper", suite.name, SECTIONS))
-    measured = Measured.read(suite, records)
+    measured = last_look(Measured.read(suite, records))
     missing = incomplete(measured)
     if missing:
         page, charts = part(measured, paper(name), missing), dict[str, str]()
@@ -59,23 +60,33 @@ def build(where: str, leaderboard: Path = Path("leaderboard")) -> tuple[Path, st
     return out / f"{suite.name}.md", missing
 
 
+def last_look(measured: Measured) -> Measured:
+    """Return what was measured at the last declared look whose runs are complete; everything where none is."""
+    looks = [look for look in measured.suite.looks if not _missing(measured, look)]
+    return measured.before_seed(looks[-1]) if looks else measured
+
+
 def incomplete(measured: Measured) -> str:
-    """Return `incomplete: N of M runs`, and of which methods runs are missing; nothing where no run is."""
-    done = {record.run_id for record in measured.records if record.result.status != "failed"}
-    planned = _planned(measured.suite)
-    missing = [run for run in planned if run not in done]
+    """Return `incomplete: N of M runs` of the first look, and of which methods runs are missing; nothing where none is."""
+    look = measured.suite.looks[0]
+    missing, planned = _missing(measured, look), len(_planned(measured.suite, look))
     if not missing:
         return ""
     counts = Counter(run.method for run in missing)
     said = ", ".join(f"{method} {count}" for method, count in counts.items())
-    return f"incomplete: {len(planned) - len(missing)} of {len(planned)} runs (missing: {said})"
+    return f"incomplete: {planned - len(missing)} of {planned} runs (missing: {said})"
 
 
-def _planned(suite: Suite) -> list[RunId]:
-    """Return the runs that a suite asks of its own methods."""
+def _missing(measured: Measured, look: int) -> list[RunId]:
+    done = {record.run_id for record in measured.records if record.result.status != "failed"}
+    return [run for run in _planned(measured.suite, look) if run not in done]
+
+
+def _planned(suite: Suite, look: int) -> list[RunId]:
+    """Return the runs that a suite asks of its own methods up to a look."""
     registry.load_all()
     runs = order(suite, map(registry.find, suite.methods))
-    return [RunId(m.label, c.workload.name, c.learning_rate, c.sparsity, c.seed) for m, c in runs]
+    return [RunId(m.label, c.workload.name, c.learning_rate, c.sparsity, c.seed) for m, c in runs if c.seed < look]
 
 
 def part(measured: Measured, source: Paper, missing: str) -> str:

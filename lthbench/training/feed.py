@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from lthbench import keys
+from lthbench import keys, system
 from lthbench.data import EncodedExamples, Examples, Manifest
 from lthbench.errors import MethodError
 from lthbench.training.augment import AUGMENTATIONS, Augmentation, rectangles
@@ -183,7 +183,7 @@ def image_memory(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1) // 2
+    return system.memory() // (os.cpu_count() or 1) // 2
 
 
 def normalised(images: Tensor, manifest: Manifest) -> Tensor:

@@ -298,7 +298,7 @@ def test_a_file_system_without_locks_packs_and_cleans_nothing(
     def unable(*arguments: object) -> None:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
-    monkeypatch.setattr(packing.fcntl, "flock", unable)
+    monkeypatch.setattr(packing.system, "lock", unable)
     (home / ".mine.12").mkdir(parents=True)
     add(home, "mine", root)
     assert nothing_else(home) == [".mine.12", "mine"]

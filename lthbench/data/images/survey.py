@@ -1,10 +1,10 @@
 """Surveys of image folders: headers decide about colour or grey, and whether all images have one size."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthbench import system
 from lthbench.data.images.decode import CorruptImage, Form, look
 from lthbench.data.images.source import Image, ImageSource
 from lthbench.errors import InputError
@@ -35,7 +35,7 @@ def survey(images: ImageSource, size: int | None, skip: bool, short: int | None 
             raise differ(images.root, (first, width, height), (path, *other))
     grey = sum(mode == "L" for mode, _ in found.values()) * 2 > len(found)
     areas = sorted(w * h for _, (w, h) in found.values())
-    threads = len(os.sched_getaffinity(0)) if areas[len(areas) // 2] >= THREADED else 1
+    threads = system.cores() if areas[len(areas) // 2] >= THREADED else 1
     shape = (size or height, size or width, 1 if grey else 3)
     return Survey(Form("L" if grey else "RGB", size, short), shape, threads)
 

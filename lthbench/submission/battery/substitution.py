@@ -12,6 +12,7 @@ import torch
 from lthbench.data import DataHome, EncodedExamples, Examples, prepare
 from lthbench.data.packed.examples import pack
 from lthbench.errors import InputError
+from lthbench.models import own
 from lthbench.models.renamed import PREFIX
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records.record import Record
@@ -28,7 +29,7 @@ def substituted(suite: Suite) -> Suite:
         for field in ("prunable", "dense")
         if not isinstance(getattr(workload, field), str)
     }
-    changes = {"model": f"{PREFIX}{workload.model}", "dataset": OTHER, **patterns}
+    changes = {"model": f"{PREFIX}{own.short(workload.model)}", "dataset": OTHER, **patterns}
     return suite.model_copy(
         update={
             "name": "other",
