@@ -181,12 +181,16 @@ def test_the_page_names_machines_dates_and_dense_parameters(digits: Analysis) ->
     assert all(line in html for line in (*lines, dense))
 
 
+@pytest.fixture(scope="module")
+def index(digits: Analysis, mnist: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("site") / "index.html"
+    path.write_text(site.index_page({"digits": digits, "mnist": mnist}))
+    return path
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_the_answer_is_on_the_first_screen(
-    opened: Callable[..., Page], tmp_path: Path, digits: Analysis, mnist: Analysis, width: int, scheme: str
-) -> None:
-    (tmp_path / "index.html").write_text(site.index_page({"digits": digits, "mnist": mnist}))
-    shown = opened(tmp_path / "index.html", width=width, scheme=scheme)
+def test_the_answer_is_on_the_first_screen(opened: Callable[..., Page], index: Path, width: int, scheme: str) -> None:
+    shown = opened(index, width=width, scheme=scheme)
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     links = shown.locator(".answer th[scope=row]").all_inner_texts()
     assert [link.rpartition("/")[2] for link in links] == ["mnist", "mnist", "digits", "digits"]
