@@ -150,6 +150,14 @@ class Suite(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _what_is_watched_is_held_out(self) -> Self:
+        if self.recipe.watch and not self.validation:
+            raise ValueError(
+                f"recipe.watch = {self.recipe.watch} needs held-out examples, and validation = 0 leaves none; raise it"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _controls_are_on_the_grid(self) -> Self:
         if off := [s for s in self.control_sparsities if s not in self.sparsities]:
             raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")

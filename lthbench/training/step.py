@@ -23,6 +23,7 @@ class Step:
     """The forward pass, the backward pass, the optimizer, and the mask.
 
     `current` is the training that it changes, `shown` what the hooks of a rule may look at. `seen` counts examples.
+    `loss` is the sum of the losses of examples, without a penalty, since it was last set to zero.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Step:
         self.recipe, self.module, self.current = trajectory.recipe, module, current
         self.shown: Any = current
         self.seen = 0  # examples
+        self.loss = torch.zeros((), dtype=torch.float64, device=current.lr.device)
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(current).items()}
         self._penalised, self._own_weights = (overrides(trajectory.rule, hook) for hook in ("penalty", "weights"))
@@ -55,13 +57,16 @@ class Step:
             factor.copy_(self.current.mask[name])
 
     def _grads(self, images: Tensor, labels: Tensor) -> list[Tensor]:
-        return self._by_trained(self._with_penalty(self._loss(self._forward(images), labels)))
+        loss = self._loss(self._forward(images), labels)
+        self._add(loss, len(images))
+        return self._by_trained(self._with_penalty(loss))
 
     def _averaged(self, shards: Shards, images: Tensor, labels: Tensor) -> list[Tensor]:
         """Return the gradients of the mean over the parts of the batch."""
         sums: list[Tensor] = []
         for some, theirs, share in shards.split(images, labels):
             loss = share * self._loss(shards.forward(self._weights(), some), theirs)
+            self._add(loss.to(self.loss.device), len(images))
             if sums:
                 torch._foreach_add_(sums, self._by_trained(loss))
             else:
@@ -71,6 +76,10 @@ class Step:
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+
+    def _add(self, loss: Tensor, examples: int) -> None:
+        """Add the mean loss of some examples to the sum, on the device."""
+        self.loss.add_(loss.detach(), alpha=examples)
 
     def _with_penalty(self, loss: Tensor) -> Tensor:
         return loss + self.rule.penalty(self.shown) if self._penalised else loss

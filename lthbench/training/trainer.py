@@ -27,6 +27,9 @@ from lthbench.training.single_example import check_batches
 from lthbench.training.step import Step
 from lthbench.training.trajectory import Trajectory
 
+OnStop = Callable[[int, State], None]
+"""A function that gets a step and the state after it."""
+
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
 
@@ -59,6 +62,7 @@ class Trainer:
         self.step = Step(trajectory, self.module, self.current, devices)
         self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
         self._own = [dict(part) for part in _parts(self.current)]
+        self._losses: list[Tensor] = []  # of the epochs that ended
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -70,14 +74,26 @@ class Trainer:
         """Examples that the network has seen."""
         return self.step.seen
 
-    def run(self, stops: Iterable[int], on_stop: Callable[[int, State], None]) -> int:
+    @property
+    def losses(self) -> tuple[list[float], float]:
+        """Return the mean training loss of each epoch that ended in this training, and the sum in the one under way."""
+        self._wait()
+        return [float(loss) for loss in self._losses], float(self.step.loss)
+
+    def add_loss(self, under_way: float) -> None:
+        """Add the losses of the examples of this epoch that an earlier training has seen."""
+        with self._alone():
+            self.step.loss.add_(under_way)
+
+    def run(self, stops: Iterable[int], on_stop: OnStop, on_watch: OnStop | None = None) -> int:
         """Train to the last of the stops, and pass on the state at each. Returns the step at which the training ended.
 
-        That step is before the last stop if the rule's `done` said so.
+        That step is before the last stop if the rule's `done` said so. `on_watch` gets the state every `recipe.watch`
+        steps, before `on_stop` does. It must change nothing.
         """
         stops = sorted(stops)
         while self.current.step < stops[-1] and not self._done():
-            self._epoch(stops, on_stop)
+            self._epoch(stops, on_stop, on_watch)
         state = self.snapshot()
         for stop in stops:
             if stop >= self.current.step:  # where the rule ended the training, this is the state at all later stops
@@ -97,18 +113,34 @@ class Trainer:
             short = self.current.step < self.current.total
             return State(**{**vars(self._copy(finished)), "raw": state if short else None})
 
-    def _epoch(self, stops: list[int], on_stop: Callable[[int, State], None]) -> None:
+    def _epoch(self, stops: list[int], on_stop: OnStop, on_watch: OnStop | None) -> None:
         """Train to the end of the current epoch, or to the last stop if that comes first."""
         trajectory, clock = self.trajectory, self.trajectory.clock
         epoch, offset = divmod(self.current.step, clock.steps_per_epoch)
         with self._alone():
             batches = self.feed.epoch(clock, self.recipe, trajectory.seed, trajectory.order, epoch)[offset:]
         while batches and self.current.step < stops[-1]:
-            count = min(stop for stop in stops if stop > self.current.step) - self.current.step
+            watched = self._next_watched if on_watch else clock.total
+            count = min(watched, *(stop for stop in stops if stop > self.current.step)) - self.current.step
             self._train(batches[:count])
             batches = batches[count:]
+            if not batches:
+                self._end_epoch()
+            if on_watch and self.current.step == watched:
+                on_watch(watched, self.snapshot())
             if self.current.step in stops[:-1]:
                 on_stop(self.current.step, self.snapshot())
+
+    @property
+    def _next_watched(self) -> int:
+        every, total = self.recipe.watch or self.current.total, self.current.total
+        return min(self.current.step + every - self.current.step % every, total)
+
+    def _end_epoch(self) -> None:
+        """Note the mean loss of the epoch, without waiting for the device."""
+        with self._alone():
+            self._losses.append(self.step.loss / self.trajectory.clock.size)
+            self.step.loss.zero_()
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         """Do consecutive steps of one epoch on the examples at these indices, with no stop in between."""

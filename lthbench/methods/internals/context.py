@@ -81,8 +81,9 @@ class RunContext:
     def trajectory(
         self, net: Network, start: int, recipe: Recipe, clock: Clock, rule: Rule | None, order: int
     ) -> Trajectory:
-        """Return the trajectory that a training continues, or a new one from this network."""
+        """Return the trajectory that a training continues, or a new one from this network, watched as the suite says."""
         origin, setting = origin_of(net), self.setting
+        recipe = recipe.replace(watch=setting.recipe.watch)
         running = origin.trajectory
         if running and not origin.lineage.edits and running.continues(recipe, rule, order):
             return running

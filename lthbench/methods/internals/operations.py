@@ -33,6 +33,11 @@ class Train:
         return self.trajectory.state(self.stops[-1]).key
 
     @property
+    def split(self) -> Split:
+        """Return the training data of the workload."""
+        return Split(self.trajectory.dataset, self.trajectory.validation, self.trajectory.data)
+
+    @property
     def source(self) -> Lineage:
         """Return the lineage that the training starts from."""
         first = self.begin == self.trajectory.first

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import singledispatchmethod
+from functools import partial, singledispatchmethod
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import digest
+from lthbench.runs.store.curve_writer import CurveWriter
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
@@ -32,7 +33,7 @@ from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.identity import by_author
 from lthbench.training.metering.bounds import check_found, check_work
-from lthbench.training.metering.meter import Meter, metered
+from lthbench.training.metering.meter import Meter, metered, unmetered
 from lthbench.training.numerics import precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
@@ -125,7 +126,7 @@ class Worker:
         trajectory = operation.trajectory
         with self.turn():
             state, at = self._begin(operation)
-            feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+            feed = self.feed(operation.split, "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # loaded now, so not counted below
             before = self._reserved()
             make = Trainer if plain else graph_trainer.trainer
@@ -133,15 +134,23 @@ class Worker:
         trainer.prepare()
         settle(0 if self.capacity.knows(_kind(trajectory)) else self._reserved() - before)
 
-        def keep(stop: int, state: State) -> None:
-            self.store.write_state(trajectory.state(stop).key, state, trainer.current.step)
-
+        curve = CurveWriter(self.store, trajectory, trainer, operation.begin, partial(self._held_out, operation))
         with metered(flops=False) if by_author(trajectory.rule) else nullcontext(Meter()) as meter:
-            ended = trainer.run(operation.stops, keep)
+            ended = trainer.run(operation.stops, curve.keep, curve.watch if trajectory.recipe.watch else None)
         charged = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
         seen = max(trainer.seen, meter.seen)
         _check_charge(type(trajectory.rule).__name__ if trajectory.rule else "the training", seen, charged)
         return Reply(seen / len(feed), ended=ended, seen=seen)
+
+    def _held_out(self, operation: Train, state: State) -> tuple[float, int]:
+        """Return the loss and the right answers on the held-out examples of a network in training. No rule sees it."""
+        trajectory = operation.trajectory
+        with self.turn(), unmetered():
+            module = module_of(trajectory.model, replace(state, basis=trajectory.start.basis), self.device).eval()
+            feed = self.feed(operation.split, "validation")
+            logits = self._logits(module, feed, trajectory.precision)
+            right = (logits.argmax(1) == feed.labels).sum()
+            return float(F.cross_entropy(logits.double(), feed.labels)), int(right)
 
     def _free(self) -> None:
         """Release GPU memory that the process holds and does not use."""

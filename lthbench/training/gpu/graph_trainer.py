@@ -211,7 +211,8 @@ class GraphTrainer(Trainer):
         """Return all tensors that a step reads and writes, except for the data."""
         current, step = self.current, self.step
         parts = (current.params, current.mask, *current.slots.values(), current.state, step.trained, step.factors)
-        return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
+        tensors = (t for part in parts for t in part.values())
+        return [*self.module.buffers(), *tensors, current.lr, step.loss, self.tables.row]
 
     def _give_up(self, why: str) -> None:
         self.plain, self.step.shown = True, self.current
