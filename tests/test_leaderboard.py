@@ -48,6 +48,11 @@ def test_pages_are_small_enough_to_be_tracked() -> None:
         assert not path.is_file() or path.stat().st_size < 2 * 2**20, path
 
 
+def test_results_are_small_enough_to_be_tracked() -> None:
+    for path in (ROOT / "leaderboard/results").rglob("*"):
+        assert not path.is_file() or path.stat().st_size < 2**20, path
+
+
 def comparable(suffix: str, text: str) -> str:
     """The text; of an SVG what it says, without places and sizes, which depend on the fonts that are installed."""
     places = r' (?:d|transform|x2|y2|width|height|viewBox|opacity|display)="[^"]*"'

@@ -27,8 +27,10 @@ def list_(what: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["criterion", "rule", "structured"]), default="criterion", show_default=True,
-              help="Template of the file: a score of weights, a rule during training, a score of channels.")  # fmt: skip
+@click.option("--kind", type=click.Choice(["criterion", "rule", "probe", "structured"]), default="criterion",
+              show_default=True,
+              help="Template of the file: a score of weights, a rule during training, a measurement on examples, a score of "
+              "channels.")  # fmt: skip
 @click.option("--folder", type=FOLDER, default=".", help="The folder of the file.")
 def new(name: str, kind: str, folder: Path) -> None:
     """Write a method file to start from.

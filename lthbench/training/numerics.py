@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lthbench import keys
 from lthbench.errors import InputError, MethodError
@@ -43,12 +44,28 @@ def precision(name: str, device: torch.device) -> Any:
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False)
+        with autocast, attention_as_products():
             yield
             if torch.is_autocast_enabled(device.type) != (name == "bf16"):
                 raise MethodError("an operation changed the autocast mode of the process, which other trainings share")
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def attention_as_products() -> Any:
+    """Compute attention as matrix products within a context, in whichever module it is.
+
+    The fused kernels are not deterministic on a GPU, have no second derivative, and escape the count of operations on a CPU.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def environment(device: torch.device) -> dict[str, str]:

@@ -41,13 +41,17 @@ def broken(run: Run) -> Network:
 '''
 
 
+RUN = ("run", "smoke", "--seeds", "2", "--out", "runs/smoke")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the smoke suite was run, with a method from a file and one that breaks, by a new interpreter."""
+    """A folder in which the smoke suite was run on two seeds, with a method from a file and one that breaks, by a new
+    interpreter."""
     folder = tmp_path_factory.mktemp("user")
     (folder / "mine.py").write_text(TEN_LINES)
     (folder / "broken.py").write_text(BROKEN)
-    words = ("run", "smoke", "--method", "mine.py:smallest", "--method", "broken.py", "--json")
+    words = (*RUN, "--method", "mine.py:smallest", "--method", "broken.py", "--json")
     done = subprocess.run([sys.executable, "-m", "lthbench.cli", *words], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     (folder / "summary.json").write_text(done.stdout)
@@ -63,9 +67,9 @@ def test_run_writes_records_and_says_what_it_did(folder: Path) -> None:
 
 
 def test_plan_predicted_it(folder: Path) -> None:
-    words = ("plan", "smoke", "--method", "mine.py:smallest", "--json")
-    plan = json.loads(lthbench(*words, cwd=folder).stdout)
-    again = lthbench("run", "smoke", "--method", "mine.py:smallest", "--out", "again", "--serial", "--json", cwd=folder)
+    words = ("smoke", "--seeds", "2", "--method", "mine.py:smallest", "--json")
+    plan = json.loads(lthbench("plan", *words, cwd=folder).stdout)
+    again = lthbench("run", *words, "--out", "again", "--serial", cwd=folder)
     done = json.loads(again.stdout)
     assert again.returncode == 0
     assert plan["operations"] == done["operations_computed"]
@@ -74,7 +78,7 @@ def test_plan_predicted_it(folder: Path) -> None:
 
 
 def test_typed_again_computes_nothing_but_what_failed(folder: Path) -> None:
-    again = json.loads(lthbench("run", "smoke", "--method", "mine.py:smallest", "--json", cwd=folder).stdout)
+    again = json.loads(lthbench(*RUN, "--method", "mine.py:smallest", "--json", cwd=folder).stdout)
     assert again["operations_computed"] == 0
     assert again["failed"] == 0
 
@@ -82,7 +86,7 @@ def test_typed_again_computes_nothing_but_what_failed(folder: Path) -> None:
 def test_board_has_a_row_for_the_file_and_the_reason_of_the_failure(folder: Path) -> None:
     done = lthbench("board", "runs/smoke", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "lottery-ticket against prune-finetune" in done.stdout
+    assert "smallest against prune-finetune" in done.stdout
     page = (folder / "runs/smoke/board/README.md").read_text()
     assert "smallest" in page
     assert "broken: 2 runs failed: RuntimeError: no idea at this sparsity (broken.py:9)" in page

@@ -13,27 +13,29 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lthbench import bits
-from lthbench.data import DataHome, Examples, holdout
+from lthbench.data import DataHome, EncodedExamples, Examples, holdout
 from lthbench.errors import MethodError
 from lthbench.methods.compact import compact_cost
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Operation, Split, Train, Validate, Value
 from lthbench.models.cost import multiplications
 from lthbench.pruning.correlation import correlations
-from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.lineage import Lineage, NamedLineages
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern
 from lthbench.pruning.state import State, module_of
-from lthbench.pruning.tensors import digest
+from lthbench.pruning.tensors import Tensors, digest
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.process_state import FairLock, unchanged
+from lthbench.runs.workers.serialization import with_author_line
 from lthbench.training.feed import Feed, feed
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.identity import by_author
 from lthbench.training.metering.bounds import check_found, check_work
 from lthbench.training.metering.meter import Meter, metered
-from lthbench.training.numerics import precision
+from lthbench.training.numerics import memory_format, precision
 from lthbench.training.probes import Batches
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
@@ -73,7 +75,10 @@ class Worker:
     def perform(self, operation: Operation) -> Reply:
         """Do one operation and write its result to the store. MissingEntry where its source is missing."""
         started, cpu = time.perf_counter(), time.thread_time()
-        reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
+        try:
+            reply = self._train(operation) if isinstance(operation, Train) else self._looked(operation)
+        except MethodError as error:
+            raise with_author_line(error) from error.__cause__
         return replace(reply, seconds=time.perf_counter() - started, cpu=time.thread_time() - cpu)
 
     @contextmanager
@@ -125,11 +130,12 @@ class Worker:
         trajectory = operation.trajectory
         with self.turn():
             state, at = self._begin(operation)
-            feed = self.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
+            feed = self.feed(_split(trajectory), "train")
             feed.batch(torch.zeros(1, dtype=torch.int64, device=self.device))  # loaded now, so not counted below
             before = self._reserved()
             make = Trainer if plain else graph_trainer.trainer
-            trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers))
+            networks = self._networks(trajectory.networks)
+            trainer = make(trajectory, state, at, feed, self.turn, (self.device, *self.peers), networks)
         trainer.prepare()
         settle(0 if self.capacity.knows(_kind(trajectory)) else self._reserved() - before)
 
@@ -138,7 +144,7 @@ class Worker:
 
         with metered(flops=False) if by_author(trajectory.rule) else nullcontext(Meter()) as meter:
             ended = trainer.run(operation.stops, keep)
-        charged = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
+        charged = trajectory.passes * (trajectory.clock.examples(ended) - trajectory.clock.examples(at))
         seen = max(trainer.seen, meter.seen)
         _check_charge(type(trajectory.rule).__name__ if trajectory.rule else "the training", seen, charged)
         return Reply(seen / len(feed), ended=ended, seen=seen)
@@ -172,7 +178,7 @@ class Worker:
             return (feed.batch(part) for part in index.split(operation.batch))
 
         model, name = operation.source.model, type(operation.probe).__name__
-        batches = Batches(draw, model.shape, operation.passes)
+        batches = Batches(draw, model.shape, operation.passes, self._networks(operation.networks))
         with precision(operation.precision, self.device), metered(flops=by_author(operation.probe)) as meter:
             found = operation.probe(module, {n: m.to(self.device) for n, m in state.weight_mask.items()}, batches)
         _check_charge(name, meter.seen, operation.passes * len(index))
@@ -217,6 +223,7 @@ class Worker:
             multiplications=multiplications(model, there),
             correlation={name: self._correlation(state, other) for name, other in operation.others},
             compact=compact_cost(model, module),
+            off_pattern=_off_pattern(operation.pattern, counted),
             zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
         )
         self.store.write("values", operation.key, {"predictions": predictions}, found.note)
@@ -251,12 +258,21 @@ class Worker:
         """Return the examples of one part of the data: train, validation or test."""
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
-            chosen = _part(examples, split.validation, part)
-            self._feeds[split, part] = feed(examples, chosen, self.home.manifest(split.dataset), self.device)
+            chosen = _part(examples, split, part)
+            manifest = self.home.manifest(split.dataset)
+            if split.normalisation:
+                mean, std = split.normalisation
+                manifest = replace(manifest, mean=mean, std=std)
+            self._feeds[split, part] = feed(examples, chosen, manifest, self.device)
         return self._feeds[split, part]
 
     def _module(self, source: Lineage) -> nn.Module:
         return module_of(source.model, self.store.network(source), self.device).eval()
+
+    def _networks(self, sources: NamedLineages) -> dict[str, nn.Module]:
+        """Return the networks that an operation may look at: modules in evaluation mode, whose parameters do not train."""
+        modules = {name: self._module(source).requires_grad_(False) for name, source in sources}
+        return {name: module.to(memory_format=memory_format(module, self.device)) for name, module in modules.items()}
 
     def _logits(self, module: nn.Module, feed: Feed, name: str) -> Tensor:
         """Return the network's outputs for every example, float32 [N, classes]."""
@@ -279,20 +295,33 @@ def _check_charge(name: str, seen: int, charged: int) -> None:
 
 def _kind(trajectory: Trajectory) -> Hashable:
     """Return the kind of a training. Trainings of one kind take the same amount of memory."""
-    return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
+    recipe, others = trajectory.recipe, tuple(source.model for _, source in trajectory.networks)
+    return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule), others
 
 
-def _part(examples: Examples, count: int, part: str) -> Tensor:
-    """Return the positions of the examples of a part of the data."""
+def _split(t: Trajectory) -> Split:
+    return Split(t.dataset, t.validation, t.data, t.normalisation, t.limit)
+
+
+def _part(examples: Examples | EncodedExamples, split: Split, part: str) -> Tensor:
+    """Return the positions of the examples of a part of the data. Those within a limit are shared over the classes."""
     if part == "test":
         return torch.arange(len(examples))
-    kept, held = holdout(examples.labels, count)
+    kept, held = holdout(examples.labels, split.validation)
+    if part == "train" and split.limit is not None:
+        return kept[holdout(examples.labels[kept], split.limit, "limit")[1]]
     return kept if part == "train" else held
 
 
 def _regrown(weights: Tensor) -> Tensor:
     """Mark the weights that a mask removes but that are not zero. A diverged network may be NaN anywhere."""
     return weights.ne(0) & weights.isfinite()
+
+
+def _off_pattern(name: str, mask: Tensors) -> int:
+    """Count the groups of a mask that do not follow a pattern, which may be none."""
+    pattern = Pattern.named(name)
+    return pattern.broken(mask) if pattern else 0
 
 
 def _chosen(feed: Feed, operation: Measure) -> Tensor:

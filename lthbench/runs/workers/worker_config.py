@@ -7,6 +7,7 @@ import torch
 
 from lthbench.data import DataHome
 from lthbench.errors import InputError
+from lthbench.models import own
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.worker import Worker
@@ -18,7 +19,7 @@ from lthbench.training.gpu.settings import GPU_SETTINGS
 class WorkerConfig:
     """The store's folder, the data's folder, the device, and the number of trainings that a worker does at once.
 
-    `lanes` None: one on a CPU, as many as fit on a GPU.
+    `lanes` None: one on a CPU, as many as fit on a GPU. `models`: a folder with the files of models that the suite names.
     """
 
     store: Path
@@ -27,6 +28,7 @@ class WorkerConfig:
     lanes: int | None = None
     gpus: int = 1  # GPUs of one worker, for recipes with shards
     peers: tuple[str, ...] = ()
+    models: Path | None = None
 
     @property
     def slots(self) -> int:
@@ -45,6 +47,8 @@ class WorkerConfig:
         """Return a worker in this process, after setting up its numerics."""
         device = torch.device(self.device)
         numerics.set_up(device)
+        if self.models:
+            own.register_kept(self.models)
         store = Store(self.store, numerics.environment_key(device))
         auto = device.type == "cuda" and self.lanes is None
         capacity = Capacity.on(device) if auto else Capacity(self.slots)

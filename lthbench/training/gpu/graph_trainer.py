@@ -11,16 +11,17 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lthbench.pruning.state import State
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed
 from lthbench.training.gpu.settings import GPU_SETTINGS
-from lthbench.training.metering.meter import unmetered
+from lthbench.training.metering.meter import metered, unmetered
 from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory
@@ -37,6 +38,7 @@ def trainer(
     feed: Feed,
     turn: Turn = nullcontext,
     devices: Sequence[torch.device] = (),
+    networks: Mapping[str, nn.Module] = MappingProxyType({}),
 ) -> Trainer:
     """Return a graph trainer where the device can run it, else the plain trainer. Both give the same bits.
 
@@ -46,9 +48,9 @@ def trainer(
     together = trajectory.recipe.shards > 1 and len(devices) > 1
     graphs = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
     return (
-        GraphTrainer(trajectory, state, at, feed, turn)
+        GraphTrainer(trajectory, state, at, feed, turn, networks)
         if graphs
-        else Trainer(trajectory, state, at, feed, turn, devices)
+        else Trainer(trajectory, state, at, feed, turn, devices, networks)
     )
 
 
@@ -76,10 +78,12 @@ class Tables:
 
 
 class Replay(NamedTuple):
-    """A step that is ready to run, and the tensors in which it leaves the gradients, by name."""
+    """A step that is ready to run, the tensors in which it leaves the gradients, by name, and the examples that networks
+    see in it."""
 
     run: Callable[[], None]
     grads: Mapping[str, Tensor]
+    seen: int = 0
 
 
 class GraphTrainer(Trainer):
@@ -88,10 +92,18 @@ class GraphTrainer(Trainer):
     Raises torch.OutOfMemoryError if the device has too little memory for the graphs. Nothing has changed then.
     """
 
-    def __init__(self, trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext):
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        state: State,
+        at: int,
+        feed: Feed,
+        turn: Turn = nullcontext,
+        networks: Mapping[str, nn.Module] = MappingProxyType({}),
+    ):
         self.stream = _stream(feed)
         with torch.cuda.stream(self.stream):
-            super().__init__(trajectory, state, at, feed, turn)
+            super().__init__(trajectory, state, at, feed, turn, networks=networks)
             rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
             self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
         self.replays: dict[int, Replay] = {}  # by batch size
@@ -135,7 +147,7 @@ class GraphTrainer(Trainer):
             for size in sizes:
                 self.replays[size].run()
         if self.stream:  # a graph does not count
-            self.step.seen += sum(sizes)
+            self.step.seen += sum(self.replays[size].seen for size in sizes)
         self.current.grads.update(self.replays[sizes[-1]].grads)
         self.current.step += len(sizes) - 1
         if self._looks:
@@ -152,8 +164,7 @@ class GraphTrainer(Trainer):
     def _program(self, size: int) -> None:
         """Run one step on the next row of the tables."""
         index, draws, rate = self.tables.next(size)
-        images, labels = self.feed.batch(index)
-        self.step(self.augment.apply(images, draws), labels, rate)
+        self.step(*self._augmented(index, draws), rate)
         self.tables.row.add_(1)
 
     def _ready(self, sizes: set[int]) -> bool:
@@ -181,11 +192,13 @@ class GraphTrainer(Trainer):
         before, seen = [t.detach().clone() for t in self._fixed], self.step.seen
         try:
             failures = self._failed_allocations()
-            with unmetered():  # what a rehearsal changes is put back
+            with metered(flops=False) as meter:  # one of its own: what a rehearsal changes is put back
                 for _ in range(REHEARSALS):
                     self.tables.row.zero_()
                     self._program(size)
-                made = self._captured(size) if self.stream else Replay(partial(self._program, size), {})
+            examples = max(meter.seen, self.step.seen - seen) // REHEARSALS
+            with unmetered():
+                made = self._captured(size, examples) if self.stream else Replay(partial(self._program, size), {})
             if self._failed_allocations() > failures:  # a library may have gone on with an algorithm that needs less
                 raise torch.OutOfMemoryError(
                     "too little memory: a library would choose other algorithms than with enough memory"
@@ -197,12 +210,12 @@ class GraphTrainer(Trainer):
                 for t, value in zip(self._fixed, before, strict=True):
                     t.copy_(value)
 
-    def _captured(self, size: int) -> Replay:
+    def _captured(self, size: int, seen: int) -> Replay:
         """Capture a step. Both graphs of a training share one memory pool, since they never run at the same time."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"):
             self._program(size)
-        return Replay(graph.replay, dict(self.current.grads))
+        return Replay(graph.replay, dict(self.current.grads), seen)
 
     def _failed_allocations(self) -> int:
         return torch.cuda.memory_stats(self.feed.device)["num_ooms"] if self.stream else 0
@@ -210,7 +223,7 @@ class GraphTrainer(Trainer):
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step reads and writes, except for the data."""
         current, step = self.current, self.step
-        parts = (current.params, current.mask, current.momentum, current.state, step.trained, step.factors)
+        parts = (current.params, current.mask, *current.slots.values(), current.state, step.trained, step.factors)
         return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
 
     def _give_up(self, why: str) -> None:

@@ -75,7 +75,7 @@ def _install(users: int) -> None:
     global _users, _call
     with _installing:
         if not _users:
-            _call, nn.Module.__call__ = nn.Module.__call__, _counting_call  # type: ignore[method-assign, assignment]
+            _call, nn.Module.__call__ = nn.Module.__call__, _counting_call  # type: ignore[method-assign]
         _users += users
         if not _users:
             nn.Module.__call__ = _call  # type: ignore[method-assign]

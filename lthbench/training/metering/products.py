@@ -21,7 +21,7 @@ from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flo
 Formula = Callable[[tuple[Any, ...], Any], int]  # arguments and result of an operator, to operations
 
 NAME = "TESTING_ONLY_GenericMode"  # above autograd and vmap, so that a kernel sees each call first
-KEY = torch._C._parse_dispatch_key(NAME)
+KEY: Any = torch._C._parse_dispatch_key(NAME)
 ONLY, BELOW = DispatchKeySet(KEY), torch._C._dispatch_keyset_full_after(KEY)
 
 FIRST = {"mm": 0, "bmm": 0, "mv": 0, "dot": 0, "vdot": 0, "_scaled_mm": 0}
