@@ -1,6 +1,7 @@
 """Precisions, and the environment within which results are equal bit for bit."""
 
 import contextlib
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.backends.cuda import enable_cudnn_sdp, enable_flash_sdp, enable_mem_efficient_sdp
 
 from lthbench import keys
 from lthbench.errors import InputError, MethodError
@@ -21,20 +23,41 @@ def set_up(device: torch.device) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
+        _set_up_cuda()
+
+
+ENVIRONMENT = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # one of the two sizes with which cuBLAS is deterministic
+    "CUDA_DEVICE_MAX_CONNECTIONS": "32",  # hardware queues: by default 8, which 16 trainings would share
+}
+"""The variables that CUDA reads when it starts."""
+
+
+def _set_up_cuda() -> None:
+    """Let torch refuse what has no deterministic implementation, and compute attention as plain matrix products.
+
+    The fused kernels of attention add in any order, and have no second derivatives.
+    """
+    os.environ.update(ENVIRONMENT)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it changes no result
+    for enable in (enable_flash_sdp, enable_mem_efficient_sdp, enable_cudnn_sdp):
+        enable(False)
 
 
 @contextlib.contextmanager
 def one_thread(device: torch.device) -> Any:
     """Apply `set_up` within a context, and restore the previous settings afterwards."""
-    threads = torch.get_num_threads()
+    threads, refusing = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     try:
         set_up(device)
         yield
     finally:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(refusing)
 
 
 @contextlib.contextmanager
@@ -57,13 +80,14 @@ def environment(device: torch.device) -> dict[str, str]:
     Within one environment, results are equal bit for bit.
     """
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    on_cuda = device.type == "cuda"
     return {
         "device": device.type,
         "kind": kind,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
-        "cuda": str(torch.version.cuda) if device.type == "cuda" else "",
-    }
+        "cuda": str(torch.version.cuda) if on_cuda else "",
+    } | ({"cudnn": str(torch.backends.cudnn.version())} if on_cuda else {})
 
 
 def environment_key(device: torch.device) -> str:
@@ -118,6 +142,11 @@ def memory_format(module: nn.Module, device: torch.device) -> torch.memory_forma
     """
     breaks = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() != "AVX512"
     return torch.contiguous_format if breaks and any(map(_strided, module.modules())) else torch.channels_last
+
+
+def for_evaluation(module: nn.Module, device: torch.device) -> nn.Module:
+    """Lay a module out for evaluation, in place: channels-last on CUDA, where convolutions in bf16 are made for it."""
+    return module.to(memory_format=torch.channels_last) if device.type == "cuda" else module
 
 
 def _strided(layer: nn.Module) -> bool:

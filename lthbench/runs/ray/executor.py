@@ -24,8 +24,8 @@ from lthbench.runs.ray.node import ClusterConfig, NodeWorker, clean, describe
 from lthbench.runs.ray.transfer import Transfer
 from lthbench.runs.store.files import writing
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.pool import CLOSED, Handle, Lost, Pool
-from lthbench.runs.workers.worker import Reply
+from lthbench.runs.workers.pool import CLOSED, Handle, Pool
+from lthbench.runs.workers.worker import Lost, Reply
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 

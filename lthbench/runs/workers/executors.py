@@ -42,7 +42,7 @@ class SerialExecutor:
         future: Future[Reply] = Future()
         self._worker = self._worker or self.config.worker(frozenset({"train"}))
         try:
-            future.set_result(self._worker.perform(unpickled(pickled(operation))))
+            future.set_result(self._worker.perform(unpickled(pickled(operation)), alone=True))
         except Exception as error:
             future.set_exception(error if isinstance(error, LthbenchError) else wrapped_exception(error))
         return future

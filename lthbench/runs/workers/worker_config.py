@@ -8,17 +8,17 @@ import torch
 from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.worker import Worker
+from lthbench.runs.workers.worker.capacity import Capacity
 from lthbench.training import numerics
-from lthbench.training.gpu.settings import GPU_SETTINGS
+from lthbench.training.gpu.settings import GPU_SETTINGS, STREAMS
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
     """The store's folder, the data's folder, the device, and the number of trainings that a worker does at once.
 
-    `lanes` None: one on a CPU, as many as fit on a GPU.
+    `lanes` None: one on a CPU, as many as fit on a GPU. `share`: the share of a GPU that the worker may use.
     """
 
     store: Path
@@ -27,6 +27,13 @@ class WorkerConfig:
     lanes: int | None = None
     gpus: int = 1  # GPUs of one worker, for recipes with shards
     peers: tuple[str, ...] = ()
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if torch.device(self.device).type == "cuda" and (self.lanes or 0) > STREAMS:
+            raise InputError(
+                f"{self.lanes} lanes were asked for; a GPU has streams for {STREAMS}: write {STREAMS} or less"
+            )
 
     @property
     def slots(self) -> int:
@@ -45,7 +52,9 @@ class WorkerConfig:
         """Return a worker in this process, after setting up its numerics."""
         device = torch.device(self.device)
         numerics.set_up(device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # else a stray call would start a context on the first GPU
         store = Store(self.store, numerics.environment_key(device))
         auto = device.type == "cuda" and self.lanes is None
-        capacity = Capacity.on(device) if auto else Capacity(self.slots)
+        capacity = Capacity.on(device, self.share) if auto else Capacity(self.slots)
         return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), capacity)

@@ -39,7 +39,7 @@ class Looking(Convolutional):
     """A model whose forward pass asks for a value, which no graph can hold."""
 
     def forward(self, images: Tensor) -> Tensor:
-        scale = 1.0 if images.sum().item() < 1e9 else 0.0
+        scale = 1.0 if images.is_meta or images.sum().item() < 1e9 else 0.0
         return super().forward(images) * scale
 
 
