@@ -19,11 +19,13 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 def set_up(device: torch.device) -> None:
-    """Set the process to one thread and deterministic algorithms. Every process does this before it computes a result."""
+    """Set the process to one thread and deterministic algorithms. Every thread that computes a result does this before."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     if device.type == "cuda":
         _set_up_cuda()
+        if device.index is not None:
+            torch.cuda.set_device(device)  # of this thread: a stray call would start a context on the first GPU
 
 
 ENVIRONMENT = {

@@ -1,5 +1,6 @@
 """The configuration that a worker needs to start, in any process."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,9 +53,9 @@ class WorkerConfig:
         """Return a worker in this process, after setting up its numerics."""
         device = torch.device(self.device)
         numerics.set_up(device)
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # else a stray call would start a context on the first GPU
         store = Store(self.store, numerics.environment_key(device))
-        auto = device.type == "cuda" and self.lanes is None
-        capacity = Capacity.on(device, self.share) if auto else Capacity(self.slots)
-        return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), capacity)
+        memory = Capacity.on(device, self.share) if device.type == "cuda" else Capacity(self.slots)
+        capacity = memory if self.lanes is None else Capacity(self.slots)
+        worker = Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), capacity)
+        worker.memory = memory.capacity if memory.measured else math.inf
+        return worker

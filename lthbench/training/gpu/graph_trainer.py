@@ -78,7 +78,6 @@ class GraphTrainer(Trainer):
         except BaseException:
             self._release()
             raise
-        self._pool = torch.cuda.graph_pool_handle() if self.stream else None
         self._pooled = 0  # bytes of the pool
         self.step.shown = GraphSafeView(self.current)
         if self.draws:
@@ -169,6 +168,7 @@ class GraphTrainer(Trainer):
         """
         if self._replaced():
             self.replays.clear()
+            self._pool = torch.cuda.graph_pool_handle() if self.stream else None  # one ends with its graphs
             self._fixed = self._changing()
         try:
             for size in sorted(sizes - self.replays.keys(), reverse=True):

@@ -30,6 +30,7 @@ def train(place: Workplace, operation: Train, alone: bool) -> Reply:
 
 def _ended(place: Workplace, trainer: Trainer) -> None:
     trainer.close()
+    place.trim()
     place.spoilt = place.spoilt or trainer.spoilt
 
 

@@ -1,5 +1,6 @@
 """The workplace of a worker: all that its operations use, and the turns in which they compute."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from lthbench.training.feed import Feed, feed
 class Workplace:
     """A store, the data that the process may read, a device, and a capacity for trainings at once.
 
-    `spoilt` says why the process must do no further operation; "" while it may.
+    `spoilt` says why the process must do no further operation; "" while it may. `memory` are the bytes of the device
+    above which the process gives back what it does not use.
     """
 
     store: Store
@@ -31,6 +33,7 @@ class Workplace:
     capacity: Capacity = field(default_factory=lambda: Capacity(1))
     turns: FairLock = field(default_factory=FairLock)
     spoilt: str = ""
+    memory: float = math.inf
     _feeds: dict[Any, Feed] = field(default_factory=dict)
 
     @contextmanager
@@ -47,6 +50,12 @@ class Workplace:
 
     def _failed_allocations(self) -> int:
         return torch.cuda.memory_stats(self.device)["num_ooms"] if self.device.type == "cuda" else 0
+
+    def trim(self) -> None:
+        """Give memory back that ended trainings have left, if there is much of it: the device is idle meanwhile."""
+        if self.device.type == "cuda" and torch.cuda.memory_reserved(self.device) > self.memory:
+            with self.turns:
+                torch.cuda.empty_cache()
 
     def fault(self) -> str:
         """Return why the device computes no more, or "". A CUDA context that has broken stays broken."""
