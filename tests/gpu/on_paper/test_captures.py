@@ -26,6 +26,8 @@ from lthbench.training.rules import (
 from tests.gpu.on_paper.world import feed, lane, trajectory
 from tests.gpu.paper import books
 
+pytestmark = pytest.mark.cuda
+
 RULES = [
     L1(1e-4), Slimming(), Gradual(0.8, every=2), SET(every=2), RigL(every=2), GraNet(0.8, every=2), ADMM(0.5, every=2),
     Movement(0.5, every=2), EdgePopup(0.5), NeuronPopup(0.5),

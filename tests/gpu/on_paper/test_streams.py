@@ -8,6 +8,8 @@ from lthbench.training.gpu.settings import STREAMS
 from lthbench.training.gpu.streams import streams
 from tests.gpu.on_paper.world import DEVICE, feed, lane, trajectory
 
+pytestmark = pytest.mark.cuda
+
 TRAININGS = 40
 
 

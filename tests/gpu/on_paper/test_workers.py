@@ -20,6 +20,8 @@ from lthbench.training.rules import Rule
 from tests.gpu.on_paper.world import feed, trajectory
 from tests.gpu.paper import books
 
+pytestmark = pytest.mark.cuda
+
 GB = 1 << 30
 
 
