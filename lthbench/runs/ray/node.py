@@ -91,11 +91,15 @@ def clean(cluster_config: ClusterConfig) -> None:
 
 
 class NodeWorker:
-    """A worker in an actor. Ray places the actor; its operations are lost with it."""
+    """A worker in an actor. Ray places the actor; its operations are lost with it.
 
-    def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str]):
+    Of the devices that it sees it takes the first, or the next one in its `turn`.
+    """
+
+    def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str], turn: int = 0):
         self.cluster_config = cluster_config
-        self.worker = cluster_config.here.each()[0].worker(splits)  # on the devices that Ray gave to this process
+        each = cluster_config.here.each()
+        self.worker = each[turn % len(each)].worker(splits)
 
     def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:
         """Return the node of the worker, and the node's description."""
