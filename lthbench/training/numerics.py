@@ -18,6 +18,10 @@ FEW = 8  # input channels, below which oneDNN's AVX2 kernel writes out of bounds
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
+class NotDeterministic(MethodError):
+    """The error that an operation has no deterministic implementation on a device."""
+
+
 def set_up(device: torch.device) -> None:
     """Set the process to one thread and deterministic algorithms. Every thread that computes a result does this before."""
     torch.set_num_threads(1)
@@ -69,11 +73,28 @@ def precision(name: str, device: torch.device) -> Any:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
-            yield
+            with deterministic(device):
+                yield
             if torch.is_autocast_enabled(device.type) != (name == "bf16"):
                 raise MethodError("an operation changed the autocast mode of the process, which other trainings share")
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def deterministic(device: torch.device) -> Any:
+    """Raise NotDeterministic in place of torch's error, where the code inside asks for an operation that has no
+    deterministic implementation."""
+    try:
+        yield
+    except RuntimeError as error:
+        operation, lacking, _ = str(error).partition(" does not have a deterministic implementation")
+        if not lacking:
+            raise
+        raise NotDeterministic(
+            f"{operation} has no deterministic implementation on {device.type}, so results would differ from run to run; "
+            "use a layer or an operation that has one"
+        ) from None
 
 
 def environment(device: torch.device) -> dict[str, str]:

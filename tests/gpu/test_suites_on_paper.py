@@ -35,7 +35,8 @@ def run(paper: dict[str, str], tmp_path: Path, data_folder: Path) -> Run:
             str(tmp_path / "out"),
         ]
         ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-        records = [json.loads(line) for file in (tmp_path / "out" / "records").glob("*.jsonl") for line in file.open()]
+        files = (tmp_path / "out" / "records").glob("*.jsonl")
+        records = [json.loads(line) for file in files for line in file.read_text().splitlines()]
         return ended.stdout + ended.stderr, Counter(record["result"]["status"] for record in records)
 
     return done

@@ -23,6 +23,7 @@ from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_wai
 from lthbench.training.gpu.settings import GPU_SETTINGS
 from lthbench.training.gpu.tables import Tables
 from lthbench.training.metering.meter import unmetered
+from lthbench.training.numerics import NotDeterministic, deterministic
 from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory
@@ -174,7 +175,7 @@ class GraphTrainer(Trainer):
             for size in sorted(sizes - self.replays.keys(), reverse=True):
                 if not self.plain:
                     self.replays[size] = self._made(size)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, NotDeterministic):
             self.replays.clear()
             raise
         except Exception as error:
@@ -191,7 +192,7 @@ class GraphTrainer(Trainer):
         """A program, rehearsed and captured. What that has changed is put back."""
         before, seen = [t.detach().clone() for t in self._fixed], self.step.seen
         try:
-            with unmetered():
+            with unmetered(), deterministic(self.feed.device):
                 return self._rehearsed(size)
         finally:
             self.step.seen = seen

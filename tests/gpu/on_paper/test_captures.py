@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from lthbench.errors import MethodError
+from lthbench.pruning.state import initial_state
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.gpu import graph_trainer
+from lthbench.training.gpu.graph_trainer import GraphTrainer
 from lthbench.training.rules import (
     ADMM,
     L1,
@@ -23,6 +26,7 @@ from lthbench.training.rules import (
     Slimming,
     TrainingState,
 )  # fmt: skip
+from lthbench.training.trainer import Trainer
 from tests.gpu.on_paper.world import feed, lane, trajectory
 from tests.gpu.paper import books
 
@@ -133,6 +137,19 @@ def test_a_step_that_cannot_be_captured_leaves_a_healthy_process(
         assert one.plain and not one.spoilt
     assert why in caplog.text
     healthy()
+
+
+@pytest.mark.parametrize("kind", [GraphTrainer, Trainer])
+def test_what_has_no_deterministic_implementation_is_refused_by_name(kind: type[Trainer]) -> None:
+    data = feed(shape=(3, 64, 64))
+    t = trajectory("torchvision:alexnet", data)
+    with (
+        pytest.raises(
+            MethodError, match="^adaptive_avg_pool2d_backward_cuda has no deterministic implementation on cuda"
+        ),
+        closing(kind(t, initial_state(t.start.root), 0, data)) as one,  # type: ignore[arg-type]
+    ):
+        one.run([1], lambda *_: None)
 
 
 def test_an_invalidated_capture_spoils_the_process_and_fails_nothing() -> None:
