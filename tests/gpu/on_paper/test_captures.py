@@ -27,8 +27,8 @@ from lthbench.training.rules import (
     TrainingState,
 )  # fmt: skip
 from lthbench.training.trainer import Trainer
-from tests.gpu.on_paper.world import feed, lane, trajectory
 from tests.gpu.paper import books
+from tests.gpu.trainings import feed, lane, trajectory
 
 pytestmark = pytest.mark.cuda
 

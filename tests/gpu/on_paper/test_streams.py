@@ -6,7 +6,7 @@ import torch
 from lthbench.training.gpu.graph_trainer import GraphTrainer
 from lthbench.training.gpu.settings import STREAMS
 from lthbench.training.gpu.streams import streams
-from tests.gpu.on_paper.world import DEVICE, feed, lane, trajectory
+from tests.gpu.trainings import DEVICE, feed, lane, trajectory
 
 pytestmark = pytest.mark.cuda
 

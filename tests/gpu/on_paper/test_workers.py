@@ -17,8 +17,8 @@ from lthbench.runs.workers.worker import Lost, Retired, Worker
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 from lthbench.training.rules import Rule
-from tests.gpu.on_paper.world import feed, trajectory
 from tests.gpu.paper import books
+from tests.gpu.trainings import feed, trajectory
 
 pytestmark = pytest.mark.cuda
 

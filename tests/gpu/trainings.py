@@ -1,4 +1,4 @@
-"""Trainings on the GPU on paper."""
+"""Trainings for tests on a GPU, on paper or not."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Generator
 from lthbench.data import Examples, Manifest
 from lthbench.models import Model
 from lthbench.pruning.lineage import Init, Lineage
-from lthbench.pruning.state import initial_state
+from lthbench.pruning.state import State, initial_state
 from lthbench.training.feed import Feed
 from lthbench.training.gpu.graph_trainer import GraphTrainer
 from lthbench.training.recipe import Recipe
@@ -21,12 +21,12 @@ DEVICE = torch.device("cuda")
 IMAGE = (3, 32, 32)
 
 
-def feed(size: int = 24, shape: tuple[int, int, int] = IMAGE) -> Feed:
+def feed(size: int = 24, shape: tuple[int, int, int] = IMAGE, device: torch.device = DEVICE) -> Feed:
     """Return random images of ten classes on the device."""
     g, (channels, height, width) = Generator().manual_seed(0), shape
     images = torch.randint(0, 256, (size, height, width, channels), generator=g, dtype=torch.uint8)
     manifest = Manifest("random", 10, shape, (127.0,) * channels, (74.0,) * channels, {"train": size}, {"train": ""})
-    return Feed(Examples(images, torch.arange(size) % 10), manifest, DEVICE)
+    return Feed(Examples(images, torch.arange(size) % 10), manifest, device)
 
 
 def trajectory(
@@ -44,6 +44,11 @@ def trajectory(
     )
 
 
+def start(t: Trajectory) -> State:
+    """Return the state that a training starts from."""
+    return initial_state(t.start.root)  # type: ignore[arg-type]
+
+
 def lane(t: Trajectory, data: Feed, *turn: Turn) -> GraphTrainer:
     """Return a graph trainer at the start of a training."""
-    return GraphTrainer(t, initial_state(t.start.root), 0, data, *turn)  # type: ignore[arg-type]
+    return GraphTrainer(t, start(t), 0, data, *turn)
