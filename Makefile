@@ -12,7 +12,7 @@ test: .venv/installed  ## Lint, types, tests.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(CPUS)
+	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile
 
 gpu: .venv/installed  ## Check and measure the GPU of this machine: ten minutes a call, and the next call goes on.
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/gpu.sh runs/gpu

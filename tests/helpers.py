@@ -118,8 +118,8 @@ def bits(state: State | None) -> Any:
     """Comparable; equal only where every tensor is the same bit for bit."""
     if state is None:
         return None
-    parts = ("params", "buffers", "mask", "momentum", "rule")
-    return {part: {n: digest({n: t}) for n, t in getattr(state, part).items()} for part in parts} | {
+    parts = {part: getattr(state, part) for part in ("params", "buffers", "mask", "rule")} | state.slots
+    return {part: {n: digest({n: t}) for n, t in tensors.items()} for part, tensors in parts.items()} | {
         "raw": bits(state.raw)
     }
 

@@ -166,6 +166,12 @@ PROBLEMS = {  # places of the suite and new text there, each wrong in one way
     "a momentum of one": ("epochs = 4", "epochs = 4\nmomentum = 1"),
     "a smoothing of two": ("epochs = 4", "epochs = 4\nlabel_smoothing = 2"),
     "a growing step": ("epochs = 4", "epochs = 4\ngamma = 10"),
+    "an unknown optimizer": ("epochs = 4", 'epochs = 4\noptimizer = "adma"'),
+    "a key of another optimizer": ("epochs = 4", "epochs = 4\nbetas = [0.9, 0.99]"),
+    "betas that are one": ("epochs = 4", 'epochs = 4\noptimizer = "adam"\nbetas = [0.9]'),
+    "a negative eps": ("epochs = 4", 'epochs = 4\noptimizer = "adam"\neps = -1'),
+    "an unknown decay": ("epochs = 4", 'epochs = 4\ndecay = "some"'),
+    "a clip at nothing": ("epochs = 4", "epochs = 4\nclip_norm = 0"),
 }
 
 
@@ -323,6 +329,7 @@ SAME = {
     "duels": ('duels = [["lottery-ticket", "dense"]]', ""),
     "a whole number for a number": ("[0.5, 0.75]", "[0.50, 0.75]"),
     "a default written out": ("epochs = 4", 'epochs = 4\nschedule = "step"'),
+    "the default optimizer written out": ("epochs = 4", 'epochs = 4\noptimizer = "sgd"'),
     "another default written out": ("seeds = 2", 'seeds = 2\nallocation = "global"'),
     "a comment": ("seeds = 2", "seeds = 2  # not many"),
 }
@@ -339,6 +346,10 @@ OTHER = {
     "epochs": ("epochs = 4", "epochs = 5"),
     "drops": ("[0.5, 0.75]", "[0.5]"),
     "weight decay": ("epochs = 4", "epochs = 4\nweight_decay = 0.1"),
+    "optimizer": ("epochs = 4", 'epochs = 4\noptimizer = "adam"'),
+    "betas": ("epochs = 4", 'epochs = 4\noptimizer = "adamw"\nbetas = [0.8, 0.99]'),
+    "clipping": ("epochs = 4", "epochs = 4\nclip_norm = 1"),
+    "what decays": ("epochs = 4", 'epochs = 4\ndecay = "weights"'),
     "rate of fine-tuning": ("epochs = 4", "epochs = 4\nfine_tune_lr = 0.1"),
     "model": ('"mlp-32"', '"mlp-33"'),
     "prunable": ('model = "mlp-32"', 'model = "mlp-32"\nprunable = ["hidden.*.weight"]'),

@@ -15,7 +15,6 @@ from lthbench.bench.subject import Subject
 from lthbench.pruning.state import initial_state
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.worker import Worker
-from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.feed import step_generator
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.numerics import precision
@@ -65,7 +64,7 @@ def _upto(part: str, trainer: Trainer, steps: int) -> None:
     batches = feed.epoch(trainer.trajectory.clock, recipe, 0, 0, 0)
     for number, index in enumerate(islice(cycle(batches), steps)):
         images, labels = feed.batch(index)
-        images = AUGMENTATIONS[recipe.augment](images, step_generator("augment", 0, 0, number))
+        images = trainer.augment(images, step_generator("augment", 0, 0, number))
         if part != "data":
             with precision(trainer.trajectory.precision, feed.device):
                 loss = F.cross_entropy(module(images).float(), labels)

@@ -1,7 +1,8 @@
 """The tensors of a network at one moment, and the effect of edits on them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -11,20 +12,23 @@ from lthbench.pruning.bases import Basis
 from lthbench.pruning.lineage import Edit, Init
 from lthbench.pruning.tensors import Tensors, mapped
 
+Slots = Mapping[str, Mapping[str, Tensor]]
+"""The state of an optimizer: by slot, such as momentum, a tensor for each parameter by its name."""
+
 
 @dataclass(frozen=True)
 class State:
-    """Parameters, buffers and the mask by name, the momentum if training can continue, and the tensors that a rule
-    keeps.
+    """Parameters, buffers and the mask by name, the optimizer's state if training can continue, and the tensors that a
+    rule keeps.
 
     `raw` is the state before the rule's `finish`, from which the same training continues. With a `basis`, the prunable
-    parameters, the mask and the momentum are those of its coefficients.
+    parameters, the mask and the optimizer's state are those of its coefficients.
     """
 
     params: dict[str, Tensor]
     buffers: dict[str, Tensor]
     mask: dict[str, Tensor]
-    momentum: dict[str, Tensor] = field(default_factory=dict)
+    slots: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     rule: dict[str, Tensor] = field(default_factory=dict)
     raw: "State | None" = None
     basis: Basis | None = None
@@ -47,10 +51,10 @@ class State:
         return all(bool(t.isfinite().all()) for t in (*self.params.values(), *self.buffers.values()))
 
 
-def initial_state(init: Init) -> State:
-    """Return the state of an initialisation, with nothing removed."""
+def initial_state(init: Init, start: Tensors = MappingProxyType({})) -> State:
+    """Return the state of an initialisation, with nothing removed. Tensors of its `start` replace those of their names."""
     model = init.model
-    tensors = initial_tensors(model, init.scheme, init.seed, init.stream)
+    tensors = initial_tensors(model, init.scheme, init.seed, init.stream) | dict(start)
     mask = {name: torch.ones(shape, dtype=torch.bool) for name, shape in model.prunable_shapes.items()}
     params = {name: tensors[name] for name in model.shapes}
     return State(params, {name: t for name, t in tensors.items() if name not in params}, mask)
@@ -73,18 +77,18 @@ def edited(state: State, edits: Iterable[Edit], tensors: Callable[[str], Tensors
 
 def _masked(state: State, mask: Tensors) -> State:
     both = {name: kept & mask[name] for name, kept in state.mask.items()}
-    params, momentum = _zeroed(state.params, both), _zeroed(state.momentum, both)
-    return replace(state, params=params, mask=both, momentum=momentum, raw=None)
+    slots = {slot: _zeroed(tensors, both) for slot, tensors in state.slots.items()}
+    return replace(state, params=_zeroed(state.params, both), mask=both, slots=slots, raw=None)
 
 
 def _with_mask(state: State, mask: Tensors) -> State:
-    return replace(state, params=_zeroed(state.params, mask), mask=dict(mask), momentum={}, raw=None)
+    return replace(state, params=_zeroed(state.params, mask), mask=dict(mask), slots={}, raw=None)
 
 
 def _with_weights(state: State, tensors: Tensors) -> State:
     params = {name: tensors.get(name, t) for name, t in state.params.items()}
     buffers = {name: tensors.get(name, t) for name, t in state.buffers.items()}
-    return replace(state, params=_zeroed(params, state.mask), buffers=buffers, momentum={}, raw=None)
+    return replace(state, params=_zeroed(params, state.mask), buffers=buffers, slots={}, raw=None)
 
 
 def _in_basis(state: State, basis: Basis | None) -> State:

@@ -2,23 +2,27 @@
 
 Images that fit on the device are resident there. Others are streamed from the packed data set batch by batch: a thread
 reads the next batch while the device works on this one. Both give the same bits; the size only decides where images
-are.
+are. Images that are packed as the bytes of their files are streamed and decoded; their random crops are cut out of the
+whole image.
 """
 
 import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from lthbench import keys
-from lthbench.data import Examples, Manifest
+from lthbench import keys, system
+from lthbench.data import EncodedExamples, Examples, Manifest
 from lthbench.errors import MethodError
+from lthbench.training.augment import AUGMENTATIONS, Augmentation, rectangles
 from lthbench.training.clock import Clock
 from lthbench.training.recipe import Recipe
 
@@ -33,7 +37,7 @@ class Feed:
 
     resident = True  # a batch is already on the device
 
-    def __init__(self, examples: Examples, manifest: Manifest, device: torch.device):
+    def __init__(self, examples: Any, manifest: Manifest, device: torch.device):
         self._raw, self._manifest, self.device = examples, manifest, device
         self.labels = examples.labels.to(device)
 
@@ -80,6 +84,10 @@ class Feed:
         index = index.to(self.device, non_blocking=True)
         return self.images[index], self.labels[index]
 
+    def augmentation(self, recipe: Recipe) -> Augmentation:
+        """Return the augmentation that is left to do on the images of a batch."""
+        return AUGMENTATIONS[recipe.augment]
+
     def in_order(self, batch: int) -> Iterator[Tensor]:
         """Iterate over the images of all examples, `batch` at a time."""
         return iter(self.images.split(batch))
@@ -94,8 +102,8 @@ class StreamedFeed(Feed):
 
     resident = False
 
-    def __init__(self, examples: Examples, part: Tensor, manifest: Manifest, device: torch.device):
-        super().__init__(Examples(examples.images, examples.labels[part]), manifest, device)
+    def __init__(self, examples: Any, part: Tensor, manifest: Manifest, device: torch.device):
+        super().__init__(replace(examples, labels=examples.labels[part]), manifest, device)
         self._part = part
         self._reader = ThreadPoolExecutor(1)
         self._after: WeakIdKeyDictionary = WeakIdKeyDictionary()  # from a batch's index to that of the batch after it
@@ -125,12 +133,53 @@ class StreamedFeed(Feed):
         return self._reader.submit(self._from_disk, self._part[index])
 
     def _from_disk(self, positions: Tensor) -> Tensor:
-        raw = self._raw.images.index_select(0, positions)
+        return self._pinned(self._raw.images.index_select(0, positions))
+
+    def _pinned(self, raw: Tensor) -> Tensor:
         return raw.pin_memory() if self.device.type == "cuda" else raw
 
 
-def feed(examples: Examples, part: Tensor, manifest: Manifest, device: torch.device) -> Feed:
+class EncodedFeed(StreamedFeed):
+    """A streamed feed that decodes files with `threads` threads; their number changes no bit.
+
+    The batches of an epoch whose augmentation cuts rectangles cut them out of the whole images. All other batches are the
+    centres of images.
+    """
+
+    def __init__(
+        self, examples: EncodedExamples, part: Tensor, manifest: Manifest, device: torch.device, threads: int = 0
+    ):
+        super().__init__(examples, part, manifest, device)
+        self._decoders = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)))
+        self._crops: WeakIdKeyDictionary = WeakIdKeyDictionary()  # from a batch's index to its seed, order and step
+
+    def augmentation(self, recipe: Recipe) -> Augmentation:
+        whole = super().augmentation(recipe)
+        return whole.uncropped or whole
+
+    def epoch(self, clock: Clock, recipe: Recipe, seed: int, order: int, epoch: int) -> list[Tensor]:
+        batches = super().epoch(clock, recipe, seed, order, epoch)
+        if AUGMENTATIONS[recipe.augment].uncropped:
+            for step, index in enumerate(batches, epoch * clock.steps_per_epoch):
+                self._crops[index] = seed, order, step
+        return batches
+
+    def _reading(self, index: Tensor) -> "Future[Tensor]":
+        return self._reader.submit(self._decoded, self._part[index.cpu()], self._crops.get(index))
+
+    def _decoded(self, positions: Tensor, crop: tuple[int, int, int] | None) -> Tensor:
+        boxes = self._boxes(positions, step_generator("crop", *crop)) if crop else None
+        return self._pinned(self._raw.decoded(positions, boxes, self._decoders))
+
+    def _boxes(self, positions: Tensor, g: Generator) -> list[tuple[int, ...]]:
+        height, width = self._raw.sizes[positions].split(1, dim=1)
+        return [tuple(box) for box in torch.stack(rectangles(len(positions), height, width, g), 1).tolist()]
+
+
+def feed(examples: Examples | EncodedExamples, part: Tensor, manifest: Manifest, device: torch.device) -> Feed:
     """Return a feed of a part of the examples: resident if its images fit in `image_memory`, else streamed."""
+    if isinstance(examples, EncodedExamples):
+        return EncodedFeed(examples, part, manifest, device)
     if 4 * len(part) * math.prod(manifest.shape) > image_memory(device):
         return StreamedFeed(examples, part, manifest, device)
     return Feed(examples[part], manifest, device)
@@ -143,7 +192,7 @@ def image_memory(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1) // 2
+    return system.memory() // (os.cpu_count() or 1) // 2
 
 
 def normalised(images: Tensor, manifest: Manifest) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.backends.cuda import enable_cudnn_sdp, enable_flash_sdp, enable_mem_efficient_sdp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lthbench import keys
 from lthbench.errors import InputError, MethodError
@@ -40,17 +40,12 @@ ENVIRONMENT = {
 
 
 def _set_up_cuda() -> None:
-    """Let torch refuse what has no deterministic implementation, and compute attention as plain matrix products.
-
-    The fused kernels of attention add in any order, and have no second derivatives.
-    """
+    """Choose deterministic algorithms, and let torch refuse an operation that has none."""
     os.environ.update(ENVIRONMENT)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it changes no result
-    for enable in (enable_flash_sdp, enable_mem_efficient_sdp, enable_cudnn_sdp):
-        enable(False)
 
 
 @contextlib.contextmanager
@@ -72,9 +67,9 @@ def precision(name: str, device: torch.device) -> Any:
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False):
-            with deterministic(device):
-                yield
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False)
+        with autocast, attention_as_products(), deterministic(device):
+            yield
             if torch.is_autocast_enabled(device.type) != (name == "bf16"):
                 raise MethodError("an operation changed the autocast mode of the process, which other trainings share")
     finally:
@@ -95,6 +90,21 @@ def deterministic(device: torch.device) -> Any:
             f"{operation} has no deterministic implementation on {device.type}, so results would differ from run to run; "
             "use a layer or an operation that has one"
         ) from None
+
+
+@contextlib.contextmanager
+def attention_as_products() -> Any:
+    """Compute attention as matrix products within a context, in whichever module it is.
+
+    The fused kernels are not deterministic on a GPU, have no second derivative, and escape the count of operations on a CPU.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def environment(device: torch.device) -> dict[str, str]:

@@ -1,14 +1,15 @@
-"""Recipes: the epochs, batch, learning rate, schedule, decay and augmentation of one training."""
+"""Recipes: the epochs, batch, learning rate, schedule, optimizer and augmentation of one training."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields
 from dataclasses import replace as _replace
 from typing import Any
 
 from lthbench.errors import InputError, unknown
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.clock import Clock
+from lthbench.training.optimizer import DECAYS, OPTIMIZERS, keys_of
 from lthbench.training.schedule import SCHEDULES
 
 
@@ -16,20 +17,22 @@ from lthbench.training.schedule import SCHEDULES
 class Bound:
     """The values that a field of a recipe may have: whole or other finite numbers from `low` to `high`.
 
-    `below`: `high` itself is not among them.
+    `below`: `high` itself is not among them; `above`: nor is `low`.
     """
 
     low: float
     high: float = math.inf
     below: bool = False
+    above: bool = False
 
     def __contains__(self, value: Any) -> bool:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return number and self.low <= value <= self.high and not (self.below and value == self.high)
+        excluded = [self.high] * self.below + [self.low] * self.above
+        return number and self.low <= value <= self.high and value not in excluded
 
     def __str__(self) -> str:
         if self.high == math.inf:
-            return f"a finite number, at least {self.low:g}"
+            return f"a finite number, {'above' if self.above else 'at least'} {self.low:g}"
         return f"a number from {self.low:g} to {'below ' if self.below else ''}{self.high:g}"
 
 
@@ -45,16 +48,28 @@ BOUNDS = {
     "fine_tune_lr": Bound(0.0),
     "examples": Bound(1),
     "shards": Bound(1),
+    "eps": Bound(0.0),
+    "clip_norm": Bound(0.0, above=True),
 }
-OPTIONAL = ("fine_tune_lr", "examples")
+OPTIONAL = ("fine_tune_lr", "examples", "clip_norm")
+CHOICES: dict[str, Collection[str]] = {
+    "schedule": SCHEDULES,
+    "augment": AUGMENTATIONS,
+    "optimizer": OPTIMIZERS,
+    "decay": DECAYS,
+}
+LATER = ("shards", "optimizer", "betas", "eps", "clip_norm", "decay")
+"""Fields that recipes did not always have. At their defaults they are in no key, so that earlier keys stay valid."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The settings of one training. `drops` and `warmup` are fractions of the whole; `lr` is the peak learning rate.
 
-    The optimizer is SGD with momentum and weight decay on every parameter, as in torch.optim.SGD. A step schedule
-    multiplies the learning rate by `gamma` at every drop. `examples` trains on a fixed seeded subset of that size.
+    The optimizer is "sgd" (with `momentum` and `nesterov`), "adam" or "adamw" (with `betas` and `eps`), as in torch.optim.
+    Weight decay is for all parameters, or with `decay` = "weights" not for biases, scales and shifts. `clip_norm` is the
+    largest norm of the gradient. A step schedule multiplies the learning rate by `gamma` at every drop. `examples` trains
+    on a fixed seeded subset of that size.
     `fine_tune_lr` is the learning rate of Run.fine_tune, by default the last one of the schedule (Renda et al. 2020).
     `shards` is the number of parts of a batch that are normalised separately, one for each device; on fewer devices the
     result is the same.
@@ -77,9 +92,14 @@ class Recipe:
     fine_tune_lr: float | None = None
     examples: int | None = None
     shards: int = 1
+    optimizer: str = "sgd"
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    clip_norm: float | None = None
+    decay: str = "all"
 
     def __post_init__(self) -> None:
-        if wrong := [*self._out_of_bounds(), *self._unknown()]:
+        if wrong := [*self._out_of_bounds(), *self._unknown(), *self._unused()]:
             raise InputError("; ".join(f"recipe: {problem}" for problem in wrong))
 
     def _out_of_bounds(self) -> Iterator[str]:
@@ -90,11 +110,23 @@ class Recipe:
         for drop in self.drops:
             if drop not in Bound(0.0, 1.0):
                 yield f"drops are fractions of the training, from 0 to 1, not {drop!r}"
+        beta, betas = Bound(0.0, 1.0, below=True), self.betas
+        if not (isinstance(betas, list | tuple) and len(betas) == 2 and all(value in beta for value in betas)):
+            yield f"betas = {betas!r} must be two numbers, each {beta}"
 
     def _unknown(self) -> Iterator[str]:
-        for name, known in (("schedule", SCHEDULES), ("augment", AUGMENTATIONS)):
+        for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 yield unknown(name, getattr(self, name), known)
+
+    def _unused(self) -> Iterator[str]:
+        """Yield a line for each field of another optimizer that is set."""
+        if self.optimizer not in OPTIMIZERS:
+            return
+        others = set().union(*map(keys_of, OPTIMIZERS)) - keys_of(self.optimizer)
+        for name in sorted(others):
+            if self._values[name] != _plain(name, _DEFAULTS[name]):
+                yield f"{name} = {getattr(self, name)!r} is not used by optimizer = {self.optimizer!r}; leave it out"
 
     def replace(self, **changes: Any) -> "Recipe":
         """Return the recipe with some fields changed."""
@@ -120,12 +152,13 @@ class Recipe:
     @property
     def identity(self) -> dict[str, Any]:
         """The fields that change a training, coerced to their declared types, for keys."""
-        fields = dict(vars(self))
-        fields.pop("fine_tune_lr")
-        if self.shards == 1:  # keys from before there were shards stay valid
-            fields.pop("shards")
-        floats = ("lr", "gamma", "warmup", "momentum", "weight_decay", "label_smoothing")
-        return fields | {name: float(fields[name]) for name in floats} | {"drops": [float(d) for d in self.drops]}
+        values = self._values
+        values.pop("fine_tune_lr")
+        return {n: v for n, v in values.items() if n not in LATER or v != _plain(n, _DEFAULTS[n])}
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return {name: _plain(name, value) for name, value in vars(self).items()}
 
     def fine_tuning(self, epochs: int) -> "Recipe":
         """Return a recipe of constant training for `epochs` at `fine_tune_lr`, by default the schedule's last learning rate.
@@ -137,3 +170,14 @@ class Recipe:
         if self.fine_tune_lr is None and last < self.lr / 1000:
             raise InputError(f"a {self.schedule} schedule ends at {last:g}: name fine_tune_lr in the recipe")
         return self.replace(epochs=epochs, lr=rate, schedule="constant", drops=(), warmup=0.0)
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Recipe)}
+_FLOATS = {field.name for field in fields(Recipe) if field.type in (float, float | None)}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return the value of a field with its numbers as declared: 1 as 1.0 where the field is a float."""
+    if isinstance(value, list | tuple):
+        return [float(number) for number in value]
+    return float(value) if name in _FLOATS and value is not None else value

@@ -6,22 +6,24 @@ state.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.allocate import keeper
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
-from lthbench.training.augment import AUGMENTATIONS, Draws
+from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed, step_generator
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
+from lthbench.training.rules.checks import check_draws, check_rate, check_start
 from lthbench.training.schedule import rates
 from lthbench.training.single_example import check_batches
 from lthbench.training.step import Step
@@ -30,7 +32,7 @@ from lthbench.training.trajectory import Trajectory
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
 
-PARTS = ("params", "mask", "state", "momentum")
+OF_RULE = "rule/"  # before the names of a rule's draws, among those of a step
 
 
 class Trainer:
@@ -38,7 +40,8 @@ class Trainer:
 
     It starts from the state of the trajectory at step `at` and returns a State at every stop. The caller has the turn
     while it makes the trainer; afterwards the trainer takes turns itself. `devices` are the feed's device and others
-    that may compute shards of a batch. `spoilt` says why the process must end after this training; "" if it need not.
+    that may compute shards of a batch. `networks` are those that the rule may ask for logits, in evaluation mode.
+    `spoilt` says why the process must end after this training; "" if it need not.
     """
 
     spoilt = ""
@@ -51,20 +54,19 @@ class Trainer:
         feed: Feed,
         turn: Turn = nullcontext,
         devices: Sequence[torch.device] = (),
+        networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
         check_batches(trajectory.model, trajectory.clock, self.recipe.shards)
         self.rule = trajectory.rule or Rule()
-        self.rates = rates(trajectory.recipe, trajectory.clock.total).to(feed.device)
-        self.augment = AUGMENTATIONS[self.recipe.augment]
+        self.rates = self._rates().to(feed.device)
+        self.augment = feed.augmentation(self.recipe)
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
-        self.step = Step(trajectory, self.module, self.current, devices)
-        for name, t in self.step.trained.items():
-            momentum = torch.zeros_like(t)
-            self.current.momentum[name] = momentum.copy_(state.momentum[name]) if name in state.momentum else momentum
-        self._own = {part: dict(getattr(self.current, part)) for part in PARTS}
+        self.step = Step(trajectory, self.module, self.current, devices, networks)
+        self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
+        self._own = [dict(part) for part in _parts(self.current)]
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -97,9 +99,7 @@ class Trainer:
             state = self._copy(self.current)
             if not overrides(self.trajectory.rule, "finish"):
                 return state
-            finished = copy.copy(self.current)
-            for part in PARTS:
-                setattr(finished, part, copies(getattr(self.current, part)))
+            finished = _copied(self.current)
             with torch.no_grad():
                 self.rule.finish(finished)
             short = self.current.step < self.current.total
@@ -141,8 +141,7 @@ class Trainer:
         current = self.current
         with torch.no_grad():
             self.rule.after_step(current)
-            for part, own in self._own.items():
-                now = getattr(current, part)
+            for now, own in zip(_parts(current), self._own, strict=True):
                 for name, t in own.items():
                     if name in now and now[name] is not t and now[name].shape == t.shape:
                         now[name] = t.copy_(now[name])
@@ -195,34 +194,66 @@ class Trainer:
         """Give back what the training holds of its device. Here there is nothing."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        return self._augmented(
+            index, mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
+        )
+
+    def _augmented(self, index: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return the images and labels of a step, and give the rule its draws."""
         images, labels = self.feed.batch(index)
-        draws = mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
+        self.current.draws = {n.removeprefix(OF_RULE): t for n, t in draws.items() if n.startswith(OF_RULE)}
         return self.augment.apply(images, draws), labels
 
     def _drawn(self, count: int, step: int) -> Draws:
-        """Draw what the augmentation needs for `count` images in a step, on the CPU."""
+        """Draw what the augmentation and the rule need for `count` images in a step, on the CPU."""
+        return {**self._drawn_by_augmentation(count, step), **self._drawn_by_rule(count, step)}
+
+    def _drawn_by_augmentation(self, count: int, step: int) -> Draws:
         if self.recipe.augment == "none":
             return {}
         _, height, width = self.trajectory.model.shape
         generator = step_generator("augment", self.trajectory.seed, self.trajectory.order, step)
         return self.augment.draw(count, height, width, generator)
 
+    def _drawn_by_rule(self, count: int, step: int) -> Draws:
+        if not overrides(self.trajectory.rule, "draw"):
+            return {}
+        generator = step_generator("rule draws", self.trajectory.seed, self.trajectory.order, step)
+        draws = check_draws(self.rule, self.rule.draw(count, generator), count)
+        return {f"{OF_RULE}{name}": t for name, t in draws.items()}
+
+    def _rates(self) -> Tensor:
+        """Return the learning rate of every step, [total]."""
+        found = rates(self.recipe, self.trajectory.clock.total)
+        if not overrides(self.trajectory.rule, "learning_rate"):
+            return found
+        bare = self._bare()
+        for bare.step, rate in enumerate(found.tolist()):
+            found[bare.step] = check_rate(self.rule, self.rule.learning_rate(bare, rate))
+        return found
+
+    def _bare(self) -> TrainingState:
+        """Return the state of a training without its tensors."""
+        trajectory, clock = self.trajectory, self.trajectory.clock
+        seed = (trajectory.seed, trajectory.order)
+        current = TrainingState(keeper(trajectory.allocation), seed, clock.total, clock.steps_per_epoch)
+        current.model, current.recipe = trajectory.model, trajectory.recipe
+        return current
+
     def _current(self, state: State, at: int) -> TrainingState:
         trajectory, device = self.trajectory, self.feed.device
-        seed = (trajectory.seed, trajectory.order)
-        current = TrainingState(
-            ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch
-        )
-        current.model = trajectory.model
+        current = self._bare()
         current.params = dict(self.module.named_parameters())
         current.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
-        current.prunable, current.step, current.momentum, current.grads = tuple(state.mask), at, {}, {}
+        current.prunable, current.step, current.slots, current.grads = tuple(state.mask), at, {}, {}
         current.lr = self.rates[min(at, len(self.rates) - 1)].clone()
         continued = at > trajectory.first
         current.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
         if not continued:
             with torch.no_grad():  # with one memory layout, sums have one order before and after a state is stored
-                current.state = mapped(Tensor.contiguous, self.rule.start(current))
+                own = self.rule.start(current)
+                check_start(self.rule, own)
+                current.state = mapped(Tensor.contiguous, own)
         return current
 
     def _copy(self, current: TrainingState) -> State:
@@ -231,9 +262,22 @@ class Trainer:
         def on_cpu(tensors: Tensors) -> dict[str, Tensor]:
             return mapped(lambda t: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format), tensors)
 
-        momentum = on_cpu(current.momentum) if short else {}
+        slots = {slot: on_cpu(tensors) for slot, tensors in current.slots.items()} if short else {}
         buffers = on_cpu(dict(self.module.named_buffers()))
-        return State(on_cpu(current.params), buffers, on_cpu(current.mask), momentum, on_cpu(current.state))
+        return State(on_cpu(current.params), buffers, on_cpu(current.mask), slots, on_cpu(current.state))
+
+
+def _parts(current: TrainingState) -> list[dict[str, Tensor]]:
+    """Return the tensors that a rule may change, by name."""
+    return [current.params, current.mask, current.state, *current.slots.values()]
+
+
+def _copied(current: TrainingState) -> TrainingState:
+    """Return a training with copies of the tensors that a rule may change."""
+    copied = copy.copy(current)
+    copied.params, copied.mask, copied.state = map(copies, (current.params, current.mask, current.state))
+    copied.slots = {slot: copies(tensors) for slot, tensors in current.slots.items()}
+    return copied
 
 
 def _devices(device: torch.device) -> list[torch.device]:

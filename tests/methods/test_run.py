@@ -29,6 +29,7 @@ from lthbench import (
 from lthbench.data import DataHome
 from lthbench.methods.internals.context import context_of
 from lthbench.methods.network import origin_of
+from lthbench.training.optimizer import OPTIMIZERS
 from tests.runs.helpers import EPOCHS, ONE, STEPS, equal, open_run, same, tiny
 
 LAYER = "hidden.0.weight"
@@ -163,14 +164,17 @@ class TestPosition:
 
 
 class TestMomentum:
-    def test_masking_keeps_that_of_what_remains(self, run: Run) -> None:
-        net = run.train(run.init(), until=1)
-        before, mask = context_of(run).load(net).momentum, half(net)
-        after = context_of(run).load(net.masked(mask)).momentum
-        assert before.keys() == net.params.keys()
-        assert same(
-            after, {n: torch.where(mask.tensors[n], t, 0) if n in mask.tensors else t for n, t in before.items()}
-        )
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    def test_masking_keeps_that_of_what_remains(self, run: Run, optimizer: str) -> None:
+        net = run.train(run.init(), until=1, recipe=run.recipe.replace(optimizer=optimizer))
+        before, mask = context_of(run).load(net).slots, half(net)
+        after = context_of(run).load(net.masked(mask)).slots
+        for slot in OPTIMIZERS[optimizer].slots:
+            assert before[slot].keys() == net.params.keys()
+            left = {n: torch.where(mask.tensors[n], t, 0) if n in mask.tensors else t for n, t in before[slot].items()}
+            assert same(after[slot], left)
+        for number in OPTIMIZERS[optimizer].numbers:
+            assert same(after[number], before[number])
 
     def test_the_others_clear_it(self, run: Run) -> None:
         net = run.train(run.init(), until=1)

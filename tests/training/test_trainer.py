@@ -16,6 +16,7 @@ from lthbench.errors import MethodError
 from lthbench.models import FAMILIES
 from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.state import State, module_of
+from lthbench.training.optimizer import OPTIMIZERS
 from lthbench.training.rules import ADMM, L1, SET, Gradual, GraNet, Movement, Rule, TrainingState
 from lthbench.training.schedule import rates
 from lthbench.training.trainer import Trainer
@@ -147,6 +148,10 @@ CASES: dict[str, dict[str, Any]] = {
     "another order": {"order": 3},
     "nesterov": {"nesterov": True},
     "no momentum": {"momentum": 0.0},
+    "adam": {"optimizer": "adam", "lr": 0.01},
+    "adamw, clipped": {"optimizer": "adamw", "model": "conv-norm", "decay": "weights", "clip_norm": 0.5},
+    "adam and a moving mask": {"optimizer": "adam", "rule": Wandering(), "clip_norm": 1.0},
+    "adamw and trained scores": {"optimizer": "adamw", "rule": Movement(0.5, every=2)},
     "label smoothing": {"label_smoothing": 0.1},
     "fewer examples": {"examples": 13},
     "bf16": {"precision": "bf16"},
@@ -352,7 +357,7 @@ def test_states_share_no_memory_with_the_training() -> None:
     one, two = Trainer(t, begin(t), 0, feed()), Trainer(t, begin(t), 0, feed())
 
     def spoil(_: int, state: State) -> None:
-        for part in (state.params, state.buffers, state.mask, state.momentum, state.rule):
+        for part in (state.params, state.buffers, state.mask, state.rule, *state.slots.values()):
             for tensor in part.values():
                 tensor.zero_()
 
@@ -361,10 +366,16 @@ def test_states_share_no_memory_with_the_training() -> None:
     assert bits(one.snapshot()) == bits(two.snapshot())
 
 
-def test_momentum_is_stored_only_for_states_short_of_the_end() -> None:
-    found = states(trajectory(), [4, 9])
-    assert found[4].momentum.keys() == found[4].params.keys()
-    assert found[9].momentum == {}
+@pytest.mark.parametrize(
+    ("changes", "slots"), [({}, {"momentum"}), ({"optimizer": "adam"}, {"mean", "variance", "steps"})]
+)
+def test_the_optimizers_state_is_stored_only_for_states_short_of_the_end(
+    changes: dict[str, Any], slots: set[str]
+) -> None:
+    found = states(trajectory(**changes), [4, 9])
+    assert found[4].slots.keys() == slots
+    assert all(found[4].slots[slot].keys() == found[4].params.keys() for slot in slots - {"steps"})
+    assert found[9].slots == {}
 
 
 def one_step(rule: Rule | None) -> dict[str, Tensor]:
@@ -521,17 +532,19 @@ def current(t: Trajectory) -> TrainingState:
     return Trainer(t, masked(begin(t), half_mask(t)), 0, feed()).current
 
 
-def test_setting_a_mask_zeroes_what_goes_and_what_comes() -> None:
-    s = current(trajectory())
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_setting_a_mask_zeroes_what_goes_and_what_comes(optimizer: str) -> None:
+    s, per_weight = current(trajectory(optimizer=optimizer)), OPTIMIZERS[optimizer].slots
     new = half_mask(trajectory(), seed=1)
     old = {n: m.clone() for n, m in s.mask.items()}
     with torch.no_grad():
         for n in s.prunable:
             s.params[n].fill_(1.0)
-            s.momentum[n].fill_(1.0)
+            for slot in per_weight:
+                s.slots[slot][n].fill_(1.0)
         s.set_mask(new)
     for n in s.prunable:
-        for t in (s.params[n], s.momentum[n]):
+        for t in (s.params[n], *(s.slots[slot][n] for slot in per_weight)):
             assert torch.equal(t, (old[n] & new[n]).float())
         assert torch.equal(s.mask[n], new[n])
 

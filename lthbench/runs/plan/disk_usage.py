@@ -9,6 +9,7 @@ from lthbench.models import Model
 from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.lineage import Init
 from lthbench.pruning.tensors import Tensors
+from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import overrides
 from lthbench.training.trajectory import Trajectory
 
@@ -17,11 +18,15 @@ TEXT = 4000  # of the note on a network
 
 
 def state(trajectory: Trajectory, stop: int) -> int:
-    """Return the bytes of a state of a training. A rule is assumed to keep two numbers for each prunable weight."""
+    """Return the bytes of a state of a training.
+
+    A rule that keeps tensors is assumed to train a number for each prunable weight.
+    """
     model, rule = trajectory.model, trajectory.rule
-    momentum = weights(model) * (stop < trajectory.clock.total)
-    kept = 8 * model.prunable_count * overrides(rule, "start")
-    once = weights(model) + _buffer_bytes(model) + momentum + kept + model.prunable_count + 1000 * len(model.shapes)
+    slots = len(optimizer(trajectory.recipe).slots)
+    kept = 4 * model.prunable_count * overrides(rule, "start")
+    trained = weights(model) * (1 + slots * (stop < trajectory.clock.total)) + kept * (1 + slots)
+    once = trained + _buffer_bytes(model) + model.prunable_count + 1000 * len(model.shapes)
     return once * (1 + overrides(rule, "finish"))
 
 

@@ -23,7 +23,7 @@ from lthbench.runs.ray.actor import Actor
 from lthbench.runs.ray.connection import Connection, beside
 from lthbench.runs.ray.node import ClusterConfig, NodeWorker, clean, describe
 from lthbench.runs.ray.transfer import Transfer
-from lthbench.runs.store.files import writing
+from lthbench.runs.store.files import contents_below, writing
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import evaluators
 from lthbench.runs.workers.pool import CLOSED, Handle, Pool
@@ -46,7 +46,9 @@ class RayExecutor:
         self._here: dict[str, Any] = {"lthbench": __version__, **numerics.environment(device)}
         self._here |= {f"data set {name}": prints for name, prints in datasets.items()}
         self._cluster = Connection(address, "GPU" if self._gpus else "CPU")
-        self.cluster_config = ClusterConfig(replace(config, share=share), f"token-{uuid.uuid4().hex}", tuple(datasets))
+        models = contents_below(config.models) if config.models else {}
+        shared = replace(config, share=share)
+        self.cluster_config = ClusterConfig(shared, f"token-{uuid.uuid4().hex}", tuple(datasets), models)
         with writing(config.store):
             config.store.mkdir(parents=True, exist_ok=True)
             (config.store / self.cluster_config.token).touch()

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,14 @@ class ClusterConfig:
     worker: WorkerConfig
     token: str  # marks the driver's store: a node that finds it under `worker.store` shares the folder
     datasets: tuple[str, ...]
+    models: Entries = field(default_factory=dict)  # files that hold models of the suite, by their path in a folder
 
     @property
     def here(self) -> WorkerConfig:
         """Return the worker's configuration with the folders of this node."""
         data = self.worker.data if self.worker.data.is_dir() else default_folder()
         store = self.worker.store if self.shares else self.scratch / "store"
-        return replace(self.worker, store=store, data=data)
+        return replace(self.worker, store=store, data=data, models=self.scratch / "models")
 
     @property
     def shares(self) -> bool:
@@ -98,7 +99,9 @@ class NodeWorker:
 
     def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str], turn: int = 0):
         self.cluster_config = cluster_config
-        each = cluster_config.here.each()
+        for name, content in cluster_config.models.items():
+            write_whole(cluster_config.scratch / "models" / name, content)
+        each = cluster_config.here.each()  # on the devices that Ray gave to this process
         self.worker = each[turn % len(each)].worker(splits)
 
     def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:

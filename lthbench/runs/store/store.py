@@ -32,7 +32,7 @@ from lthbench.runs.store.files import append_line, write_whole
 
 log = logging.getLogger(__name__)
 
-PARTS = ("params", "buffers", "mask", "momentum", "rule")
+PARTS = ("params", "buffers", "mask", "rule")
 
 
 class Store:
@@ -108,9 +108,9 @@ class Store:
 
     def root_state(self, root: Init | Trained) -> State:
         """Return the state that a lineage starts from."""
-        return (
-            initial_state(root) if isinstance(root, Init) else replace(self.read_state(root.key)[0], basis=root.basis)
-        )
+        if isinstance(root, Init):
+            return initial_state(root, self.read_tensors(root.start) if root.start else {})
+        return replace(self.read_state(root.key)[0], basis=root.basis)
 
 
 class Trace:
@@ -176,10 +176,16 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _flat(state: State, prefix: str = "") -> dict[str, Tensor]:
-    flat = {f"{prefix}{part}/{name}": t for part in PARTS for name, t in getattr(state, part).items()}
+    parts = {part: getattr(state, part) for part in PARTS} | state.slots
+    flat = {f"{prefix}{part}/{name}": t for part, tensors in parts.items() for name, t in tensors.items()}
     return flat | (_flat(state.raw, "raw/") if state.raw else {})
 
 
 def _nested(flat: Tensors, raw: State | None = None) -> State:
-    parts = [{n.removeprefix(f"{part}/"): t for n, t in flat.items() if n.startswith(f"{part}/")} for part in PARTS]
-    return State(*parts, raw=raw)  # type: ignore[misc, arg-type]
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+    for path, t in flat.items():
+        part, _, name = path.partition("/")
+        if part != "raw":
+            parts.setdefault(part, {})[name] = t
+    params, buffers, mask, rule = (parts.pop(part) for part in PARTS)
+    return State(params, buffers, mask, slots=parts, rule=rule, raw=raw)

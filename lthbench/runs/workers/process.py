@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from multiprocessing import resource_tracker, spawn
+from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
 
+from lthbench import system
 from lthbench.methods.internals.operations import Operation
 from lthbench.runs.workers.failure import failure
 from lthbench.runs.workers.heartbeat import BEAT, Heartbeat
@@ -35,7 +36,7 @@ class Process:
             lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
             ends = (there, lifeline, config, splits, (self._connection, self._lifeline))
             self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
-            with _without_main(), _deaf_to_ctrl_c():
+            with _without_main(), system.deaf_to_ctrl_c():
                 self.process.start()
             there.close()
             lifeline.close()
@@ -113,20 +114,6 @@ def _without_main() -> Iterator[None]:
         spawn.get_preparation_data = described
 
 
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start a process that Ctrl-C on the terminal does not reach, from its first instruction.
-
-    The driver ends its workers itself. The new process inherits the blocked signals of the thread that starts it.
-    """
-    resource_tracker.ensure_running()  # which unblocks the signal where it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _ended(code: int | None) -> str:
     """Say in words how a process ended."""
     if code is None or code >= 0:
@@ -142,6 +129,7 @@ def main(
     drivers: tuple[Connection, ...],
 ) -> None:
     """Take operations and send replies, until the driver is gone."""
+    system.ignore_ctrl_c()
     for end in drivers:
         end.close()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()

@@ -8,6 +8,7 @@ import torch
 
 from lthbench.data import DataHome
 from lthbench.errors import InputError
+from lthbench.models import own
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.worker import Worker
 from lthbench.runs.workers.worker.capacity import Capacity
@@ -19,7 +20,8 @@ from lthbench.training.gpu.settings import GPU_SETTINGS, STREAMS
 class WorkerConfig:
     """The store's folder, the data's folder, the device, and the number of trainings that a worker does at once.
 
-    `lanes` None: one on a CPU, as many as fit on a GPU. `share`: the share of a GPU that the worker may use.
+    `lanes` None: one on a CPU, as many as fit on a GPU. `share`: the share of a GPU that the worker may use. `models`: a
+    folder with the files of models that the suite names.
     """
 
     store: Path
@@ -29,6 +31,7 @@ class WorkerConfig:
     gpus: int = 1  # GPUs of one worker, for recipes with shards
     peers: tuple[str, ...] = ()
     share: float = 1.0
+    models: Path | None = None
 
     def __post_init__(self) -> None:
         if torch.device(self.device).type == "cuda" and (self.lanes or 0) > STREAMS:
@@ -53,6 +56,8 @@ class WorkerConfig:
         """Return a worker in this process, after setting up its numerics."""
         device = torch.device(self.device)
         numerics.set_up(device)
+        if self.models:
+            own.register_kept(self.models)
         store = Store(self.store, numerics.environment_key(device))
         memory = Capacity.on(device, self.share) if device.type == "cuda" else Capacity(self.slots)
         capacity = memory if self.lanes is None else Capacity(self.slots)

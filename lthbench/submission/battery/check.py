@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from lthbench.pruning.allocate import removed_count
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Record, Result
+from lthbench.runs.workers.process import Process
 from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.peeking import private, watched
 from lthbench.submission.battery.substitution import acts_otherwise
@@ -24,7 +26,11 @@ from lthbench.training.gpu.watch import watching_steps
 
 OWN_SHARE = 0.5  # share of the CPU time of a run's trainings that the method's own code may take
 MEASURE_SHARE = 20  # a measurement may take this many times the CPU time of training on the same number of examples
+SEEDS = 2  # of the suite; the checks need no more
 SPARE = 2.0  # CPU seconds of either that are free, because a first call loads libraries
+
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""How evaluators are started. A check starts several, and a server of forks imports torch once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Finding:
     found: str
 
 
-def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "spawn") -> list[Finding]:
+def check(method: str, data: Path | None = None, suite: str | None = None, start: str = START) -> list[Finding]:
     """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and check the results.
 
     The suite is the one that the method names, unless another is given. The checks: the method uses only the objects that
@@ -45,10 +51,12 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
     result equals that of the method named by `at_zero`.
     """
     registry.load_all()
+    multiprocessing.set_forkserver_preload([Process.__module__])
     if (file := registry.file_in(method)) and (names := refused(file)):
         return [_finding("no peeking", names, "")]
     with watched() as touched:
-        small = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
+        whole = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
+        small = whole.model_copy(update={"seeds": min(SEEDS, max(whole.looks))})
         job = Job.make(small, [method], data, only=True, device="cpu")
         with watching_steps(job.methods[0].file) as waits:
             once, again = _records(job, start), _records(job, start)

@@ -61,23 +61,37 @@ class Architecture(_Strict):
     stem: str = Field("", max_length=100)
 
     @property
+    def written(self) -> str:
+        """The name as a suite writes it, with the width as its ending."""
+        return self.name if self.width == 1 else f"{self.name}-w{self.width:.3g}"
+
+    @property
     def model(self) -> Model:
         return Model(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
-class Origin(_Strict):
-    """Where the start weights come from: the seed, a state of a training, or an edit by the method."""
+NEEDED: dict[str, set[str]] = {  # by kind of an origin: what else it says
+    "init": {"scheme", "seed", "stream"},
+    "pretrained": {"scheme", "seed", "stream", "start"},
+    "trained": {"trajectory", "step"},
+    "edited": set(),
+}
 
-    kind: Literal["init", "trained", "edited"]
+
+class Origin(_Strict):
+    """Where the start weights come from: the seed, the workload's start, a state of a training, an edit by the method."""
+
+    kind: Literal["init", "pretrained", "trained", "edited"]
     scheme: Annotated[str, Field(max_length=100)] | None = None
     seed: Whole | None = None
     stream: Whole | None = None
     trajectory: Digest | None = None
     step: Whole | None = None
+    start: Digest | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        needed = {"init": {"scheme", "seed", "stream"}, "trained": {"trajectory", "step"}, "edited": set()}[self.kind]
+        needed = NEEDED[self.kind]
         given = {name for name, value in self if value is not None} - {"kind"}
         if given != needed:
             raise ValueError(f"an origin of kind {self.kind!r} has {', '.join(sorted(needed)) or 'nothing else'}")

@@ -15,6 +15,7 @@ from lthbench.board.scores import scores
 from lthbench.errors import InputError, unknown
 from lthbench.methods import registry
 from lthbench.methods.registry import Method
+from lthbench.models import own
 from lthbench.runs.records import record as records
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import tabulated
@@ -33,11 +34,20 @@ from lthbench.submission.bundle.manifest import (
 )
 from lthbench.submission.bundle.ticket import entry
 from lthbench.suite import Suite, in_folder
+from lthbench.trial import unpublished
 
 
 def submit(results: Path, method: str, authors: Sequence[str], paper: str, license: str, out: Path) -> Manifest:
     """Write the bundle of a method (as typed for --method) from a run folder. InputError where it is not complete."""
     suite = in_folder(results)
+    if code := [w.model for w in suite.workload if own.is_written(w.model)]:
+        raise InputError(
+            f"suite {suite.name} names a model in a file, {code[0]}: no bundle holds its code, so none can be made"
+        )
+    if why := unpublished(suite):
+        raise InputError(
+            f"{results} holds {why}, not the published suite; a bundle has runs of lthbench run {suite.name}"
+        )
     registry.load_all()
     found = registry.find(method)
     mine = _records(results, suite, found)

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lthbench.pruning.state import State
 from lthbench.training.feed import Feed
@@ -22,7 +23,7 @@ from lthbench.training.gpu import streams
 from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_waits
 from lthbench.training.gpu.settings import GPU_SETTINGS
 from lthbench.training.gpu.tables import Tables
-from lthbench.training.metering.meter import unmetered
+from lthbench.training.metering.meter import metered, unmetered
 from lthbench.training.numerics import NotDeterministic, deterministic
 from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
@@ -38,6 +39,7 @@ def trainer(
     feed: Feed,
     turn: Turn = nullcontext,
     devices: Sequence[torch.device] = (),
+    networks: Mapping[str, nn.Module] = MappingProxyType({}),
 ) -> Trainer:
     """Return a graph trainer where the device can run it, else the plain trainer. Both give the same bits.
 
@@ -47,17 +49,19 @@ def trainer(
     together = trajectory.recipe.shards > 1 and len(devices) > 1
     graphs = GPU_SETTINGS.graphs and feed.device.type == "cuda" and feed.resident and not together
     return (
-        GraphTrainer(trajectory, state, at, feed, turn)
+        GraphTrainer(trajectory, state, at, feed, turn, networks)
         if graphs
-        else Trainer(trajectory, state, at, feed, turn, devices)
+        else Trainer(trajectory, state, at, feed, turn, devices, networks)
     )
 
 
 class Replay(NamedTuple):
-    """A step that is ready to run, and the tensors in which it leaves the gradients, by name."""
+    """A step that is ready to run, the tensors in which it leaves the gradients, by name, and the examples that networks
+    see in it."""
 
     run: Callable[[], None]
     grads: Mapping[str, Tensor]
+    seen: int = 0
 
 
 class GraphTrainer(Trainer):
@@ -66,14 +70,22 @@ class GraphTrainer(Trainer):
     Raises torch.OutOfMemoryError if the device has too little memory for the graphs. Nothing has changed then.
     """
 
-    def __init__(self, trajectory: Trajectory, state: State, at: int, feed: Feed, turn: Turn = nullcontext):
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        state: State,
+        at: int,
+        feed: Feed,
+        turn: Turn = nullcontext,
+        networks: Mapping[str, nn.Module] = MappingProxyType({}),
+    ):
         self.stream = _stream(feed)
         self.replays: dict[int, Replay] = {}  # by batch size
         self._fixed: list[Tensor] = []  # the tensors that they read and write
         self.plain = False
         try:
             with torch.cuda.stream(self.stream):
-                super().__init__(trajectory, state, at, feed, turn)
+                super().__init__(trajectory, state, at, feed, turn, networks=networks)
                 rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
                 self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
         except BaseException:
@@ -134,7 +146,7 @@ class GraphTrainer(Trainer):
             for size in sizes:
                 self.replays[size].run()
         if self.stream:  # a graph does not count
-            self.step.seen += sum(sizes)
+            self.step.seen += sum(self.replays[size].seen for size in sizes)
         self.current.grads.update(self.replays[sizes[-1]].grads)
         self.current.step += len(sizes) - 1
         if self._looks:
@@ -151,8 +163,7 @@ class GraphTrainer(Trainer):
     def _program(self, size: int) -> None:
         """Run one step on the next row of the tables."""
         index, draws, rate = self.tables.next(size)
-        images, labels = self.feed.batch(index)
-        self.step(self.augment.apply(images, draws), labels, rate)
+        self.step(*self._augmented(index, draws), rate)
         self.tables.row.add_(1)
 
     def _up_to_date(self, sizes: set[int]) -> bool:
@@ -192,8 +203,7 @@ class GraphTrainer(Trainer):
         """A program, rehearsed and captured. What that has changed is put back."""
         before, seen = [t.detach().clone() for t in self._fixed], self.step.seen
         try:
-            with unmetered(), deterministic(self.feed.device):
-                return self._rehearsed(size)
+            return self._rehearsed(size)
         finally:
             self.step.seen = seen
             with torch.no_grad():
@@ -202,21 +212,25 @@ class GraphTrainer(Trainer):
 
     def _rehearsed(self, size: int) -> Replay:
         """Rehearse a step twice, then capture it. The second rehearsal finds what would invalidate the capture."""
-        for allowed in (nullcontext, refusing_waits if self.stream else nullcontext):
-            self.tables.row.zero_()
-            with allowed():
-                self._program(size)
+        seen, program = self.step.seen, partial(self._program, size)
+        with deterministic(self.feed.device), metered(flops=False) as meter:  # what a rehearsal changes is put back
+            for allowed in (nullcontext, refusing_waits if self.stream else nullcontext):
+                self.tables.row.zero_()
+                with allowed():
+                    program()
+        examples = max(meter.seen, self.step.seen - seen) // 2
         if self.stream is None:
-            return Replay(partial(self._program, size), {})
+            return Replay(program, {}, examples)
         before = torch.cuda.memory_reserved(self.feed.device)
-        graph = captured(partial(self._program, size), self.stream, self._pool)  # both graphs never run at once
+        with unmetered():
+            graph = captured(program, self.stream, self._pool)  # both graphs of a training never run at once
         self._pooled += torch.cuda.memory_reserved(self.feed.device) - before
-        return Replay(graph.replay, dict(self.current.grads))
+        return Replay(graph.replay, dict(self.current.grads), examples)
 
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step reads and writes, except for the data."""
         current, step = self.current, self.step
-        parts = (current.params, current.mask, current.momentum, current.state, step.trained, step.factors)
+        parts = (current.params, current.mask, *current.slots.values(), current.state, step.trained, step.factors)
         return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
 
     def _give_up(self, why: str) -> None:

@@ -130,7 +130,7 @@ def state(scale: float, raw: State | None = None) -> State:
         params,
         {"mean": torch.ones(1), "n": torch.tensor(4)},
         mask,
-        {"b": torch.ones(3) * scale},
+        {"mean": {"b": torch.ones(3) * scale}, "steps": {"": torch.tensor(3.0, dtype=torch.float64)}},
         {"z/y": torch.ones(2)},
         raw,
     )
@@ -144,15 +144,27 @@ def test_a_state_survives(store: Store) -> None:
         for a, b in [(found, one)] + ([(found.raw, one.raw)] if one.raw else []):
             assert a is not None
             assert b is not None
-            for part in ("params", "buffers", "mask", "momentum", "rule"):
+            for part in ("params", "buffers", "mask", "rule"):
                 assert same(getattr(a, part), getattr(b, part)), part
+            assert a.slots.keys() == b.slots.keys()
+            assert all(same(tensors, b.slots[slot]) for slot, tensors in a.slots.items())
         assert (found.raw is None) == (one.raw is None)
+
+
+def test_an_entry_from_before_there_were_optimizers_is_a_state_of_sgd(store: Store) -> None:
+    flat = {"params/w": torch.ones(2), "momentum/w": torch.full((2,), 3.0), "rule/momentum/w": torch.zeros(1)}
+    store.write("states", "k", flat, {"ended": 4, "raw": False})
+    found, _ = store.read_state("k")
+    assert found.slots.keys() == {"momentum"} and same(found.slots["momentum"], {"w": flat["momentum/w"]})
+    assert same(found.rule, {"momentum/w": torch.zeros(1)})
+    store.write_state("again", found, 4)
+    assert same(store.read("states", "again")[0], flat)
 
 
 def test_a_state_without_anything_but_parameters(store: Store) -> None:
     store.write_state("k", State({"w": torch.ones(1)}, {}, {}), 0)
     found, _ = store.read_state("k")
-    assert (found.buffers, found.mask, found.momentum, found.rule, found.raw) == ({}, {}, {}, {}, None)
+    assert (found.buffers, found.mask, found.slots, found.rule, found.raw) == ({}, {}, {}, {}, None)
 
 
 def test_a_process_killed_while_it_writes_leaves_nothing(store: Store) -> None:

@@ -11,8 +11,9 @@ from lthbench.models.cost import multiplications
 from lthbench.pruning.correlation import correlations
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.pattern import Pattern
 from lthbench.pruning.state import State
-from lthbench.pruning.tensors import digest
+from lthbench.pruning.tensors import Tensors, digest
 from lthbench.runs.workers.barrier import along, barrier
 from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.runs.workers.worker.measuring import BATCH, logits, ready, right
@@ -48,6 +49,7 @@ def evaluate(place: Workplace, operation: Evaluate) -> Reply:
         multiplications=multiplications(model, there),
         correlation={name: _correlation(place, state, other) for name, other in operation.others},
         compact=compact_cost(model, module),
+        off_pattern=_off_pattern(operation.pattern, counted),
         zero_weights=None if state.basis is None else sum(int((~kept).sum()) for kept in there.values()),
     )
     place.store.write("values", operation.key, {"predictions": predictions}, evaluation.note)
@@ -79,6 +81,12 @@ def _correlation(place: Workplace, state: State, lineage: Lineage) -> dict[str, 
     both = {name: kept & there[name] for name, kept in state.weight_mask.items()}
     finite = state.finite and other.finite and any(bool(kept.any()) for kept in both.values())
     return correlations(state.weights, other.weights, both) if finite else {}
+
+
+def _off_pattern(name: str, mask: Tensors) -> int:
+    """Count the groups of a mask that do not follow a pattern, which may be none."""
+    pattern = Pattern.named(name)
+    return pattern.broken(mask) if pattern else 0
 
 
 def _regrown(weights: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def measure(place: Workplace, operation: Measure) -> Reply:
         return (feed.batch(part) for part in index.split(operation.batch))
 
     model, name = operation.source.model, type(operation.probe).__name__
-    batches = Batches(draw, model.shape, operation.passes)
+    batches = Batches(draw, model.shape, operation.passes, place.networks(operation.networks))
     with precision(operation.precision, place.device), metered(flops=by_author(operation.probe)) as meter:
         found = operation.probe(module, {n: m.to(place.device) for n, m in state.weight_mask.items()}, batches)
     check_charge(name, meter.seen, operation.passes * len(index))
@@ -52,8 +52,7 @@ def validate(place: Workplace, operation: Validate) -> Reply:
 
 def ready(place: Workplace, source: Lineage) -> nn.Module:
     """Return a network on the worker's device, ready to be evaluated."""
-    module = module_of(source.model, place.store.network(source), place.device).eval()
-    return for_evaluation(module, place.device)
+    return for_evaluation(place.module(source), place.device)
 
 
 def logits(module: nn.Module, feed: Feed, name: str) -> Tensor:

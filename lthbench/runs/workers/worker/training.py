@@ -38,8 +38,12 @@ def _begun(place: Workplace, operation: Train) -> Trainer:
     """Return a trainer at the step where the operation begins."""
     trajectory = operation.trajectory
     state, at = _start(place, operation)
-    feed = place.feed(Split(trajectory.dataset, trajectory.validation, trajectory.data), "train")
-    return graph_trainer.trainer(trajectory, state, at, feed, place.turn, (place.device, *place.peers))
+    feed, networks = place.feed(_split(trajectory), "train"), place.networks(trajectory.networks)
+    return graph_trainer.trainer(trajectory, state, at, feed, place.turn, (place.device, *place.peers), networks)
+
+
+def _split(t: Trajectory) -> Split:
+    return Split(t.dataset, t.validation, t.data, t.normalisation, t.limit)
 
 
 def _start(place: Workplace, operation: Train) -> tuple[State, int]:
@@ -61,7 +65,7 @@ def _trained(place: Workplace, operation: Train, trainer: Trainer) -> Reply:
 
     with metered(flops=False) if by_author(trajectory.rule) else nullcontext(Meter()) as meter:
         ended = trainer.run(operation.stops, keep)
-    charged = trajectory.clock.examples(ended) - trajectory.clock.examples(at)
+    charged = trajectory.passes * (trajectory.clock.examples(ended) - trajectory.clock.examples(at))
     seen = max(trainer.seen, meter.seen)
     check_charge(type(trajectory.rule).__name__ if trajectory.rule else "the training", seen, charged)
     return Reply(seen / len(trainer.feed), ended=ended, seen=seen)
@@ -69,4 +73,5 @@ def _trained(place: Workplace, operation: Train, trainer: Trainer) -> Reply:
 
 def _kind(trajectory: Trajectory) -> Hashable:
     """Return the kind of a training. Trainings of one kind take the same amount of memory."""
-    return trajectory.model, trajectory.recipe.batch, trajectory.precision, type(trajectory.rule)
+    recipe, others = trajectory.recipe, tuple(source.model for _, source in trajectory.networks)
+    return trajectory.model, recipe.batch, recipe.optimizer, trajectory.precision, type(trajectory.rule), others

@@ -10,6 +10,7 @@ import torch
 
 from lthbench.errors import MethodError
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Operation, Train, Validate, Value
+from lthbench.runs.workers.serialization import with_author_line
 from lthbench.runs.workers.worker.capacity import most_bytes
 from lthbench.runs.workers.worker.judging import evaluate, measure_barrier
 from lthbench.runs.workers.worker.measuring import BATCH, measure, validate
@@ -41,6 +42,8 @@ class Worker(Workplace):
         try:
             reply = train(self, operation, alone) if isinstance(operation, Train) else self._look(operation, alone)
             return replace(reply, seconds=time.perf_counter() - started, cpu=time.thread_time() - cpu)
+        except MethodError as error:
+            raise with_author_line(error) from error.__cause__
         except torch.OutOfMemoryError as error:
             why = str(error)
         raise self._exhausted(operation, why, alone)

@@ -3,19 +3,22 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lthbench.data import DataHome, Examples, holdout
+from lthbench.data import DataHome, EncodedExamples, Examples, holdout
 from lthbench.errors import MethodError
 from lthbench.methods.internals.operations import Split
+from lthbench.pruning.lineage import Lineage, NamedLineages
+from lthbench.pruning.state import module_of
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.process_state import FairLock, unchanged
 from lthbench.runs.workers.worker.capacity import Capacity
 from lthbench.training.feed import Feed, feed
+from lthbench.training.numerics import memory_format
 
 
 @dataclass
@@ -74,9 +77,22 @@ class Workplace:
         """Return the examples of one part of the data: train, validation or test."""
         if (split, part) not in self._feeds:
             examples = self.home.load(split.dataset, "test" if part == "test" else "train")
-            chosen = _part(examples, split.validation, part)
-            self._feeds[split, part] = feed(examples, chosen, self.home.manifest(split.dataset), self.device)
+            chosen = _part(examples, split, part)
+            manifest = self.home.manifest(split.dataset)
+            if split.normalisation:
+                mean, std = split.normalisation
+                manifest = replace(manifest, mean=mean, std=std)
+            self._feeds[split, part] = feed(examples, chosen, manifest, self.device)
         return self._feeds[split, part]
+
+    def module(self, source: Lineage) -> nn.Module:
+        """Return a network on the device, in evaluation mode."""
+        return module_of(source.model, self.store.network(source), self.device).eval()
+
+    def networks(self, sources: NamedLineages) -> dict[str, nn.Module]:
+        """Return the networks that an operation may look at: modules in evaluation mode, whose parameters do not train."""
+        modules = {name: self.module(source).requires_grad_(False) for name, source in sources}
+        return {name: module.to(memory_format=memory_format(module, self.device)) for name, module in modules.items()}
 
 
 def check_charge(name: str, seen: int, charged: int) -> None:
@@ -88,9 +104,11 @@ def check_charge(name: str, seen: int, charged: int) -> None:
         )
 
 
-def _part(examples: Examples, count: int, part: str) -> Tensor:
-    """Return the positions of the examples of a part of the data."""
+def _part(examples: Examples | EncodedExamples, split: Split, part: str) -> Tensor:
+    """Return the positions of the examples of a part of the data. Those within a limit are shared over the classes."""
     if part == "test":
         return torch.arange(len(examples))
-    kept, held = holdout(examples.labels, count)
+    kept, held = holdout(examples.labels, split.validation)
+    if part == "train" and split.limit is not None:
+        return kept[holdout(examples.labels[kept], split.limit, "limit")[1]]
     return kept if part == "train" else held

@@ -22,6 +22,7 @@ from lthbench.data.names import PREFIX, place
 from lthbench.data.packed import arrays
 from lthbench.errors import InputError
 from lthbench.methods import registry
+from lthbench.pruning import starts
 from lthbench.suite import Cell, Suite
 
 PACKAGE = Path(package.__file__).parent
@@ -58,6 +59,7 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
         made.mkdir()
     (given / "method.py").write_bytes(job.source.encode())
     (given / "suite.json").write_text(job.suite.model_dump_json())
+    _write_starts(job, given / "data")
     used = {cell.workload.dataset for cell in job.cells}
     linked = [path for name in sorted(used) for path in _data(given / "data", job, name)]
     read = [str(given), *packages(), *map(str, linked), *(path for path in SYSTEM if Path(path).exists())]
@@ -72,6 +74,13 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
         "list": sorted(map(str, folders())), "user": nobody,
         "expose": _roots(outer) if nobody is not None else [],
     }  # fmt: skip
+
+
+def _write_starts(job: Job, data: Path) -> None:
+    """Write the pretrained weights that the cells start with into a data folder."""
+    for text, pinned in {(cell.workload.start, cell.workload.start_digest) for cell in job.cells}:
+        if text:
+            starts.known(text, pinned).write(data)
 
 
 def environment(outer: Path) -> dict[str, str]:

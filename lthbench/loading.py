@@ -1,0 +1,25 @@
+"""Load a Python file that a user names, as a module."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from lthbench.errors import InputError
+
+
+def execute(path: Path, name: str) -> ModuleType:
+    """Execute a file as the module `name`. InputError for a file that does not load, which leaves no module behind."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
+    return module
