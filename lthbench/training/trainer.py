@@ -45,7 +45,10 @@ class Trainer:
     It starts from the state of the trajectory at step `at` and returns a State at every stop. The caller has the turn
     while it makes the trainer; afterwards the trainer takes turns itself. `devices` are the feed's device and others
     that may compute shards of a batch. `networks` are those that the rule may ask for logits, in evaluation mode.
+    `spoilt` says why the process must end after this training; "" if it need not.
     """
+
+    spoilt = ""
 
     def __init__(
         self,
@@ -197,9 +200,15 @@ class Trainer:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
+        """Take a turn, and compute in it."""
+        with self._alone(), self._numerics():
+            yield
+
+    @contextmanager
+    def _numerics(self) -> Iterator[None]:
         """Compute in the trajectory's precision, with a private random state for draws of the module."""
         private = torch.random.fork_rng(devices=_devices(self.feed.device), enabled=self.draws)
-        with self._alone(), private, precision(self.trajectory.precision, self.feed.device):
+        with private, precision(self.trajectory.precision, self.feed.device):
             yield
 
     def _alone(self) -> AbstractContextManager[object]:
@@ -209,8 +218,15 @@ class Trainer:
     def _wait(self) -> None:
         """Wait until all steps are done, outside of a turn, before the training is looked at. Here they already are."""
 
-    def prepare(self) -> None:
-        """Do work that needs much time or memory before the first step. Here there is none."""
+    def prepare(self) -> int:
+        """Do work that needs much time or memory before the first step. The caller has the turn. Here there is none.
+
+        Returns the bytes of its device that the training holds from now on; 0 if only an upper bound is known.
+        """
+        return 0
+
+    def close(self) -> None:
+        """Give back what the training holds of its device. Here there is nothing."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self._augmented(
