@@ -13,7 +13,7 @@ CHEATS = Path(__file__).parent / "cheats"
 
 RUN = {
     "driver_training": r"Home: 'x' has one row for each of 1167 examples",
-    "probe_training": r"Fit fed 70020 examples to networks, 1167 were charged",
+    "probe_training": r"Fit fed 7002 examples to networks, 1167 were charged",
     "ledger": r"Run has no attribute 'ledger'",
     "ledger_back": r"Run has no attribute 'ledger'",
     "counter": r"a probe with passes = 0 asked for pass 1",
