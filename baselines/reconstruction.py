@@ -7,6 +7,7 @@ globally, MLP 300-100 loses its second layer. The mask is chosen before the swee
 arXiv:2302.14623) chooses it together with the weights. For linear layers and convolutions.
 Cost: 2T epochs, and a pass over the training examples to score.
 Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 85.5 ± 2.6, where fine-tune has 61.8 ± 2.0.
+ResNet-8, n = 1: 42.8.
 """
 
 import torch

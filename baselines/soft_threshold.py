@@ -4,6 +4,7 @@ STR of Kusupati et al., ICML 2020, arXiv:2002.03231. The decay of the thresholds
 the first training learns the thresholds, the selection has the cell's exact count, and a second training follows.
 Cost: 2T epochs.
 Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 96.8 ± 0.5.
+ResNet-8, n = 1: 95.6.
 """
 
 from dataclasses import dataclass

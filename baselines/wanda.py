@@ -3,6 +3,7 @@
 Sun et al., ICLR 2024, arXiv:2306.11695; there the network is not trained afterwards.
 Cost: 2T epochs, and a pass over the training examples to score.
 Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 94.0 ± 0.2.
+ResNet-8, n = 1: 90.6.
 """
 
 from lthbench import Inputs, Network, Run, alive, method, row_mask

@@ -27,12 +27,13 @@ class Mixing(Rule):
         share = torch._sample_dirichlet(torch.tensor([self.alpha, self.alpha]), generator=g)[0]
         place = torch.rand(2, generator=g)
         numbers = {"share": share, "row": place[0], "column": place[1]}
-        return {name: t.expand(count) for name, t in numbers.items()} | {"other": torch.randperm(count, generator=g)}
+        return {name: t.expand(count) for name, t in numbers.items()} | {"order": torch.rand(count, generator=g)}
 
     def batch(self, s: TrainingState, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        mixed, share = self.mix(s, images, images[s.draws["other"]])
+        other = s.draws["order"].argsort(stable=True)
+        mixed, share = self.mix(s, images, images[other])
         soft = (labels[:, None] == torch.arange(s.model.classes, device=labels.device)).to(share.dtype)
-        return mixed, torch.lerp(soft[s.draws["other"]], soft, share[:, None])
+        return mixed, torch.lerp(soft[other], soft, share[:, None])
 
 
 @dataclass(frozen=True)

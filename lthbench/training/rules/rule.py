@@ -132,7 +132,11 @@ class Rule:
         return s.params
 
     def draw(self, count: int, g: Generator) -> dict[str, Tensor]:
-        """Draw random numbers for a step on `count` examples, on the CPU: [count] each. The hooks have them as s.draws."""
+        """Draw random numbers for a step on `count` examples, on the CPU: [count] each. The hooks have them as s.draws.
+
+        They must not be indices into the batch, because a step may be rehearsed with the first draws of a larger one. To shuffle a
+        batch, draw numbers here and take their argsort there.
+        """
         return {}
 
     def batch(self, s: TrainingState, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
