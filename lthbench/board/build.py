@@ -78,11 +78,12 @@ def _published(folder: Path) -> bool:
 
 
 def _refusal(suite: Suite) -> Refusal:
-    """Return a check that refuses records of another version of the suite, or measured on other test images.
+    """Return a check that refuses records of another version of the suite, of other test images, or of another start.
 
-    The test images must be those of the first run of the workload.
+    Test images and start must be those of the first run of the workload.
     """
     images: dict[str, tuple[Any, ...]] = {}
+    begun: dict[str, str | None] = {}
 
     def refused(result: Result) -> str | None:
         if result.suite_hash != suite.hash:
@@ -90,6 +91,9 @@ def _refusal(suite: Suite) -> Refusal:
                 f"the record was made with a definition of suite {result.suite} {result.suite_version} that differs from the present "
                 f"{suite.name} {suite.version}; run it again, or move it away"
             )
+        start = result.fingerprints.get("start")
+        if begun.setdefault(result.workload, start) != start:
+            return f"it has another start than the earlier runs of {result.workload}; keep the runs of one start"
         if result.test is None:
             return None
         own = result.fingerprints.get("test"), result.test.of

@@ -73,7 +73,7 @@ def index_page(analysis: dict[str, Analysis]) -> str:
         rivals=front.RIVALS,
         sentence=front.sentence(rows),
         note=front.NOTE,
-        none=front.NONE,
+        absent=front.ABSENT,
         groups=groups,
         style=_text("style.css"),
     )

@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -198,21 +198,10 @@ def load(path: Path) -> str:
 
 
 def _execute(path: Path, name: str) -> None:
-    with _importing_from(path.resolve().parent):
-        loading.execute(path, name)
+    loading.execute(path, name)
     _loaded[name] = source.whole(path, name)  # now with all its imports
     for own in [m for m in METHODS.values() if m.function.__module__ == name]:
         METHODS[own.name] = replace(own, source=_loaded[name])
-
-
-@contextlib.contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """Find modules in a folder too, as Python does for a script there."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _forget(path: Path, name: str) -> None:

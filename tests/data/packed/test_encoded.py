@@ -139,6 +139,17 @@ def test_a_batch_does_not_depend_on_what_was_read_before(home: Path) -> None:
     assert second.batch(third)[0].equal(in_order[2]) and second.batch(third)[0].equal(in_order[2])
 
 
+def test_every_step_and_order_cuts_other_crops(home: Path) -> None:
+    recipe = Recipe(epochs=2, batch=6, lr=0.1, augment="random-resized-crop")
+    same = EncodedFeed(load(home), torch.full((24,), 3), Manifest.read(home / "photographs"), CPU)  # one image 24 times
+    crops = [
+        same.batch(index)[0].numpy().tobytes()
+        for seed, order, epoch in ((1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0))
+        for index in same.epoch(recipe.clock(24), recipe, seed, order, epoch)
+    ]
+    assert len(set(crops)) == len(crops) == 16
+
+
 def test_what_a_crop_leaves_of_an_augmentation() -> None:
     left = AUGMENTATIONS["random-resized-crop-flip"].uncropped
     assert left is not None and left.draw(3, 4, 4, torch.Generator().manual_seed(0)).keys() == {"flip"}

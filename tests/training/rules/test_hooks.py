@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -89,7 +89,7 @@ class Cyclic(Rule):
 class Consistent(Rule):
     """A second view of each image gives the same answer, by two more passes through the network itself."""
 
-    passes: ClassVar[int] = 2
+    passes = 2
 
     def loss(self, s: TrainingState, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         return super().loss(s, logits, labels, images) + (s.forward(images.flip(3)) - logits).square().mean()
