@@ -12,13 +12,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from lthbench import budget, keys, source
 from lthbench.errors import InputError, unknown
-from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model
+from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model, own
+from lthbench.pruning import starts
 from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.pattern import Pattern
 from lthbench.training.numerics import PRECISIONS
 from lthbench.training.recipe import Recipe
 
 _ROOT = Path(__file__).parent
 FOLDER = next(path for path in (_ROOT / "suites", _ROOT.parent / "suites") if path.is_dir())
+
+MODELS = "models"  # the folder in a run folder with copies of the files that hold its models
 
 MOST_RUNS = 100_000  # of a grid; the largest suite that comes with lthbench has about 8,000
 
@@ -30,6 +34,19 @@ def _one_of(what: str, known: Any) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+DIGEST: Any = Field("", pattern=r"^([0-9a-f]{32})?$")
+
+
+def _a_pattern(text: str) -> str:
+    try:
+        known = not text or Pattern.named(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    if not known:
+        raise ValueError("a pattern is N:M, as in 2:4: of every M weights along the input dimension, N stay")
+    return text
 
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -45,7 +62,8 @@ class Workload(_Frozen):
     `prunable` is the name of a set ("all", "ma2021", …), which classifies every parameter, or a list of patterns; then
     `dense` lists the patterns of the other parameters. `stem` is "cifar" or "tiny-imagenet" for ImageNet models on small
     images. `tolerance` is in percentage points of test accuracy. `sufficient` says that the recipe trains the dense
-    network well.
+    network well. `model` may be FILE.py:NAME, and `start` the file of pretrained weights, both beside the suite; or `start`
+    is "timm:NAME.TAG". Their digests are noted when the suite is read; a suite that says one is refused with another file.
     """
 
     model: str
@@ -56,6 +74,9 @@ class Workload(_Frozen):
     tolerance: float = Field(0.5, gt=0)
     sufficient: bool = True
     stem: Annotated[str, _one_of("stem", ("", *STEMS))] = ""
+    start: str = ""
+    start_digest: str = DIGEST
+    model_digest: str = DIGEST
 
     @model_validator(mode="after")
     def _a_set_or_patterns(self) -> Self:
@@ -68,12 +89,28 @@ class Workload(_Frozen):
 
     @property
     def name(self) -> str:
-        return f"{self.model}/{self.dataset}"
+        start = f" from {starts.label(self.start)}" if self.start else ""
+        return f"{own.short(self.model)}/{self.dataset}{start}"
+
+    @property
+    def model_name(self) -> str:
+        """Return the name of the model, with the digest of its file where it lies in one."""
+        return own.named(self.model, self.model_digest) if own.is_written(self.model) else self.model
+
+    def beside(self, folder: Path) -> Self:
+        """Return the workload with the digests of the files that it names in a folder.
+
+        InputError where one is not there, or is not the one whose digest the workload says.
+        """
+        found = {"start_digest": starts.register(self.start, folder, self.start_digest)} if self.start else {}
+        if own.is_written(self.model):
+            found["model_digest"] = own.register_beside(self.model, folder, self.model_digest)
+        return self.model_copy(update={name: digest for name, digest in found.items() if digest})
 
     def build(self, shape: tuple[int, int, int], classes: int) -> Model:
         """Return the model for images of this shape. Raises InputError if a parameter is not classified."""
         dense = () if isinstance(self.prunable, str) else self.dense
-        model = Model(self.model, shape, classes, self.prunable, dense, stem=self.stem)
+        model = Model(self.model_name, shape, classes, self.prunable, dense, stem=self.stem)
         if not model.prunable_count:
             raise InputError(f"workload {self.name}: prunable = {self.prunable!r} matches no parameter")
         return model
@@ -97,12 +134,17 @@ class Suite(_Frozen):
 
     `control_sparsities` are the sparsities that controls run on (default: all). `seeds` is their number, or a list of the
     declared looks ([3, 5, 10]). `budget` is a formula in T and n, or "none". `validation` is the number of training
-    examples that are held out. `duels` are pairs of methods. `tickets` are the methods that get verdicts.
+    examples that are held out, and `limit` the number of the others that are used (default: all). `duels` are pairs of
+    methods. `tickets` are the methods that get verdicts. `pattern` is N:M (2:4, say) where N of every M weights along the
+    input dimension stay; then the sparsity is that of the pattern. `changes` are those of a trial (lthbench.trial). `group`
+    is the place of the board on the front page.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    version: str = Field(pattern=r"^\d+\.\d+$")
+    version: str = Field(pattern=r"^\d+\.\d+(\+trial)?$")
     about: str = ""
+    changes: tuple[str, ...] = ()
+    group: Literal["main", "baselines", "papers", "calibration"] = "main"
     methods: tuple[str, ...] = Field(min_length=1)
     workload: tuple[Workload, ...] = Field(min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
@@ -111,11 +153,21 @@ class Suite(_Frozen):
     seeds: Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     budget: str
     allocation: Annotated[str, _one_of("allocation", ALLOCATIONS)] = "global"
+    pattern: Annotated[str, AfterValidator(_a_pattern)] = ""
     precision: Annotated[str, _one_of("precision", PRECISIONS)] = "fp32"
     validation: int = Field(ge=0)
+    limit: int | None = Field(None, ge=1)
     recipe: Recipe
     duels: tuple[tuple[str, str], ...] = (("lottery-ticket", "prune-finetune"),)
     tickets: tuple[str, ...] = ("lottery-ticket",)
+
+    @field_validator("workload")
+    @classmethod
+    def _each_name_once(cls, workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+        names = [workload.name for workload in workloads]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two workloads have the name {twice[0]}; rename a file, or write two suites")
+        return workloads
 
     @field_validator("methods", "learning_rates", "sparsities", "workload", "seeds")
     @classmethod
@@ -163,6 +215,22 @@ class Suite(_Frozen):
             raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")
         return self
 
+    @model_validator(mode="after")
+    def _fits_the_pattern(self) -> Self:
+        pattern = Pattern.named(self.pattern)
+        if pattern is None:
+            return self
+        if self.allocation != type(self).model_fields["allocation"].default:
+            raise ValueError(
+                f"pattern = {self.pattern!r} removes the same share of every layer; leave allocation = {self.allocation!r} out"
+            )
+        if off := [s for s in self.sparsities if s and not math.isclose(s, pattern.sparsity)]:
+            raise ValueError(
+                f"sparsities: {off[0]} does not fit the pattern {pattern}, which removes {pattern.sparsity}: write "
+                f"sparsities = [{pattern.sparsity}]"
+            )
+        return self
+
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read a suite from a file, or by the name of one that comes with lthbench. InputError names file, key and value."""
@@ -173,15 +241,19 @@ class Suite(_Frozen):
                 raise InputError("recipe.lr is not a key of a suite: the learning rates are learning_rates")
             if isinstance(content.get("recipe"), dict):
                 content["recipe"] |= {"lr": 1.0}  # never used: every cell has its own
-            return cls.model_validate_json(json.dumps(content, default=str), strict=True)
+            return cls.model_validate_json(json.dumps(content, default=str), strict=True).beside(file.parent)
         except ValidationError as error:
-            raise InputError("; ".join(f"{file}: {problem}" for problem in _problems(error))) from None
+            raise InputError("; ".join(f"{file}: {problem}" for problem in problems(error))) from None
         except OSError as error:
             raise InputError(f"cannot read {file}: {error.strerror}") from None
         except (InputError, TypeError, ValueError) as error:  # of TOML and UTF-8 too
             raise InputError(f"{file}: {error}") from None
         except RecursionError:
             raise InputError(f"{file}: tables or lists are nested too deep") from None
+
+    def beside(self, folder: Path) -> Self:
+        """Return the suite with the digests of the files beside it that its workloads name. See Workload.beside."""
+        return self.model_copy(update={"workload": tuple(workload.beside(folder) for workload in self.workload)})
 
     def as_json(self) -> str:
         """Return the suite as `suite.json` of a run folder holds it: the keys that were set, and no defaults."""
@@ -190,7 +262,7 @@ class Suite(_Frozen):
     @cached_property
     def hash(self) -> str:
         """Return a key of everything that a result may depend on. A missing key gives the same hash as its default."""
-        shown: Any = dict.fromkeys(("about", "methods", "control_sparsities", "duels", "tickets"), True)
+        shown: Any = dict.fromkeys(("about", "group", "methods", "control_sparsities", "duels", "tickets"), True)
         shown |= {"recipe": {"lr"}}
         return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
@@ -198,6 +270,11 @@ class Suite(_Frozen):
     def looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which statements are made, rising."""
         return (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def selection(self) -> str:
+        """Return how masks are selected: the pattern if there is one, else the allocation."""
+        return self.pattern or self.allocation
 
     def budget_epochs(self, sparsity: float) -> float | None:
         """Return the epochs that a method may spend at a sparsity; None where the suite sets no budget."""
@@ -230,6 +307,7 @@ class Suite(_Frozen):
 def in_folder(folder: Path) -> Suite:
     """Read the suite that a run folder was made with."""
     path = folder / "suite.json"
+    own.register_kept(folder / MODELS)
     try:
         return Suite.model_validate_json(json.dumps(_as_set(json.loads(source.read_text(path)))))
     except FileNotFoundError:
@@ -237,7 +315,7 @@ def in_folder(folder: Path) -> Suite:
             f"{folder} is not a run folder: it has no suite.json; lthbench run SUITE --out {folder} makes one"
         ) from None
     except ValidationError as error:
-        why = _problems(error)[0]
+        why = problems(error)[0]
     except (InputError, OSError, TypeError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
     raise InputError(f"{path} cannot be read: {why}; run the suite in another folder, with --out")
@@ -267,7 +345,7 @@ def _find(path: str) -> Path:
     raise InputError(unknown("suite", path, names()) + " Give one of these, or the path of a TOML file.")
 
 
-def _problems(error: ValidationError) -> list[str]:
+def problems(error: ValidationError) -> list[str]:
     """Return a line for each problem. A problem of a list that follows from one of its items is left out."""
     found = error.errors()
     places = [e["loc"] for e in found]

@@ -17,11 +17,11 @@ MOST = 14  # files in a folder
 LARGE = ("models", "templates")  # one file for each model, and the templates of the pages
 
 ORDER = (
-    ("errors", "keys", "bits", "source", "budget", "_version", "_renamed"),
+    ("errors", "keys", "bits", "source", "loading", "budget", "_version", "_renamed", "system"),
     ("data", "models"),
     ("pruning",),
     ("training",),
-    ("suite",),
+    ("suite", "trial"),
     ("methods",),
     ("runs",),
     ("scoring",),

@@ -1,12 +1,21 @@
 """Children of this warm process, forked: they start at once. None outlives its test."""
 
+import logging
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from lthbench.cli import main
 
 _groups: list[int] = []
 
@@ -28,6 +37,40 @@ def forked(work: Callable[[], object]) -> int:
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def typed(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Type a command in a folder. Its process, and the worker processes that it starts, are forked from this one.
+
+    A new interpreter would import torch first, for seconds. The tests of starting and of Ctrl-C begin with one.
+    """
+    with TemporaryDirectory() as folder:
+        said = [Path(folder, name) for name in ("stdout", "stderr")]
+        code = status_of(forked(lambda: _type(words, cwd, said, environment)))
+        return subprocess.CompletedProcess(words, code, *(path.read_text() for path in said))
+
+
+def _type(words: tuple[str, ...], cwd: Path, said: list[Path], environment: dict[str, str]) -> None:
+    os.chdir(cwd)
+    os.environ.update(environment)
+    sys.argv[:] = ["lthbench", *words]
+    for number, path in enumerate(said, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+    sys.path.insert(0, "")
+    logging.getLogger().handlers.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        fork_workers(patch)
+        try:
+            main(words, prog_name="lthbench")
+        except SystemExit as ended:
+            os._exit(ended.code if isinstance(ended.code, int) else 1)
+
+
+def fork_workers(patch: pytest.MonkeyPatch) -> None:
+    """Have worker processes forked that would be spawned."""
+    context = multiprocessing.get_context("fork")
+    patch.setattr(multiprocessing, "get_context", lambda method=None: context)
 
 
 def end_forked() -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import lthbench
 from lthbench.cli import main
+from lthbench.training import probes
+from lthbench.training.rules.rule import HOOKS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "RULES.md", "CLUSTER.md", "leaderboard/SUBMITTING.md")
@@ -40,3 +43,13 @@ def test_the_result_is_by_line_10_and_the_commands_by_line_25() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert any(line.startswith("|") for line in lines[:10])
     assert any(line.startswith("make demo") for line in lines[:25])
+
+
+def test_contributing_lists_every_hook_every_field_of_the_state_and_every_probe() -> None:
+    text, state = (ROOT / "CONTRIBUTING.md").read_text(), lthbench.TrainingState
+    fields = [name for name in {**vars(state), **state.__annotations__} if not name.startswith("_")]
+    measured = [name for name in probes.__all__ if name[0].isupper() and name not in ("Batches", "Probe")]
+    lacking = [name for name in HOOKS if f"| `{name}(" not in text]
+    lacking += [name for name in fields if not re.search(rf"`s\.{name}\b", text)]
+    lacking += [name for name in measured if f"`{name}(" not in text]
+    assert not lacking

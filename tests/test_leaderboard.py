@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from lthbench.board.analysis import Analysis
 from lthbench.board.build import build
 from lthbench.runs.records.record import in_folder
@@ -14,31 +16,41 @@ ROOT = Path(__file__).parent.parent
 RESULTS = sorted(path for path in (ROOT / "leaderboard/results").iterdir() if path.is_dir())
 
 
-def test_a_rescore_gives_the_committed_files(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "leaderboard", tmp_path / "leaderboard")
-    shutil.copy(ROOT / "README.md", tmp_path)
-    build(tmp_path / "leaderboard")
-    for path in [*(tmp_path / "leaderboard").rglob("*"), tmp_path / "README.md"]:
+GENERATED = ("tables", "site", "charts")
+
+
+@pytest.fixture(scope="module")
+def rescored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A leaderboard built from the committed records and the files that are written by hand, with README.md above it."""
+    folder = tmp_path_factory.mktemp("rescored") / "leaderboard"
+    shutil.copytree(ROOT / "leaderboard", folder, ignore=shutil.ignore_patterns(*GENERATED))
+    shutil.copy(ROOT / "README.md", folder.parent)
+    build(folder)
+    return folder
+
+
+def test_a_rescore_gives_the_committed_files(rescored: Path) -> None:
+    for path in [*rescored.rglob("*"), rescored.parent / "README.md"]:
         if path.is_file():
-            committed = (ROOT / path.relative_to(tmp_path)).read_text()
+            committed = (ROOT / path.relative_to(rescored.parent)).read_text()
             assert comparable(path.suffix, path.read_text()) == comparable(path.suffix, committed), (
                 f"{path.name}: type make board"
             )
 
 
-def test_nothing_generated_is_left_over(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "leaderboard/results", tmp_path / "leaderboard/results")
-    build(tmp_path / "leaderboard")
-    there, made = (
-        {p.relative_to(at) for p in at.rglob("*") if p.is_file()}
-        for at in (ROOT / "leaderboard", tmp_path / "leaderboard")
-    )
-    assert {p for p in there if p.parts[0] in ("tables", "site", "charts")} <= made
+def test_nothing_generated_is_left_over(rescored: Path) -> None:
+    there, made = ({p.relative_to(at) for p in at.rglob("*") if p.is_file()} for at in (ROOT / "leaderboard", rescored))
+    assert {p for p in there if p.parts[0] in GENERATED} <= made
 
 
 def test_pages_are_small_enough_to_be_tracked() -> None:
     for path in (ROOT / "leaderboard").rglob("*"):
         assert not path.is_file() or path.stat().st_size < 2 * 2**20, path
+
+
+def test_results_are_small_enough_to_be_tracked() -> None:
+    for path in (ROOT / "leaderboard/results").rglob("*"):
+        assert not path.is_file() or path.stat().st_size < 2**20, path
 
 
 def comparable(suffix: str, text: str) -> str:

@@ -77,4 +77,4 @@ def _command(suite: Suite, workload: Workload) -> str:
     stem = f" --stem {workload.stem}" if workload.stem else ""
     batch = f" --batch {suite.recipe.batch}" if suite.recipe.batch != 128 else ""
     augment = f" --augment {suite.recipe.augment}" if suite.recipe.augment != "crop-flip" else ""
-    return f"lthbench speed {workload.name} --precision {suite.precision}{stem}{batch}{augment}"
+    return f"lthbench speed {workload.model}/{workload.dataset} --precision {suite.precision}{stem}{batch}{augment}"

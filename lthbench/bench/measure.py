@@ -1,6 +1,5 @@
 """One measurement: a workload, timed in every way."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -8,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from lthbench import system
 from lthbench.bench import floor, step, together
 from lthbench.bench.clock import ratio
 from lthbench.bench.measurement import Measurement, Speed
@@ -15,7 +15,7 @@ from lthbench.bench.subject import Subject
 from lthbench.models.cost import multiplications
 from lthbench.training import numerics
 
-ROUND = 0.2  # the least seconds of a round in this process
+ROUND = {"cpu": 0.2, "cuda": 1.0}  # the least seconds of a round in this process, which ends with a state on the CPU
 TRAINING = 4.0  # the least seconds of a training beside others
 ROUNDS = 5
 
@@ -42,14 +42,14 @@ def measure(
         say(f"the floor of {numerics.environment(device)['kind']}")
         bound = floor.measured(precision, device)
         say(f"{step.OURS}, and the {step.PLAIN}")
-        steps, times = step.side_by_side(subject, min(ROUND, least), ROUNDS)
+        steps, times = step.side_by_side(subject, min(ROUND[device.type], least), ROUNDS)
         speeds = []
         for count in lanes or default_lanes(device):
             say(f"{count} side by side")
             speeds.append(Speed(lanes=count, epochs_per_second=together.epochs_per_second(subject, count, least)))
         images = steps * batch
         return Measurement(
-            workload=name, stem=stem, shape=model.shape, batch=batch, precision=precision,
+            workload=f"{model.name}/{subject.dataset}", stem=stem, shape=model.shape, batch=batch, precision=precision,
             augment=augment,
             kind=numerics.environment(device)["kind"], device=device.type, torch=torch.__version__,
             epoch=epoch, multiplications=multiplications(model, {})[1],
@@ -61,5 +61,5 @@ def measure(
 
 def default_lanes(device: torch.device) -> list[int]:
     """Return 1, 2, 4, … up to 16 on a GPU, or up to the number of cores on a CPU."""
-    most = 16 if device.type == "cuda" else len(os.sched_getaffinity(0))
+    most = 16 if device.type == "cuda" else system.cores()
     return [1 << k for k in range(most.bit_length())]

@@ -6,7 +6,6 @@ import torch
 from torch import Generator, nn
 
 from lthbench.bench.subject import Subject
-from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.feed import Feed
 from lthbench.training.numerics import precision
 
@@ -32,7 +31,7 @@ class Plain:
     def train(self, steps: int) -> None:
         for _ in range(steps):
             images, labels = self.feed.batch(next(self.order))
-            images = AUGMENTATIONS[self.recipe.augment](images, self.generator)
+            images = self.feed.augmentation(self.recipe)(images, self.generator)
             self.optimizer.zero_grad()
             with precision(self.precision, self.feed.device):
                 loss = self.loss(self.model(images), labels)

@@ -1,5 +1,6 @@
 """The subject of a measurement: trainings of one workload, requested as a run requests them."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import origin_of
 from lthbench.methods.run import Run
-from lthbench.models import Model
+from lthbench.models import Model, own
 from lthbench.suite import Suite, Workload
 from lthbench.training.recipe import Recipe
 from lthbench.training.trajectory import Trajectory
@@ -41,7 +42,7 @@ class Subject:
     @cached_property
     def home(self) -> DataHome:
         """Return the home of its data set, which is packed first if needed."""
-        if self._dataset != SYNTHETIC:
+        if self.dataset != SYNTHETIC:
             return DataHome(self.data)
         pack(self.scratch / SYNTHETIC, SYNTHETIC, {"train": _noise(SIZE.get(self.device.type, 50_000))}, 10)
         return DataHome(self.scratch)
@@ -49,8 +50,9 @@ class Subject:
     @cached_property
     def setting(self) -> Setting:
         """Return the setting of a cell, in a suite made for this measurement."""
-        manifest: Manifest = prepare(self.home, self._dataset)
-        workload = Workload(model=self._model, dataset=self._dataset, stem=self.stem, prunable="all", tolerance=1.0)
+        manifest: Manifest = prepare(self.home, self.dataset)
+        named = {"model": self._model, "dataset": self.dataset, "stem": self.stem, "prunable": "all"}
+        workload = Workload.model_validate(named).beside(Path.cwd())
         recipe = Recipe(
             epochs=1 + STEPS * self.batch // manifest.sizes["train"],
             batch=self.batch,
@@ -79,15 +81,15 @@ class Subject:
         return self._parts[0]
 
     @property
-    def _dataset(self) -> str:
+    def dataset(self) -> str:
         return self._parts[1]
 
     @property
     def _parts(self) -> tuple[str, str]:
-        model, slash, dataset = self.name.partition("/")
-        if not (model and slash and dataset):
+        parts = re.fullmatch(rf"(?P<model>{own.WRITTEN.pattern}|[^/]+)/(?P<dataset>.+)", self.name)
+        if not parts:
             raise InputError(f"{self.name!r} is not a workload; write MODEL/DATASET, for example resnet20/cifar10-jpeg")
-        return model, dataset
+        return parts["model"], parts["dataset"]
 
 
 class _Nobody:

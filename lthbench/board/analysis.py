@@ -1,6 +1,5 @@
 """The analysis of a suite's results: the tables behind a board, all computed from the records alone."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,6 +17,8 @@ from lthbench.scoring.winning import winning
 from lthbench.suite import Suite
 
 STATISTICS = ["workload", "learning_rate", "sparsity", "method", "seed", "accuracy", "validation_accuracy"]
+CELL = ["workload", "learning_rate", "sparsity"]
+RUN = ["method", *CELL, "seed"]
 CONTROLS = {"dense": "dense", "reinit": "random-reinit", "small": "small-dense"}
 
 
@@ -40,6 +41,7 @@ class Analysis:
 
     suite: Suite
     results: Results
+    named: tuple[str, ...] = ()  # the methods that the user ran last, which stand in front
     _duels: dict[tuple[str, str], Duel] = field(default_factory=dict, repr=False, compare=False)
     _verdicts: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
@@ -69,9 +71,14 @@ class Analysis:
 
     @cached_property
     def methods(self) -> list[str]:
-        """Return the methods that have runs: the suite's own first, in its order."""
+        """Return the methods that have runs: those that the user ran last, then the suite's own, in its order."""
         there = self.frame["method"].unique().tolist()
-        return list(dict.fromkeys([*(m for m in self.suite.methods if m in there), *sorted(there)]))
+        return list(dict.fromkeys([*(m for m in (*self.named, *self.suite.methods) if m in there), *sorted(there)]))
+
+    @cached_property
+    def reference(self) -> str | None:
+        """Return the method that others are held against: the second of the suite's first duel, or prune-finetune."""
+        return next((m for m in (*(b for _, b in self.suite.duels), "prune-finetune") if m in self.methods), None)
 
     def _beside(self, *methods: str) -> pd.DataFrame:
         """Return the runs of the suite's own methods and of these: a new row moves no old one."""
@@ -89,14 +96,13 @@ class Analysis:
         return self.frame[STATISTICS]
 
     @cached_property
-    def missing(self) -> dict[str, int]:
-        """Runs that the suite asks of its own methods and that have no result, by method. Diverged runs have one."""
+    def missing(self) -> pd.DataFrame:
+        """Return the runs that the suite asks of its own methods and that have no result. Diverged runs have one."""
         known = registry.load_all()
         own = [registry.find(name) for name in self.suite.methods if name.partition("[")[0] in known]
-        rows = self.frame[["method", "workload", "learning_rate", "sparsity", "seed"]].itertuples(index=False)
-        done = {tuple(row) for row in rows}
+        done = set(self.frame[RUN].itertuples(index=False, name=None))
         runs = [(m.label, c.workload.name, c.learning_rate, c.sparsity, c.seed) for m, c in order(self.suite, own)]
-        return dict(Counter(run[0] for run in runs if run not in done))
+        return pd.DataFrame([run for run in runs if run not in done], columns=RUN)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -104,8 +110,28 @@ class Analysis:
 
     @property
     def duels(self) -> list[Duel]:
-        """Return the suite's duels in which both methods have runs."""
-        return [self.duel(a, b) for a, b in self.suite.duels if {a, b} <= set(self.methods)]
+        """Return the duels in which both methods have runs: what the user ran last against the reference, then the suite's."""
+        mine = [(name, self.reference) for name in self.named if self.reference and self._meet(name, self.reference)]
+        there = [pair for pair in self.suite.duels if {*pair} <= set(self.methods)]
+        return [self.duel(a, b) for a, b in dict.fromkeys([*mine, *there])]
+
+    def duel_of(self, *methods: str) -> Duel:
+        """Return the duel of two methods, of one with the reference, or the first one of the board.
+
+        InputError where there is none.
+        """
+        if len(methods) == 2:
+            return self.duel(*methods)
+        if methods and self.reference:
+            return self.duel(methods[0], self.reference)
+        if methods or not self.duels:
+            raise InputError(f"suite {self.suite.name} has no duel here; name two of {', '.join(self.methods)}")
+        return self.duels[0]
+
+    def _meet(self, a: str, b: str) -> bool:
+        """Say whether two methods have runs in a cell in common."""
+        of_a, of_b = (self.frame.loc[self.frame["method"] == name, CELL] for name in (a, b))
+        return a != b and not of_a.merge(of_b, on=CELL).empty
 
     def duel(self, a: str, b: str) -> Duel:
         """Return the duel of any two methods. Raises InputError if one has no runs, or if both are the same."""
@@ -121,6 +147,21 @@ class Analysis:
             )
             self._duels[a, b] = Duel(a, b, cells, marginals)
         return self._duels[a, b]
+
+    def marginal(self, a: str, b: str, workload: str, rate: float) -> pd.Series | None:
+        """Return the row of `duel.marginals` for one workload and learning rate; None where the two share no cell there."""
+        runs = self._beside(a, b)
+        runs = runs[runs["workload"] == workload][STATISTICS].join(self.results.images.set_index("run"))
+        if not {a, b} <= set(runs["method"]):
+            return None
+        table = duel.marginals(runs, self.meta, a, b, thresholds=self.thresholds())
+        found = table[table["group"] == f"learning_rate {rate}"]
+        return None if found.empty else found.iloc[0]
+
+    @property
+    def tolerance(self) -> float:
+        """Return the mean tolerance of the workloads, in pp."""
+        return sum(m.tolerance for m in self.meta.values()) / len(self.meta)
 
     @property
     def tickets(self) -> list[str]:

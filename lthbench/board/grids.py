@@ -33,12 +33,13 @@ WINNING_SYMBOLS = {"holds": "●", "fails": "○", "open": "?", "pending": "…"
 
 @dataclass(frozen=True)
 class Square:
-    """A cell of a grid. `kind` names its symbol and its style."""
+    """A cell of a grid. `kind` names its symbol and its style; `interval` is that of the number."""
 
     kind: str
     symbol: str
     number: str
     words: str
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ class Grid:
 def duel_grids(analysis: Analysis, duel: Duel) -> list[Grid]:
     """Return one grid for each workload. The number is the difference a - b in pp."""
     return _laid_out(duel.cells, lambda row: _duel_square(analysis, duel, row))
+
+
+def marginal_square(analysis: Analysis, row: Any, a: str, b: str, workload: str) -> Square:
+    """Return the square of a row of `duel.marginals` on one workload. The number is the difference a - b."""
+    kind = _kind(row, a, b)
+    difference, low, high = (_signed(row[name], row["difference"]) for name in ("difference", "low", "high"))
+    part = f" in {row['used']} of {row['cells']}" if row["used"] < row["cells"] else ""
+    interval = f"({low} to {high}){part}" if row["used"] else "no cell to compare"
+    said = words.marginal_words(row, a, b, analysis.meta[workload].tolerance)
+    return Square(kind, DUEL_SYMBOLS[kind], difference, said, interval)
 
 
 def verdict_grids(analysis: Analysis, ticket: str, reading: str) -> list[Grid]:
@@ -77,8 +88,7 @@ def _laid_out(table: pd.DataFrame, square: Callable[[Any], Square]) -> list[Grid
 
 
 def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
-    side = {duel.a: "a", duel.b: "b"}.get(row["outcome"], row["outcome"])
-    kind = "collapsed" if row["note"] == BOTH else f"{side}-small" if row["small"] else side
+    kind = "collapsed" if row["note"] == BOTH else _kind(row, duel.a, duel.b)
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
     found = (
         f" These seeds would show a difference of {row['detectable']:.2g} pp."
@@ -88,6 +98,11 @@ def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
     crossed = f" On new images {interval} pp." if (interval := words.on_new_images(row)) else ""
     said = f"{means}{cell_words(analysis, row, duel)}.{crossed}{found}"
     return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), said)
+
+
+def _kind(row: Any, a: str, b: str) -> str:
+    side = {a: "a", b: "b"}.get(row["outcome"], row["outcome"])
+    return f"{side}-small" if row["small"] else str(side)
 
 
 def _verdict_square(analysis: Analysis, row: Any) -> Square:
@@ -111,7 +126,8 @@ def _percent(value: float) -> str:
     return "collapsed" if math.isnan(value) else f"{value:.1f} %"
 
 
-def _signed(value: float) -> str:
+def _signed(value: float, scale: float | None = None) -> str:
+    """Return a number of pp with its sign: one decimal where `scale`, by default the number itself, is 1 or more."""
     if math.isnan(value):
         return ""
-    return f"{value:+.{1 if abs(value) >= 1 else 2}f}".replace("-", "−")
+    return f"{value:+.{1 if abs(value if scale is None else scale) >= 1 else 2}f}".replace("-", "−")

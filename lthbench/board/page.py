@@ -9,8 +9,10 @@ import pandas as pd
 from tabulate import tabulate
 
 from lthbench.board.analysis import Analysis, Duel
+from lthbench.board.evidence import dense_parameters, failures, machines, missing
 from lthbench.board.scores import best_rates
 from lthbench.scoring import words
+from lthbench.trial import unpublished
 
 
 def page(analysis: Analysis) -> str:
@@ -48,10 +50,9 @@ def duel_section(analysis: Analysis, duel: Duel) -> str:
 
 def marginal_lines(analysis: Analysis, duel: Duel) -> list[tuple[str, str]]:
     """Return each marginal of a duel with its sentence. A workload that is the only one gets no line."""
-    tolerance = sum(m.tolerance for m in analysis.meta.values()) / len(analysis.meta)
     single = {f"workload {w}" for w in analysis.meta} if len(analysis.meta) == 1 else set()
     return [
-        (row["group"].replace("_", " "), words.marginal_words(row, duel.a, duel.b, tolerance))
+        (row["group"].replace("_", " "), words.marginal_words(row, duel.a, duel.b, analysis.tolerance))
         for row in rows_of(duel.marginals)
         if row["group"] not in single
     ]
@@ -79,24 +80,25 @@ def cell_words(analysis: Analysis, row: Any, duel: Duel) -> str:
 
 def _head(analysis: Analysis) -> str:
     suite = analysis.suite
-    return f"# {suite.name} {suite.version}\n\n{suite.about}\n\n{facts(analysis)}"
+    evidence = [f"- {escaped(line)}" for line in (*machines(analysis), *dense_parameters(analysis))]
+    parts = [f"# {suite.name} {suite.version}", marked(analysis), suite.about, facts(analysis), "\n".join(evidence)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def marked(analysis: Analysis) -> str:
+    """Return the line that says that the results are not those of the published suite; "" where they are."""
+    why = unpublished(analysis.suite)
+    return f"**Not the published suite: {escaped(why)}.**" if why else ""
 
 
 def facts(analysis: Analysis) -> str:
-    """Describe the runs: their number, budget and recipe, and the environments."""
+    """Describe the runs: their number, budget and recipe."""
     suite, runs = analysis.suite, analysis.results.runs
-    environments = [_harmless(one) for one in (runs["device"] + ", torch " + runs["torch"]).unique()]
     return (
         f"{len(runs)} runs, {analysis.seeds} seeds, budget {suite.budget} with T = {suite.recipe.epochs} epochs, "
-        f"allocation {suite.allocation}, {suite.precision}, {suite.validation} training images held out. "
-        f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed on "
-        f"{'; '.join(sorted(environments))}."
+        f"allocation {suite.selection}, {suite.precision}, {suite.validation} training images held out. "
+        f"Test accuracy at the last epoch, in percent. {runs['epochs_computed'].sum():,.0f} epochs computed."
     )
-
-
-def _harmless(text: str) -> str:
-    """Leave out of an environment's names what is markup; no processor has such a name."""
-    return re.sub(r"[^\w .,:;+/@()-]", "", text)[:200]
 
 
 def _verdict_section(analysis: Analysis, ticket: str) -> str:
@@ -201,15 +203,20 @@ def _rate_section(analysis: Analysis) -> str:
 
 def _missing_section(analysis: Analysis) -> str:
     """Say which of the suite's runs have no record; nothing where all have one."""
-    missing = analysis.missing
-    if not missing:
+    if not (lines := missing(analysis)):
         return ""
-    said = ", ".join(f"{method} {count}" for method, count in missing.items())
-    return f"**Incomplete: {sum(missing.values())} runs of the suite's own methods have no result.** By method: {said}."
+    listed = "\n".join(f"- {escaped(line)}" for line in lines)
+    return f"**{incomplete(analysis)}**\n\n{listed}"
+
+
+def incomplete(analysis: Analysis) -> str:
+    """Say how many of the suite's runs have no result; "" where all have one."""
+    count = len(analysis.missing)
+    return f"Incomplete: {count:,} runs of the suite's own methods have no result." if count else ""
 
 
 def _failure_section(analysis: Analysis) -> str:
-    lines = [f"- {escaped(line)}" for line in failures(analysis.results.runs)]
+    lines = [f"- {escaped(line)}" for line in failures(analysis)]
     return "## Runs without a result\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -217,12 +224,6 @@ def escaped(text: str) -> str:
     """Escape what Markdown would take for a link, an image or emphasis; on one line, without control characters."""
     printable = "".join(c if c.isprintable() else " " for c in text)
     return re.sub(r"([\\`*_\[\]!|#~])", r"\\\1", printable).replace("<", "&lt;").replace("://", ":&#8203;//")
-
-
-def failures(runs: pd.DataFrame) -> list[str]:
-    """Return a line for every kind of failure, with method, count and reason."""
-    groups = runs[runs["status"] != "ok"].groupby(["method", "reason"], sort=True)
-    return [f"{method}: {len(rows)} runs {rows['status'].iloc[0]}: {why}" for (method, why), rows in groups]
 
 
 def _cell(analysis: Analysis, row: Any, rate: bool = True) -> list[str]:

@@ -9,14 +9,17 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from lthbench.board import charts, grids, payload
+from lthbench.board import charts, front, grids, payload
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
+from lthbench.board.evidence import dense_parameters, failures, machines, missing
 from lthbench.board.grids import Grid
-from lthbench.board.page import facts, failures, footer, marginal_lines
-from lthbench.runs.records.trust import MEANING, Row, level_of
+from lthbench.board.page import facts, footer, incomplete, marginal_lines
+from lthbench.runs.records.trust import MEANING, Row, words
+from lthbench.trial import unpublished
 
 TEMPLATES = Path(__file__).parent / "templates"
+TRIAL = {"trial": "not a run of the published suite, and not to be compared with its rows"}
 SHOWN = 6  # methods in a chart before the reader selects more
 
 
@@ -35,6 +38,11 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
     """Return the page of a suite. `rows` hold the trust of each method; `home` links to the index, if there is one."""
     return _template("suite.html").render(
         suite=analysis.suite,
+        unpublished=unpublished(analysis.suite),
+        incomplete=incomplete(analysis),
+        missing=missing(analysis),
+        machines=machines(analysis),
+        dense_parameters=dense_parameters(analysis),
         facts=facts(analysis),
         home=home,
         runs=len(analysis.results.runs),
@@ -46,10 +54,10 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
         verdicts=[_verdict(analysis, ticket, reading) for ticket in analysis.tickets for reading in ("any", "same")],
         winning=[_winning(analysis, ticket) for ticket in analysis.tickets],
         rankings=list(analysis.rankings),
-        failures=failures(analysis.results.runs),
+        failures=failures(analysis),
         correlated=not analysis.results.correlation.empty,
         curves=[f"learning rate {rate:g}" for rate in curve_rows(analysis)["learning_rate"].unique()],
-        trust=MEANING,
+        trust=MEANING | (TRIAL if unpublished(analysis.suite) else {}),
         footer=footer(analysis),
         style=_text("style.css"),
         scripts=[_bundle(), *(_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js"))],
@@ -59,23 +67,38 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
 
 
 def index_page(analysis: dict[str, Analysis]) -> str:
-    """Return the index: every suite with its main duel."""
-    suites = [
-        {
-            "name": name,
-            "suite": one.suite,
-            "runs": len(one.results.runs),
-            "seeds": one.seeds,
-            "methods": len(one.methods),
-            "duel": _duel(one, one.duels[0]) if one.duels else None,
-        }
-        for name, one in analysis.items()
-    ]
-    return _template("index.html").render(suites=suites, style=_text("style.css"))
+    """Return the index: the answer as one table, then a card for every suite, in groups."""
+    rows = front.answers(analysis)
+    groups = [(title, [_card(name, one) for name, one in items]) for title, items in front.grouped(analysis)]
+    return _template("index.html").render(
+        rows=rows,
+        rivals=front.RIVALS,
+        sentence=front.sentence(rows),
+        note=front.NOTE,
+        absent=front.ABSENT,
+        groups=groups,
+        style=_text("style.css"),
+    )
+
+
+def _card(name: str, one: Analysis) -> dict[str, Any]:
+    title, said = front.headline(one)
+    return {
+        "name": name,
+        "suite": one.suite,
+        "runs": len(one.results.runs),
+        "seeds": one.seeds,
+        "methods": len(one.methods),
+        "title": title,
+        "said": said,
+        "key": _duel(one, one.duels[0]).symbols if one.duels else {},
+        "incomplete": incomplete(one),
+    }
 
 
 def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
-    scored = analysis.scores.assign(level=analysis.scores["method"].map(lambda name: level_of(rows, name)))
+    levels = {method: _level(analysis, rows, method) for method in analysis.methods}
+    scored = analysis.scores.assign(level=analysis.scores["method"].map(levels))
     drawn = charts.accuracy_rows(analysis.scores).round(6)
     named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(analysis.rankings.values())}
     for i, (_, rows_of_rate) in enumerate(curve_rows(analysis).round(6).groupby("learning_rate")):
@@ -90,10 +113,15 @@ def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
         "shown": shown_methods(analysis),
         "colours": charts.COLOURS,
         "shapes": charts.SHAPES,
-        "trust": {method: level_of(rows, method) for method in analysis.methods},
+        "trust": levels,
         "correlation": payload.columns(analysis.results.correlation),
         "specs": {"accuracy": charts.spec(charts.accuracy(analysis.methods).properties(height=260)), **named},
     }
+
+
+def _level(analysis: Analysis, rows: dict[str, Row], method: str) -> str:
+    """Return how far a row can be trusted. Those of a trial have no level of the published suite."""
+    return next(iter(TRIAL)) if unpublished(analysis.suite) else words(rows, method)
 
 
 def shown_methods(analysis: Analysis) -> list[str]:

@@ -54,29 +54,37 @@ def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("methods", nargs=-1, metavar="[METHOD [METHOD]]")
 @click.argument("folder", type=RUN_FOLDER)
 @SKIP
 @JSON
-def duel(a: str, b: str, folder: Path, skip_broken: bool, as_json: bool) -> None:
-    """Compare any two methods: cell by cell, by margin and overall, with intervals.
+def duel(methods: tuple[str, ...], folder: Path, skip_broken: bool, as_json: bool) -> None:
+    """Compare two methods: cell by cell, by margin and overall, with intervals.
+
+    One method is compared with the suite's reference. Without a method, it is the first duel of the board: of the method
+    that was run last.
 
     \b
     lthbench duel lottery-ticket prune-finetune runs/digits
+    lthbench duel my-method runs/digits
+    lthbench duel runs/digits
     """
     from lthbench.board.build import analysis_of
-    from lthbench.board.page import duel_section, footer
+    from lthbench.board.page import duel_section, footer, marked
+
+    if len(methods) > 2:
+        raise click.UsageError(f"a duel is of two methods; {len(methods)} are named: {', '.join(methods)}")
 
     skipped = _skipped(skip_broken)
     analysis = analysis_of(folder, skipped)
-    found = analysis.duel(a, b)
+    found = analysis.duel_of(*methods)
     _say(skipped)
     if as_json:
         tables = {"cells": found.cells, "margins": found.marginals}
         click.echo("{" + ", ".join(f'"{name}": {t.to_json(orient="records")}' for name, t in tables.items()) + "}")
     else:
-        click.echo(f"{duel_section(analysis, found)}\n\n{footer(analysis)}")
+        parts = [marked(analysis), duel_section(analysis, found), footer(analysis)]
+        click.echo("\n\n".join(part for part in parts if part))
 
 
 @click.command()

@@ -27,8 +27,10 @@ def list_(what: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["criterion", "rule", "structured"]), default="criterion", show_default=True,
-              help="Template of the file: a score of weights, a rule during training, a score of channels.")  # fmt: skip
+@click.option("--kind", type=click.Choice(["criterion", "rule", "probe", "structured"]), default="criterion",
+              show_default=True,
+              help="Template of the file: a score of weights, a rule during training, a measurement on examples, a score of "
+              "channels.")  # fmt: skip
 @click.option("--folder", type=FOLDER, default=".", help="The folder of the file.")
 def new(name: str, kind: str, folder: Path) -> None:
     """Write a method file to start from.
@@ -53,10 +55,10 @@ def check(method: str, data: Path | None, as_json: bool) -> None:
     \b
     lthbench check my_method.py
     """
-    from lthbench.submission.battery.check import check as battery
-
     if sys.flags.optimize > 1:
         raise InputError("python -OO drops docstrings, which check reads; run it without -OO")
+    from lthbench.submission.battery.check import check as battery
+
     findings = battery(method, data)
     print_rows(
         [(f.check, "passed" if f.passed else "FAILED", f.found) for f in findings], ["check", "", "found"], as_json

@@ -11,6 +11,7 @@ from lthbench.commands.suites import job_options
 
 if TYPE_CHECKING:
     from lthbench.bench.forecast import Forecast
+    from lthbench.suite import Suite
 
 
 NUMBER = r"(\d+\.?\d*|\.\d+)"
@@ -75,7 +76,7 @@ def fleet_options(command: Any) -> Any:
 )
 @JSON
 def plan(
-    suite: str,
+    suite: "Suite",
     gpus: int,
     joins: tuple[list[float], ...],
     stragglers: tuple[float, float] | None,
@@ -94,6 +95,7 @@ def plan(
 
     \b
     lthbench plan suites/digits.toml
+    lthbench plan mnist --set recipe.epochs=5 --seeds 3 --limit 1000
     lthbench plan cifar10 --gpus 8 --price-per-hour 2.5
     lthbench plan cifar10 --deadline 24
     lthbench plan cifar10 --simulate --stragglers 0.1x3 --failures 0.01
@@ -103,9 +105,8 @@ def plan(
     from lthbench.commands.printing import listing
     from lthbench.runs.driver.driver import LIVE
     from lthbench.runs.driver.job import Job
-    from lthbench.suite import Suite
 
-    job = Job.make(Suite.read(suite), planning=True, **options)
+    job = Job.make(suite, planning=True, **options)
     estimates = listing.estimates(job)
     slow, factor = stragglers or (0.0, 1.0)
     fleet = Fleet(gpus, 1, tuple(chain(*joins)), slow, factor, failures, seed)

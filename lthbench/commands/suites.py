@@ -1,8 +1,11 @@
 """The command `run`."""
 
 import sys
+import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,21 +15,61 @@ from lthbench.commands.shared import DATA, FOLDER, JSON, print_json
 
 if TYPE_CHECKING:
     from lthbench.runs.driver.driver import Driver
+    from lthbench.runs.records.tables import Results
+
+
+class Change(click.ParamType):
+    """A key of a suite with its new value, as TOML has it: recipe.epochs=5. A bare word is a text."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Any]:
+        key, equals, text = (part.strip() for part in str(value).partition("="))
+        if not (key and equals and text):
+            self.fail(f"{value!r} is not KEY=VALUE; an example is recipe.epochs=5", param, ctx)
+        try:
+            return key, tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return key, text
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `plan` and `run` share."""
+    """Add the options that `plan` and `run` share. The command gets the suite, with its changes."""
+
+    @wraps(command)
+    def with_suite(
+        suite: str, changes: tuple[tuple[str, Any], ...], seeds: int | None, limit: int | None, **options: Any
+    ) -> Any:
+        from lthbench.suite import Suite
+        from lthbench.trial import trial
+
+        short = [(key, value) for key, value in (("seeds", seeds), ("limit", limit)) if value is not None]
+        return command(suite=trial(Suite.read(suite), _each_once([*changes, *short])), **options)
+
     options = (
         click.argument("suite", type=SUITE),
         click.option("--method", "methods", type=METHOD, multiple=True, metavar="NAME", help="Another method: NAME, "
                      "FILE.py:NAME, with parameters in brackets: weight-rewinding[k=5]. May be given several times."),
         click.option("--only", is_flag=True, help="Run the methods named by --method alone."),
+        click.option("--set", "changes", type=Change(), multiple=True, help="A trial: change a key of the suite, such as "
+                     "recipe.epochs=5 or sparsities=[0.9]. May be given several times. A trial has a folder of its own."),
+        click.option("--seeds", type=click.IntRange(1), help="A trial on this number of seeds: --set seeds=N."),
+        click.option("--limit", type=click.IntRange(1), metavar="N",
+                     help="A trial on N training images: --set limit=N."),
         DATA,
         click.option("--device", default="", metavar="DEVICE", help="cpu, cuda, … (default: cuda where there is one)."),
     )  # fmt: skip
+    wrapped: Callable[..., Any] = with_suite
     for option in reversed(options):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _each_once(changes: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(key for key, _ in changes)
+    if twice := [key for key, count in counts.items() if count > 1]:
+        raise click.UsageError(f"{twice[0]} is changed twice; give it once")
+    return dict(changes)
 
 
 @click.command()
@@ -34,8 +77,8 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--out",
     type=FOLDER,
-    help="The folder of records and store (default: runs/<suite>; for an "
-    "edited copy of a published suite runs/<suite>-<hash>).",
+    help="The folder of records and store (default: runs/<suite>; for a trial, "
+    "or an edited copy of a published suite, runs/<suite>-<hash>).",
 )
 @click.option("--executor", type=click.Choice(["serial", "local", "ray"]), default="local", show_default=True)
 @click.option("--serial", is_flag=True, help="The same as --executor serial: one process, no threads, for a debugger.")
@@ -56,18 +99,20 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the folder's tensorboard/.")
 @JSON
 def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options: Any) -> None:
-    """Run a suite. Finished work is never computed again; run the same command to go on after a stop.
+    """Run a suite, and print the first table of its board. Finished work is never computed again; run the same command
+    to go on after a stop.
 
     \b
     lthbench run suites/digits.toml
     lthbench run smoke --method my_method.py:mine --only
+    lthbench run mnist --set recipe.epochs=5 --seeds 3 --limit 1000
     lthbench run smoke --only-failed
     """
     from lthbench.commands.printing import console
     from lthbench.runs.driver.run_suite import run_suite
 
     show = Show(tensorboard, as_json)
-    run_suite(executor="serial" if serial else executor, watched=show.watched, **options)
+    results = run_suite(executor="serial" if serial else executor, watched=show.watched, **options)
     driver = show.driver
     failed = sum(record.result.status == "failed" for record in driver.records)
     if as_json:
@@ -77,8 +122,19 @@ def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options
     else:
         for line in console.failures(driver.records):
             click.echo(line, err=True)
+        click.echo(_first_table(driver, results))
         click.echo(console.done(driver))
     sys.exit(1 if failed else 0)
+
+
+def _first_table(driver: "Driver", results: "Results") -> str:
+    """Return the first section of the board: what the user ran last against the suite's reference."""
+    from lthbench.board.analysis import Analysis
+    from lthbench.board.build import first_section
+    from lthbench.runs.status.announcement import named
+
+    analysis = Analysis(driver.suite, results, named(driver.out))
+    return "" if analysis.frame.empty else f"{first_section(analysis)}\n"
 
 
 class Show:

@@ -12,10 +12,10 @@ from lthbench.errors import InputError
 def main(name: str, folder: str) -> None:
     """Pack a data set that ships with a library, or `imagefolder:PATH`."""
     if name.startswith(names.PREFIX):
-        from lthbench.data.add import pack_folder
+        from lthbench.data.add import pack_images
 
         images = names.images_of(name)
-        pack_folder(Path(folder) / names.folder_name(images), images)
+        pack_images(Path(folder) / names.folder_name(images), images)
     else:
         splits, classes = EMBEDDED[name]()
         pack(Path(folder) / name, name, splits, classes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from lthbench.data import overview
 from lthbench.data.known import KNOWN
 from lthbench.data.names import PREFIX, place
-from lthbench.data.packed.examples import Examples, Manifest, unpack
+from lthbench.data.packed.examples import EncodedExamples, Examples, Manifest, unpack
 from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown
@@ -38,7 +38,7 @@ class DataHome:
         """Return the manifest of a data set. Reads no images."""
         return Manifest.read(place(self.folder, name))
 
-    def load(self, name: str, split: str) -> Examples:
+    def load(self, name: str, split: str) -> Examples | EncodedExamples:
         """Load one split. Raises PermissionError for a split that this process may not read."""
         return unpack(self._allowed(name, split), split)
 
@@ -83,4 +83,4 @@ def _missing(folder: Path, name: str) -> str:
     if name in PUBLISHED or name in overview.FOLDERS:
         return f"the data set {name!r} is not in {folder}; type: {overview.advice(name)}"
     known = {*EMBEDDED, *PUBLISHED, *overview.packed(folder)}
-    return f"{unknown('data set', name, known)[:-1]}, in {folder}. Type lthbench data add NAME PATH to pack a folder of images."
+    return f"{unknown('data set', name, known)[:-1]}, in {folder}. Type lthbench data add NAME PATH to pack images of your own."

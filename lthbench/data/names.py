@@ -42,7 +42,7 @@ def named(name: str) -> None:
             f"{_shown(name)} cannot be the name of a data set; take at most {LONGEST} letters, digits and . _ - as in "
             "cifar10-jpeg"
         )
-    if name == "raw" or name in EMBEDDED or name in PUBLISHED:
+    if name in ("raw", "starts") or name in EMBEDDED or name in PUBLISHED:
         raise InputError(f"the name {name!r} always means the same data; take another one, such as my-{name}")
 
 

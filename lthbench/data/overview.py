@@ -12,7 +12,13 @@ from lthbench.data.published import PUBLISHED
 from lthbench.data.sources import EMBEDDED
 from lthbench.errors import InputError, unknown
 
-FOLDERS = ("cifar10-jpeg", "imagenet", "tiny-imagenet")  # image folders that `data add` packs, fetched by hand
+FOLDERS = {
+    "cifar10-jpeg": "",
+    "cifar10-jpeg-16": " --size 16",
+    "imagenet": " --size 224 --encoded",
+    "tiny-imagenet": "",
+}
+"""Image folders that `data add` packs, fetched by hand, and the options that each needs."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def advice(name: str) -> str:
         return "packed when it is first used"
     if name in PUBLISHED:
         return f"lthbench data get {name}"
-    return f"lthbench data add {name} PATH"
+    return f"lthbench data add {name} PATH{FOLDERS.get(name, '')}"
 
 
 def _remove(path: Path) -> None:

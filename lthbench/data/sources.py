@@ -1,12 +1,18 @@
-"""Data sets that ship with a library: a dictionary from a name to the function that makes its splits."""
+"""Data sets that ship with a library, or with a package under the entry point `lthbench.datasets`: functions by name.
+
+Each returns its splits, `{"train": Examples, "test": Examples}`, and the number of classes.
+"""
 
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 
 import torch
 
 from lthbench.data.packed.examples import Examples
 from lthbench.data.split import holdout
+from lthbench.errors import InputError
 
+GROUP = "lthbench.datasets"
 Splits = tuple[dict[str, Examples], int]
 
 
@@ -24,4 +30,18 @@ def digits() -> Splits:
     return {"train": every[train], "test": every[test]}, 10
 
 
-EMBEDDED: dict[str, Callable[[], Splits]] = {"digits": digits}
+def _offered(point: EntryPoint) -> Callable[[], Splits]:
+    """Return what makes the data set of an installed package. The package is imported when the data set is packed."""
+
+    def splits() -> Splits:
+        try:
+            made: Splits = point.load()()
+        except Exception as error:  # of anybody's package
+            raise InputError(f"data set {point.name!r} of {point.value}: {type(error).__name__}: {error}") from error
+        return made
+
+    return splits
+
+
+EMBEDDED: dict[str, Callable[[], Splits]] = {point.name: _offered(point) for point in entry_points(group=GROUP)}
+EMBEDDED |= {"digits": digits}

@@ -15,7 +15,7 @@ from lthbench.pruning.bases import Basis
 from lthbench.pruning.lineage import Edit, Lineage
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
-from lthbench.pruning.tensors import Planned, Tensors, copies, digest
+from lthbench.pruning.tensors import Planned, Tensors, check_tensors, copies, digest
 from lthbench.pruning.units import Units
 from lthbench.training.clock import Clock, Position, check_position
 from lthbench.training.identity import identity
@@ -154,6 +154,7 @@ class Network:
 
         The mask stays; the momentum is cleared.
         """
+        check_tensors("with_weights: the value of", tensors)
         known = {name: t.shape for name, t in {**self.params, **self.buffers}.items()}
         _same_shapes("with_weights", {name: t.shape for name, t in tensors.items()}, known)
         own = copies(tensors)

@@ -6,7 +6,6 @@ under the entry point `lthbench.methods`.
 
 import contextlib
 import hashlib
-import importlib.util
 import inspect
 import re
 import sys
@@ -14,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from lthbench import source
+from lthbench import loading, source
 from lthbench.errors import InputError, unknown
 from lthbench.methods import notebook
 from lthbench.suite import Track
@@ -198,18 +198,7 @@ def load(path: Path) -> str:
 
 
 def _execute(path: Path, name: str) -> None:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
+    loading.execute(path, name)
     _loaded[name] = source.whole(path, name)  # now with all its imports
     for own in [m for m in METHODS.values() if m.function.__module__ == name]:
         METHODS[own.name] = replace(own, source=_loaded[name])
@@ -278,11 +267,23 @@ def _typed(text: str) -> Method:
 def _from_file(path: Path, name: str) -> str:
     module = load(path)
     there = [m.name for m in METHODS.values() if m.function.__module__ == module]
+    if not there:
+        raise InputError(f"{path} defines no method{name and f' {name!r}'}; {_undecorated(sys.modules[module])}")
     if not name and len(there) == 1:
         return there[0]
     if name not in there:
         raise InputError(f"{path}: " + unknown("method", name, there))
     return name
+
+
+def _undecorated(module: ModuleType) -> str:
+    """Return what to write to make a module's first function a method, with its line."""
+    own = [f for _, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__]
+    if not own:
+        return "write a function Run -> Network under @method(NAME, cost=…)"
+    first = min(own, key=lambda f: f.__code__.co_firstlineno)
+    place = f"{Path(str(module.__file__)).name}:{first.__code__.co_firstlineno}"
+    return f"write @method({first.__name__.replace('_', '-')!r}, cost=…) above {first.__name__} ({place})"
 
 
 def file_in(text: str) -> Path | None:

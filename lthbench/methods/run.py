@@ -1,8 +1,9 @@
 """The object that a method is given: one cell of a suite, and the operations that the method may ask for."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from torch import Generator
@@ -13,6 +14,8 @@ from lthbench.errors import MethodError
 from lthbench.methods.facade import attach
 from lthbench.methods.internals.context import RunContext, context_of
 from lthbench.methods.internals.operations import Measure, Validate
+from lthbench.methods.internals.spans import count_of, span
+from lthbench.methods.mixing import mixed, statistics_of
 from lthbench.methods.network import Network, NetworkOrigin, origin_of
 from lthbench.models import Model
 from lthbench.pruning.allocate import Scores, select
@@ -21,11 +24,11 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.structured import select_units
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.training.clock import Clock, Position, Steps, check_position
+from lthbench.training.clock import Position, Steps
 from lthbench.training.metering.bounds import check_fields
-from lthbench.training.probes import Probe, passes_of
+from lthbench.training.probes import BatchStatistics, Probe, passes_of
 from lthbench.training.recipe import Recipe
-from lthbench.training.rules import Rule, overrides
+from lthbench.training.rules import Rule, check_rule, overrides
 
 
 class Run:
@@ -87,20 +90,22 @@ class Run:
 
     @property
     def allocation(self) -> str:
-        """Return the suite's allocation: global, uniform or erk."""
-        return context_of(self).setting.suite.allocation
+        """Return how the suite selects: its pattern such as 2:4, else its allocation (global, uniform, erk or balanced)."""
+        return context_of(self).setting.suite.selection
 
     def init(self, stream: int = 0, *, model: Model | str | None = None, scheme: str | None = None) -> Network:
-        """Return a network at initialisation.
+        """Return a network at initialisation: the workload's start where it has one, else a draw.
 
         `stream` chooses another draw of the same seed, `model` another model of the family, and `scheme` another
-        initialisation than the workload's.
+        initialisation than the workload's; these are drawn anew, whatever the start.
         """
         context = context_of(self)
         workload, own = context.setting.cell.workload, self.model
         if isinstance(model, str):
             model = workload.model_copy(update={"model": model}).build(own.shape, own.classes)
-        root = Init(model or own, scheme or workload.init, context.setting.cell.seed, stream)
+        drawn = stream or scheme or model not in (None, own)
+        start = "" if drawn else context.setting.start_key
+        root = Init(model or own, scheme or workload.init, context.setting.cell.seed, stream, start)
         net = Network(NetworkOrigin(context, Lineage(root)), Mask.full(root.model.prunable_shapes))
         context.pipeline.init(net, stream)
         return net
@@ -113,51 +118,87 @@ class Run:
         recipe: Recipe | None = None,
         rule: Rule | None = None,
         order: int = 0,
+        networks: Mapping[str, Network] = MappingProxyType({}),
     ) -> Network:
         """Train on to the recipe's end, or `until` an epoch or Steps(n).
 
-        `order` chooses another order of the data. Raises MethodError where `until` lies before the network's position or past
+        `order` chooses another order of the data. The rule sees the `networks` by `s.forward(images, network=name)`; they do
+        not change. Raises MethodError where `until` lies before the network's position or past
         the recipe's end, or where the position has another meaning under `recipe`. Raises OverBudget before the budget is
         exceeded.
         """
         context = context_of(self)
         context.admit(net)
+        check_rule(rule)
         if rule is not None:
             check_fields(rule, self.model)
         recipe = recipe or self.recipe
         clock = recipe.clock(self.examples)
-        start = _position(net, recipe, clock)
-        if until is not None:
-            check_position("until", until)
-        stop = clock.total if until is None else clock.step(until)
-        if stop == start and until is not None:
+        start, stop = span(net, recipe, clock, until)
+        if stop == start:
             return net
-        _check_span(start, stop, clock)
-        trajectory = context.trajectory(net, start, recipe, clock, rule, order)
+        trajectory = context.trajectory(net, start, recipe, clock, rule, order, context.others(networks))
         context.starts[trajectory.key] = trajectory.start
-        context.ledger.train(trajectory.key, clock, start, stop)
+        context.ledger.train(trajectory.key, clock, start, stop, trajectory.passes)
         ended = context.engine.train(context, trajectory, stop)
-        context.ledger.end(trajectory.key, clock, ended, stop)
+        context.ledger.end(trajectory.key, clock, ended, stop, trajectory.passes)
         moves_mask = overrides(rule, "after_step") or overrides(rule, "finish")
         origin = NetworkOrigin(context, Lineage(trajectory.state(stop)), trajectory)
         out = Network(origin, None if moves_mask else net.mask, Steps(ended))
         context.pipeline.train(net, out, ended - start, clock, rule)
         return out
 
-    def fine_tune(self, net: Network, epochs: int, *, rule: Rule | None = None, order: int = 0) -> Network:
+    def fine_tune(
+        self,
+        net: Network,
+        epochs: int,
+        *,
+        rule: Rule | None = None,
+        order: int = 0,
+        networks: Mapping[str, Network] = MappingProxyType({}),
+    ) -> Network:
         """Train for `epochs` epochs at the recipe's last learning rate (`fine_tune_lr`), from the network's position."""
-        return self.train(net.at(0), recipe=self.recipe.fine_tuning(epochs), rule=rule, order=order)
+        recipe = self.recipe.fine_tuning(epochs)
+        return self.train(net.at(0), recipe=recipe, rule=rule, order=order, networks=networks)
+
+    def mixed(self, shares: Mapping[Network, float]) -> Network:
+        """Return the weighted mean of networks: `run.mixed({a: 0.5, b: 0.5})`. Free of charge.
+
+        A weight is removed where all networks remove it. The position is that of the first network. Shares add up to 1.
+        """
+        for net in shares:
+            context_of(self).admit(net)
+        return mixed(shares)
+
+    def recalibrated(self, net: Network, *, examples: int | None = None, stream: int = 0) -> Network:
+        """Return the network with running statistics of batch-norm taken anew, on `examples` training examples or all.
+
+        The charge is scoring: one pass. A network without batch-norm is returned as it is.
+        """
+        names = statistics_of(net)
+        if not names:
+            return net
+        found = self.measure(net, BatchStatistics(), examples=examples, stream=stream)
+        return net.with_weights({name: found[name] for name in names})
 
     def measure(
-        self, net: Network, probe: Probe, *, examples: int | None = None, per_class: int | None = None, stream: int = 0
+        self,
+        net: Network,
+        probe: Probe,
+        *,
+        examples: int | None = None,
+        per_class: int | None = None,
+        stream: int = 0,
+        networks: Mapping[str, Network] = MappingProxyType({}),
     ) -> Tensors:
         """Return the result of a probe on seeded training examples: `examples` of them, `per_class` of each class, or all.
 
-        `stream` chooses another draw. The charge is scoring: passes x examples.
+        `stream` chooses another draw. The probe has the `networks` as `batches.networks`, modules in evaluation mode that it
+        may call: every call is a pass. The charge is scoring: passes x examples.
         """
         context = context_of(self)
         context.admit(net)
-        count, passes = self._examples(examples, per_class), passes_of(probe)
+        count, passes = count_of(context.setting, examples, per_class), passes_of(probe)
         check_fields(probe, self.model)
         setting = context.setting
         operation = Measure(
@@ -171,6 +212,7 @@ class Run:
             passes,
             examples,
             per_class,
+            context.others(networks),
         )
         context.ledger.measure("score", operation.key, passes * count)
         context.pipeline.measure(probe)
@@ -195,6 +237,10 @@ class Run:
         asked = self.sparsity if sparsity is None else sparsity
         if units is None:
             mask = select(self._of_all(scores), asked, self.allocation)
+        elif context_of(self).setting.suite.pattern:
+            raise MethodError(
+                f"select: whole units cannot follow the suite's pattern {self.allocation}; leave units out"
+            )
         else:
             mask = select_units(scores, asked, self.allocation, units, self.model.prunable_shapes)
         context_of(self).pipeline.select(asked, whole=units is not None)
@@ -262,32 +308,3 @@ class Run:
                 f"select: no scores for {', '.join(missing)}; a score for every prunable parameter is needed"
             )
         return {name: scores[name] for name in names}
-
-    def _examples(self, examples: int | None, per_class: int | None) -> int:
-        """Count the examples that a measurement asks for."""
-        if examples is not None and per_class is not None:
-            raise MethodError("measure: give examples or per_class, not both")
-        asked = per_class * self.model.classes if per_class is not None else examples
-        if asked is not None and not 0 < asked <= self.examples:
-            raise MethodError(f"measure: {asked} examples were asked for, there are {self.examples}")
-        return self.examples if asked is None else asked
-
-
-def _position(net: Network, recipe: Recipe, clock: Clock) -> int:
-    """Return the step of a network under a recipe."""
-    trajectory = origin_of(net).trajectory
-    if trajectory and net.step and trajectory.recipe.pace != recipe.pace:
-        raise MethodError(
-            "epochs, batch, examples or warm-up of this recipe differ from those that the network was trained "
-            f"under: say where it stands with net.at(…), net.at(0) to start the new schedule (it is at step {net.step})"
-        )
-    return net.step if trajectory else clock.step(net.position)
-
-
-def _check_span(start: int, stop: int, clock: Clock) -> None:
-    if stop > clock.total:
-        raise MethodError(f"until step {stop}: the recipe ends at step {clock.total}; give a recipe with more epochs")
-    if start >= clock.total:
-        raise MethodError(f"this network is trained to the end (step {start}); write net.at(0) to train it once more")
-    if stop < start:
-        raise MethodError(f"until step {stop}: the network stands at step {start} already; write net.at({stop}) first")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lthbench.models.layers import LAYERS
+from lthbench.models.layers import LAYERS, PROJECTIONS
 from lthbench.models.model import Model
 
 
@@ -85,7 +85,7 @@ def _attention(name: str, uses: Counter[str]) -> Any:
     """Return a hook for torch's self-attention, whose projections are not layers that are called."""
 
     def hook(layer: nn.Module, _: object, out: tuple[Tensor, ...]) -> None:
-        for weight in ("in_proj_weight", "out_proj.weight"):
+        for weight in (*PROJECTIONS, "out_proj.weight"):
             uses[f"{name}.{weight}"] += out[0].shape[:-1].numel()
 
     return hook

@@ -33,6 +33,12 @@ def kaiming_uniform(shape: torch.Size, g: Generator) -> Tensor:
     return (2 * torch.rand(shape, generator=g, dtype=torch.float64) - 1) * math.sqrt(6 / _fan_in(shape))
 
 
+def glorot_normal(shape: torch.Size, g: Generator) -> Tensor:
+    """Draw from N(0, 2 / (fan_in + fan_out)). Glorot and Bengio, AISTATS 2010."""
+    fan_out = shape[0] * shape[2:].numel()
+    return torch.randn(shape, generator=g, dtype=torch.float64) * math.sqrt(2 / (_fan_in(shape) + fan_out))
+
+
 def signed_constant(shape: torch.Size, g: Generator) -> Tensor:
     """Draw ±sqrt(2 / fan_in), the sign at random. Ramanujan et al., CVPR 2020."""
     signs = torch.randint(0, 2, shape, generator=g).to(torch.float64) * 2 - 1
@@ -47,6 +53,7 @@ def uniform(shape: torch.Size, g: Generator) -> Tensor:
 SCHEMES: dict[str, Scheme] = {
     "kaiming-normal": kaiming_normal,
     "kaiming-uniform": kaiming_uniform,
+    "glorot-normal": glorot_normal,
     "signed-constant": signed_constant,
     "uniform": uniform,
 }

@@ -38,8 +38,8 @@ def torchvision(name: str, shape: tuple[int, int, int], classes: int, width: flo
 @cache
 def release(name: str) -> str:
     """Return the version of the library in a model's name, "" where there is no library in it."""
-    library, colon, _ = name.partition(":")
-    return f"{library} {version(library)}" if colon else ""
+    library = name.partition(":")[0]
+    return f"{library} {version(library)}" if name.startswith(("timm:", "torchvision:")) else ""
 
 
 def _arguments(name: str, shape: tuple[int, int, int]) -> dict[str, Any]:

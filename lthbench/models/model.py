@@ -12,9 +12,22 @@ import torch
 from torch import nn
 
 from lthbench.errors import InputError, unknown
-from lthbench.models import conv, imagenet_resnet, lenet, library, mlp, mobilenet, renamed, resnet, vgg
+from lthbench.models import (
+    conv,
+    imagenet_resnet,
+    installed,
+    lenet,
+    library,
+    mlp,
+    mobilenet,
+    own,
+    renamed,
+    resnet,
+    vgg,
+    vit,
+)
 from lthbench.models.layers import NORMS
-from lthbench.models.prunable import dense_kinds, prunable_names
+from lthbench.models.prunable import classifier, dense_kinds, prunable_names
 from lthbench.models.reparametrised import changed
 from lthbench.models.stem import with_stem
 
@@ -28,6 +41,7 @@ FAMILIES: dict[str, tuple[str, Build]] = {  # family: (pattern of its names, how
     **{f"resnet{depth}": (rf"resnet{depth}", imagenet_resnet.build) for depth in imagenet_resnet.BLOCKS},
     **{f"vgg{depth}": (rf"vgg{depth}", vgg.build) for depth in vgg.STAGES},
     **{f"mobilenet-{version}": (rf"mobilenet-{version}", mobilenet.build) for version in ("v1", "v2")},
+    "vit-WIDTH-DEPTH-PATCH": (r"vit-[1-9]\d{0,3}-[1-9]\d?-[1-9]\d?", vit.build),
     "timm:NAME": (r"timm:.+", library.timm),
     "torchvision:NAME": (r"torchvision:.+", library.torchvision),
 }
@@ -66,11 +80,12 @@ class Model:
     def identity(self) -> dict[str, Any]:
         """The fields that enter a key: they decide the tensors. Patterns and the spelling of a width do not.
 
-        A library's model has the library's version among them, which decides what the model computes.
+        The model of a library or of an installed package has its version among them, which decides what it computes.
         """
         base, width = self._base
         more = {"stem": self.stem} if self.stem else {}
-        more |= {"library": library.release(base)} if library.release(base) else {}
+        release = library.release(base) or installed.release(base)
+        more |= {"library": release} if release else {}
         return {"name": base, "shape": self.shape, "classes": self.classes, "width": width, **more}
 
     def module(self) -> nn.Module:
@@ -116,6 +131,11 @@ class Model:
         return sum(shape.numel() for shape in self.prunable_shapes.values())
 
     @property
+    def output_weights(self) -> frozenset[str]:
+        """The names of the weights of the output layer."""
+        return classifier(self.module())
+
+    @property
     def dense_kinds(self) -> Counter[str]:
         """The number of parameters that stay dense, by kind, the most frequent first."""
         return dense_kinds(self.module(), _described(self)[1])
@@ -158,6 +178,8 @@ def builder(name: str) -> Build:
 
 
 FAMILIES["renamed-NAME"] = (r"renamed-.+", renamed.family(builder))  # for the battery
+FAMILIES["FILE.py:NAME"] = (r".+\.py(:.*)?", own.build)
+FAMILIES |= {name: (re.escape(name), installed.build) for name in installed.names() if name not in FAMILIES}
 
 
 @lru_cache(maxsize=4096)
@@ -216,7 +238,7 @@ def _fitted(model: Model, images: int) -> frozenset[str]:
     logits: list[Any] = []
     try:
         found = changed(module, lambda m: logits.append(m(torch.empty(images, *model.shape, device="meta"))))
-    except (RuntimeError, *_REFUSALS) as error:
+    except Exception as error:  # of the forward pass of anybody's module
         raise _unfit(model, error) from error
     if not isinstance(logits[0], torch.Tensor) or logits[0].shape != (images, model.classes):
         raise _unfit(model, ValueError(f"it does not give {model.classes} logits for each image"))

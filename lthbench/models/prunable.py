@@ -1,6 +1,7 @@
 """Named sets of prunable weights, as papers prune them: `prunable = "ma2021"` in a suite instead of a list of patterns.
 
-They hold weights of linear and convolution layers. Biases, normalisation and all other parameters stay dense.
+They hold weights of linear and convolution layers. The projections of nn.MultiheadAttention are linear, though none is a
+layer of its own. Biases, normalisation, embeddings and all other parameters stay dense.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lthbench.errors import InputError, unknown
-from lthbench.models.layers import LAYERS, NORMS
+from lthbench.models.layers import LAYERS, NORMS, PROJECTIONS
 
 Names = frozenset[str]
 
@@ -44,20 +45,53 @@ def prunable_names(which: str, module: nn.Module, resnet: bool) -> Names:
     return PRUNABLE[which](_weights(module, resnet))
 
 
+def classifier(module: nn.Module) -> Names:
+    """Return the names of the weights of the output layer; of several for a library model that has several."""
+    return _weights(module, resnet=False).classifier
+
+
 def _weights(module: nn.Module, resnet: bool) -> Weights:
     """Return the weights of a module by their part.
 
     The first convolution and the classifier are the first and the last of their kind in the module's order, unless a
     library model says what its classifier is.
     """
-    parameters = dict(module.named_parameters())
-    layers = {f"{name}.weight": layer for name, layer in module.named_modules() if isinstance(layer, LAYERS)}
-    layers = {name: layer for name, layer in layers.items() if name in parameters}
-    linear = frozenset(name for name, layer in layers.items() if isinstance(layer, nn.Linear))
-    convolutions = [name for name in layers if name not in linear]
+    layers = _layers(module)
+    convolutions = [name for name, layer in layers.items() if not isinstance(layer, nn.Linear | nn.MultiheadAttention)]
     said = _said_classifiers(module)
     classifier = [name for name, layer in layers.items() if id(layer) in said] or list(layers)[-1:]
-    return Weights(linear, frozenset(convolutions), frozenset(convolutions[:1]), frozenset(classifier), resnet)
+    return Weights(
+        linear=frozenset(layers) - frozenset(convolutions),
+        convolution=frozenset(convolutions),
+        first=frozenset(convolutions[:1]),
+        classifier=frozenset(classifier),
+        resnet=resnet,
+    )
+
+
+def _layers(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the layer of every linear and convolution weight, by the name of the weight, in the module's order."""
+    shown = dict(module.named_parameters())  # a parameter that two layers share has one name
+    return {
+        name: layer
+        for prefix, layer in module.named_modules()
+        for name, _ in layer.named_parameters(prefix, recurse=False)
+        if name in shown and _is_weight(layer, name.rpartition(".")[2])
+    }
+
+
+def _is_weight(layer: nn.Module, name: str) -> bool:
+    """Tell whether a parameter of a layer is a matrix or a kernel that activations are multiplied with."""
+    if isinstance(layer, nn.MultiheadAttention):
+        return name in PROJECTIONS
+    return name == "weight" and isinstance(layer, LAYERS)
+
+
+def classifier_layers(module: nn.Module) -> list[str]:
+    """Return the names of the layers that are a module's classifier: those that it says, else its last layer with weights."""
+    said = _said_classifiers(module)
+    layers = [name for name, layer in module.named_modules() if id(layer) in said]
+    return layers or [name for name, layer in module.named_modules() if isinstance(layer, LAYERS)][-1:]
 
 
 def _said_classifiers(module: nn.Module) -> set[int]:
@@ -68,12 +102,17 @@ def _said_classifiers(module: nn.Module) -> set[int]:
 
 
 KINDS = {  # of parameters that stay dense: how they are called, and the layers that own them
-    "attention": (nn.MultiheadAttention,),
     "recurrent": (nn.RNNBase, nn.RNNCellBase),
+    "transposed convolutions": (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
     "normalisation": NORMS,
     "embeddings": (nn.Embedding,),
 }
-OUTSIDE, BIASES, OTHERS = "linear and convolution weights outside the set", "biases", "others"
+NAMED = {  # kinds of parameters that belong to no layer: parts of the names that libraries give them, the first counts
+    "biases": ("bias",),
+    "embeddings": ("token", "pos", "height_rel", "width_rel"),
+    "scales": ("scale", "gamma", "gain", "temperature", "alpha", "w_g"),
+}
+OUTSIDE, OTHERS = "linear and convolution weights outside the set", "others"
 
 
 def dense_kinds(module: nn.Module, prunable: Names) -> Counter[str]:
@@ -88,9 +127,8 @@ def dense_kinds(module: nn.Module, prunable: Names) -> Counter[str]:
 
 
 def _kind(layer: nn.Module, name: str) -> str:
-    for kind, layers in KINDS.items():
-        if isinstance(layer, layers):
-            return kind
-    if "bias" in name:
-        return BIASES
-    return OUTSIDE if isinstance(layer, LAYERS) else OTHERS
+    if _is_weight(layer, name):
+        return OUTSIDE
+    by_layer = (kind for kind, layers in KINDS.items() if isinstance(layer, layers))
+    by_name = (kind for kind, parts in NAMED.items() if any(part in name for part in parts))
+    return next(by_layer, next(by_name, OTHERS))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 PREFIX = "renamed-"
+INSIDE = "inside"  # the name of the network in it
 
 
 class Renamed(nn.Module):

@@ -1,25 +1,30 @@
 """Exact selection: from scores to a mask that removes an exact number of weights.
 
-The allocation is global (all layers together), uniform (one sparsity in every layer), ERK or balanced. The number
-removed is floor(s N + 1/2), shared over layers by largest remainder. Where scores tie at the threshold, a fixed
-pseudo-random order of (name, index) decides, so that neither the position nor the layer order does.
+The allocation is global (all layers together), uniform (one sparsity in every layer), ERK, balanced, row (one sparsity in
+every row of every layer), or a pattern N:M. The number removed is floor(s N + 1/2), shared over layers by largest
+remainder. Where scores tie at the threshold, a fixed pseudo-random order of (name, index) decides, so that neither the
+position nor the layer order does.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from lthbench import keys
-from lthbench.errors import MethodError
+from lthbench.errors import InputError, MethodError, unknown
 from lthbench.pruning.mask import Mask
-from lthbench.pruning.tensors import Tensors, digest, is_planned
+from lthbench.pruning.pattern import Pattern, check_fit
+from lthbench.pruning.tensors import Tensors, check_tensors, digest, is_planned
 
 Scores = Mapping[str, Tensor]
 """Scores by parameter name. Higher scores stay, -inf marks what is pruned already, NaN raises."""
 
 Keep = Callable[[Scores, float], dict[str, Tensor]]
+KeepAllBut = Callable[[int, Scores], dict[str, Tensor]]
 
 
 def removed_count(size: int, sparsity: float) -> int:
@@ -34,7 +39,7 @@ def keep_global(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
 def keep_uniform(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the highest scores of each layer, at the same sparsity in every layer."""
-    return _keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity))
 
 
 def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
@@ -42,12 +47,45 @@ def keep_erk(scores: Scores, sparsity: float) -> dict[str, Tensor]:
 
     The densities are proportional to (sum of the dimensions) / (product of the dimensions), and at most 1.
     """
-    return _keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, erk_densities({n: t.shape for n, t in scores.items()}, sparsity))
 
 
 def keep_balanced(scores: Scores, sparsity: float) -> dict[str, Tensor]:
     """Keep the same number of weights in every layer, or the whole layer if it has fewer. Gadhikar et al., ICML 2023."""
-    return _keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
+    return keep_by_layer(scores, sparsity, balanced_densities({n: t.shape for n, t in scores.items()}, sparsity))
+
+
+def keep_rows(scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """Keep the highest scores of each row, at the same sparsity in every row. A row holds the weights of one output.
+
+    Sun et al., ICLR 2024, arXiv:2306.11695.
+    """
+    return keep_by_layer(scores, sparsity, dict.fromkeys(scores, 1 - sparsity), _keep_by_row)
+
+
+def keep_pattern(pattern: Pattern, scores: Scores, sparsity: float) -> dict[str, Tensor]:
+    """Keep at least the n highest scores of every group of m, and of the others the highest of all layers together.
+
+    At the pattern's own sparsity all the others go. MethodError beyond it, and where an input dimension does not fit.
+    """
+    flat, may_go = _flat(scores), _flat(_removable(pattern, scores))
+    removed, most = removed_count(len(flat), sparsity), int(may_go.sum())
+    _check(scores, flat, removed)
+    if removed > most:
+        raise MethodError(f"asked to remove {removed} of {len(flat)} weights; the pattern {pattern} removes {most}")
+    keep = ~may_go
+    keep[may_go] = _highest(flat[may_go], removed, lambda: _tie_order(scores)[may_go.cpu()])
+    return _split(keep, scores)
+
+
+def _removable(pattern: Pattern, scores: Scores) -> dict[str, Tensor]:
+    """Mark the weights that a pattern may remove, by parameter name."""
+    try:
+        check_fit(pattern, {name: t.shape for name, t in scores.items()})
+    except InputError as error:
+        raise MethodError(str(error)) from None
+    ties = _split(_tie_order(scores), scores)
+    return {name: pattern.removable(t.detach(), ties[name].to(t.device)) for name, t in scores.items()}
 
 
 ALLOCATIONS: dict[str, Keep] = {
@@ -55,7 +93,17 @@ ALLOCATIONS: dict[str, Keep] = {
     "uniform": keep_uniform,
     "erk": keep_erk,
     "balanced": keep_balanced,
+    "row": keep_rows,
 }
+
+
+def keeper(allocation: str) -> Keep:
+    """Return the function that keeps the highest scores by an allocation: one of ALLOCATIONS, or a pattern such as 2:4."""
+    if pattern := Pattern.named(allocation):
+        return partial(keep_pattern, pattern)
+    if allocation not in ALLOCATIONS:
+        raise InputError(unknown("allocation", allocation, ALLOCATIONS))
+    return ALLOCATIONS[allocation]
 
 
 def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
@@ -63,15 +111,21 @@ def select(scores: Scores, sparsity: float, allocation: str) -> Mask:
 
     Raises MethodError for NaN, and where more weights are pruned already than the sparsity removes.
     """
+    return masked_by(keeper(allocation), scores, sparsity, allocation)
+
+
+def masked_by(keep: Keep, scores: Scores, sparsity: float, identity: Any) -> Mask:
+    """Return the mask that a function makes of scores. `identity` stands for the function in the key of a planned mask."""
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
+    check_tensors("the score of", scores)
     if is_planned(scores):
         shapes = {name: t.shape for name, t in scores.items()}
         removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
         if removed == 0:
             return Mask.full(shapes)
-        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), allocation))
-    return Mask(ALLOCATIONS[allocation](scores, sparsity))
+        return Mask.planned(shapes, removed, keys.key("select", digest(scores), float(sparsity), identity))
+    return Mask(keep(scores, sparsity))
 
 
 def global_mask(scores: Scores, sparsity: float) -> Mask:
@@ -92,6 +146,20 @@ def erk_mask(scores: Scores, sparsity: float) -> Mask:
 def balanced_mask(scores: Scores, sparsity: float) -> Mask:
     """Return the mask with the same number of weights in every layer, whatever the suite's allocation."""
     return select(scores, sparsity, "balanced")
+
+
+def row_mask(scores: Scores, sparsity: float) -> Mask:
+    """Return the mask with the same sparsity in every row of every layer, whatever the suite's allocation."""
+    return select(scores, sparsity, "row")
+
+
+def nm_mask(scores: Scores, n: int, m: int) -> Mask:
+    """Return the mask that keeps the n highest of every m scores in a row along the input dimension (pattern.py).
+
+    MethodError where the input dimension of a tensor is not a multiple of m.
+    """
+    pattern = Pattern(n, m)
+    return select(scores, pattern.sparsity, str(pattern))
 
 
 def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
@@ -127,12 +195,19 @@ def uniform_counts(sizes: Mapping[str, int], sparsity: float) -> dict[str, int]:
     return _shared(removed, {name: sparsity * size for name, size in sizes.items()}, dict.fromkeys(sizes, 0))
 
 
-def _keep_by_layer(scores: Scores, sparsity: float, density: Mapping[str, float]) -> dict[str, Tensor]:
+def keep_by_layer(
+    scores: Scores, sparsity: float, density: Mapping[str, float], keep: KeepAllBut | None = None
+) -> dict[str, Tensor]:
+    """Keep the highest scores of each layer, at these densities, with the exact count of all together.
+
+    `keep` chooses the weights within a layer.
+    """
+    keep = keep or keep_all_but
     removed = removed_count(sum(t.numel() for t in scores.values()), sparsity)
-    _check(scores, torch.cat([t.flatten() for t in scores.values()]), removed)
+    _check(scores, _flat(scores), removed)
     exact = {n: (1 - density[n]) * t.numel() for n, t in scores.items()}
     counts = _shared(removed, exact, {n: int((t == -math.inf).sum()) for n, t in scores.items()})
-    return {n: keep_all_but(counts[n], {n: t})[n] for n, t in scores.items()}
+    return {n: keep(counts[n], {n: t})[n] for n, t in scores.items()}
 
 
 def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) -> dict[str, int]:
@@ -154,20 +229,54 @@ def _shared(removed: int, exact: Mapping[str, float], least: Mapping[str, int]) 
 
 def keep_all_but(removed: int, scores: Scores) -> dict[str, Tensor]:
     """Keep all but the `removed` lowest scores of all layers together."""
-    flat = torch.cat([t.detach().flatten() for t in scores.values()])
+    flat = _flat(scores)
     _check(scores, flat, removed)
+    return _split(_highest(flat, removed, lambda: _tie_order(scores)), scores)
+
+
+def _highest(flat: Tensor, removed: int, ties: Callable[[], Tensor]) -> Tensor:
+    """Mark all but the `removed` lowest scores [N], where `ties` gives the order of equal ones."""
     if removed == 0:
-        keep = torch.ones_like(flat, dtype=torch.bool)
-    else:
-        border = flat.kthvalue(removed).values
-        keep = flat > border
-        tied = (flat == border).nonzero().flatten()
-        surplus = removed - (flat < border).sum()
-        if surplus < len(tied):
-            order = _tie_order(scores).to(flat.device)[tied].argsort()
-            keep[tied[order[surplus:]]] = True
-    parts = keep.split([t.numel() for t in scores.values()])
-    return {name: part.view_as(t) for (name, t), part in zip(scores.items(), parts, strict=True)}
+        return torch.ones_like(flat, dtype=torch.bool)
+    border = flat.kthvalue(removed).values
+    keep = flat > border
+    tied = (flat == border).nonzero().flatten()
+    surplus = removed - (flat < border).sum()
+    if surplus < len(tied):
+        order = ties().to(flat.device)[tied].argsort()
+        keep[tied[order[surplus:]]] = True
+    return keep
+
+
+def _flat(tensors: Tensors) -> Tensor:
+    return torch.cat([t.detach().flatten() for t in tensors.values()])
+
+
+def _split(flat: Tensor, like: Tensors) -> dict[str, Tensor]:
+    """Split a flat tensor into tensors of the shapes of others, by name."""
+    parts = flat.split([t.numel() for t in like.values()])
+    return {name: part.view(t.shape) for (name, t), part in zip(like.items(), parts, strict=True)}
+
+
+def _keep_by_row(removed: int, scores: Scores) -> dict[str, Tensor]:
+    """Keep all but the `removed` lowest scores of each layer, and remove equally many of each row, but for one."""
+    return {n: _rows_kept(removed, n, t.detach()) for n, t in scores.items()}
+
+
+def _rows_kept(removed: int, name: str, scores: Tensor) -> Tensor:
+    """Mark what stays of a layer. A tensor of one dimension is one row. The fixed order of ties says which rows lose one more."""
+    rows = scores.reshape(len(scores) if scores.dim() > 1 else 1, -1)
+    pruned = (rows == -math.inf).sum(1).tolist()
+    names = [f"{number:019d}" for number in _tie_order({name: rows[:, 0]}).tolist()]
+    counts = _shared(removed, dict.fromkeys(names, removed / len(rows)), dict(zip(names, pruned, strict=True)))
+    by_tie = _tie_order({name: scores}).to(rows.device).view_as(rows).argsort(1)
+    order = by_tie.gather(
+        1, rows.gather(1, by_tie).argsort(dim=1, stable=True)
+    )  # lowest first, ties in the fixed order
+    gone = (
+        torch.arange(rows.shape[1], device=rows.device) < torch.tensor([*counts.values()], device=rows.device)[:, None]
+    )
+    return torch.ones_like(rows, dtype=torch.bool).scatter(1, order, ~gone).view_as(scores)
 
 
 def _check(scores: Scores, flat: Tensor, removed: int) -> None:

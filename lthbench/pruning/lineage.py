@@ -12,17 +12,22 @@ from lthbench.pruning.bases import Basis
 
 @dataclass(frozen=True)
 class Init:
-    """Initial weights, a function of the model, the scheme, the seed and the stream."""
+    """Initial weights, a function of the model, the scheme, the seed and the stream.
+
+    `start` is the digest of pretrained tensors that replace those of their names.
+    """
 
     model: Model
     scheme: str
     seed: int
     stream: int
+    start: str = ""
     basis: ClassVar[None] = None
 
     @cached_property
     def key(self) -> str:
-        return keys.key("init", self.model.identity, self.scheme, self.seed, self.stream)
+        start = [self.start] if self.start else []
+        return keys.key("init", self.model.identity, self.scheme, self.seed, self.stream, *start)
 
 
 @dataclass(frozen=True)
@@ -83,3 +88,7 @@ class Lineage:
             self.edits[:-1] if edit.kind == "masked" and self.edits and self.edits[-1].kind == "masked" else self.edits
         )
         return Lineage(self.root, (*kept, edit))
+
+
+NamedLineages = tuple[tuple[str, Lineage], ...]
+"""Networks that an operation looks at beside its own, by name."""

@@ -76,6 +76,10 @@ class Mask:
         """Return the mask that keeps what both keep."""
         return Mask({name: t & other._tensors[name] for name, t in self._tensors.items()})
 
+    def __or__(self, other: "Mask") -> "Mask":
+        """Return the mask that keeps what either keeps."""
+        return Mask({name: t | other._tensors[name] for name, t in self._tensors.items()})
+
     def shuffled(self, g: Generator, within: Literal["layer", "all"] = "layer") -> "Mask":
         """Return a mask with the same counts at random positions, by layer or over all layers together."""
         if within not in ("layer", "all"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -50,10 +51,10 @@ class State:
         return all(bool(t.isfinite().all()) for t in (*self.params.values(), *self.buffers.values()))
 
 
-def initial_state(init: Init) -> State:
-    """Return the state of an initialisation, with nothing removed."""
+def initial_state(init: Init, start: Tensors = MappingProxyType({})) -> State:
+    """Return the state of an initialisation, with nothing removed. Tensors of its `start` replace those of their names."""
     model = init.model
-    tensors = initial_tensors(model, init.scheme, init.seed, init.stream)
+    tensors = initial_tensors(model, init.scheme, init.seed, init.stream) | dict(start)
     mask = {name: torch.ones(shape, dtype=torch.bool) for name, shape in model.prunable_shapes.items()}
     params = {name: tensors[name] for name in model.shapes}
     return State(params, {name: t for name, t in tensors.items() if name not in params}, mask)

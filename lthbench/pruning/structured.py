@@ -14,7 +14,7 @@ from lthbench import keys
 from lthbench.errors import MethodError
 from lthbench.pruning.allocate import Scores, erk_densities, removed_count
 from lthbench.pruning.mask import Mask
-from lthbench.pruning.tensors import digest, is_planned
+from lthbench.pruning.tensors import check_tensors, digest, is_planned
 from lthbench.pruning.units import Units
 
 
@@ -27,6 +27,7 @@ def select_units(scores: Scores, sparsity: float, allocation: str, units: Units,
     """
     if not 0 <= sparsity <= 1:
         raise MethodError(f"a sparsity lies between 0 and 1, not {sparsity}: it is the share removed")
+    check_tensors("the score of", scores)
     units.check(scores)
     asked = removed_count(sum(shape.numel() for shape in shapes.values()), sparsity)
     if is_planned(scores):

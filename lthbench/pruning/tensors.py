@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from lthbench import keys
-from lthbench.errors import ValueLooked
+from lthbench.errors import MethodError, ValueLooked
 
 Tensors = Mapping[str, Tensor]
 """Tensors by parameter name (or unit name); read-only."""
@@ -147,6 +147,15 @@ def _content(tensor: Tensor) -> list[Any]:
         return [tensor.lineage]
     plain = tensor.detach().cpu().clone(memory_format=torch.contiguous_format).reshape(-1)
     return [str(plain.dtype), list(tensor.shape), plain.view(torch.uint8).numpy().tobytes()]
+
+
+def check_tensors(what: str, values: Mapping[str, Any]) -> None:
+    """Raise MethodError where a value is not a tensor. `what` begins the message, before the name of the value."""
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            cure = "torch.from_numpy(…)" if isinstance(value, np.ndarray) else "torch.tensor(…)"
+            raise MethodError(f"{what} {name} is of type {kind}; a tensor is wanted: write {cure}")
 
 
 def copies(tensors: Tensors) -> dict[str, Tensor]:

@@ -23,11 +23,13 @@ def lines(
     row: str | None = None,
     rules: pd.DataFrame | None = None,
     scale: str = "linear",
+    reverse: bool = False,
     order: Sequence[str] | None = None,
 ) -> str:
     """Draw `mean` with `low` and `high` against `x`, one line for each colour, one panel for each `column` and `row`.
 
     Returns SVG text. `rules` are horizontal lines, with columns `mean` and `name`, and the columns of their panels.
+    `reverse` has the large values of `x` on the left.
     """
     alt = _altair()
     names = list(order) if order else list(dict.fromkeys(rows[colour].astype(str)))
@@ -38,7 +40,9 @@ def lines(
     panels = [name for name in (column, row) if name]
     if rules is not None:
         data = pd.concat([data, rules.assign(series=rules["name"])], ignore_index=True)
-    where = alt.X(f"{x}:Q", title=titles[0], scale=alt.Scale(type=scale, zero=False, nice=False, padding=8))
+    where = alt.X(
+        f"{x}:Q", title=titles[0], scale=alt.Scale(type=scale, reverse=reverse, zero=False, nice=False, padding=8)
+    )
     value = alt.Y(f"{y}:Q", title=titles[1], scale=alt.Scale(zero=False))
     base = alt.Chart(data[[*panels, x, y, "low", "high", "series"]])
     measured = base.transform_filter(f"isValid(datum.{x})")

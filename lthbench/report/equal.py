@@ -10,8 +10,11 @@ from lthbench.report.table import markdown
 from lthbench.scoring import words
 
 BESIDE = {
+    "frankle2019": ("mnist",),
+    "frankle2019-digits": ("digits", "digits-controls"),
     "liu2021": ("cifar10", "cifar100"),
     "liu2021-cifar10-jpeg": ("cifar10-jpeg",),
+    "liu2021-mnist": ("mnist",),
     "liu2021-digits": ("digits", "digits-controls"),
     "ma2021": ("cifar10", "cifar10-iterative", "cifar100", "cifar100-iterative"),
     "ma2021-cifar10-jpeg": ("cifar10-jpeg", "cifar10-jpeg-iterative"),

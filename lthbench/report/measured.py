@@ -1,7 +1,7 @@
 """The input and the parts of a report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -40,6 +40,10 @@ class Measured:
         """Return another suite whose records are in a folder of its name next to this one. None if there are none."""
         folder = self.folder and self.folder.parent / name
         return Measured.read(Suite.read(name), folder) if folder and any(folder.glob("**/*.jsonl")) else None
+
+    def before_seed(self, seed: int) -> "Measured":
+        """Return what was measured with the seeds below `seed`."""
+        return replace(self, records=tuple(r for r in self.records if r.result.seed < seed))
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 from tabulate import tabulate
 
@@ -41,6 +43,12 @@ def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
     found = pd.DataFrame({"n": groups.count(), "mean": groups.mean(), "sd": groups.std(ddof=1).fillna(0.0)})
     half = stats.t.ppf(0.975, (found["n"] - 1).clip(lower=1)) * found["sd"] / found["n"] ** 0.5
     return found.assign(low=found["mean"] - half, high=found["mean"] + half).reset_index()
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the mean of two or more values and the ends of its 95 % interval (Student's t)."""
+    mean, half = float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return mean, mean - half, mean + half
 
 
 def said(mean: float, sd: float, digits: int = 1) -> str:

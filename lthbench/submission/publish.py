@@ -25,6 +25,7 @@ from lthbench.runs.records.trust import Row, Verified
 from lthbench.runs.store.files import write_whole
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
+from lthbench.submission.bundle.manifest import Manifest
 from lthbench.submission.copied import copied
 from lthbench.submission.verification.report import Report
 from lthbench.suite import Suite, names
@@ -169,7 +170,8 @@ def _check_fits(place: Destination, records: Sequence[Record]) -> None:
 
 
 def _data(r: Result) -> tuple[Any, ...]:
-    return r.fingerprints.get("test"), r.classes, r.tolerance, r.test.of if r.test else None
+    prints = r.fingerprints.get("test"), r.fingerprints.get("start")
+    return *prints, r.classes, r.tolerance, r.test.of if r.test else None
 
 
 def _words(r: Result) -> str:
@@ -193,7 +195,18 @@ def _verified(bundle: Bundle, report: Report) -> Verified:
         date=datetime.now(UTC).date().isoformat(),
         seed=report.notes.get("seed"),
         drawn=tuple(report.notes.get("drawn", ())),
+        models=_other_models(bundle.manifest),
     )
+
+
+def _other_models(manifest: Manifest) -> dict[str, str]:
+    """Name the models of a bundle's networks by workload, where they are not the workload's own."""
+    own = {w.name: w.model for w in Suite.read(manifest.suite.name).workload}
+    found: dict[str, set[str]] = {}
+    for ticket in manifest.tickets:
+        if (model := ticket.model.written) != own[ticket.workload]:
+            found.setdefault(ticket.workload, set()).add(model)
+    return {workload: ", ".join(sorted(models)) for workload, models in sorted(found.items())}
 
 
 def _failure(report: Report) -> str:

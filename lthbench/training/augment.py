@@ -16,6 +16,8 @@ from torch import Generator, Tensor
 Draws = Mapping[str, Tensor]
 """The draws of an augmentation for a batch, by name: [B] each."""
 
+Side = int | Tensor
+
 TRIES = 10  # rectangles drawn for each random resized crop, as in torchvision
 
 
@@ -24,11 +26,13 @@ class Augmentation:
     """A pair of functions: `draw(count, height, width, generator)` returns Draws, and `apply(images, draws)` draws
     nothing.
 
-    Images and draws are on one device.
+    Images and draws are on one device. `uncropped` is what is left of it where images have been cut out of larger ones by
+    `rectangles` when they were decoded; None for an augmentation that cuts no rectangle.
     """
 
     draw: Callable[[int, int, int, Generator], Draws]
     apply: Callable[[Tensor, Draws], Tensor]
+    uncropped: "Augmentation | None" = None
 
     def __call__(self, images: Tensor, g: Generator) -> Tensor:
         """Draw and apply."""
@@ -42,7 +46,8 @@ class Augmentation:
         def draw(count: int, height: int, width: int, g: Generator) -> Draws:
             return {**self.draw(count, height, width, g), **other.draw(count, height, width, g)}
 
-        return Augmentation(draw, lambda images, draws: other.apply(self.apply(images, draws), draws))
+        uncropped = self.uncropped and self.uncropped.then(other)
+        return Augmentation(draw, lambda images, draws: other.apply(self.apply(images, draws), draws), uncropped)
 
 
 def _corners(count: int, height: int, width: int, g: Generator) -> Draws:
@@ -84,17 +89,22 @@ def _resized(images: Tensor, draws: Draws) -> Tensor:
     return resized_crop(images, draws["top"], draws["left"], draws["height"], draws["width"])
 
 
-def rectangles(count: int, height: int, width: int, g: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Draw the top, left, height and width of random rectangles, int64 [count] each, on the generator's device."""
+def rectangles(count: int, height: Side, width: Side, g: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw the top, left, height and width of random rectangles, int64 [count] each, on the generator's device.
+
+    `height` and `width` are those of all images, or int64 [count, 1] with those of each.
+    """
     area = height * width * _uniform((count, TRIES), 0.08, 1.0, g)
     ratio = _uniform((count, TRIES), math.log(3 / 4), math.log(4 / 3), g).exp()
     w, h = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
     fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
     first = fits.long().argmax(1, keepdim=True)
     some = fits.any(1)
-    w = torch.where(some, w.gather(1, first).squeeze(1), width)
-    h = torch.where(some, h.gather(1, first).squeeze(1), height)
-    top, left = (_below(room, g) for room in (height - h + 1, width - w + 1))
+    whole = [side.squeeze(1) if isinstance(side, Tensor) else side for side in (height, width)]
+    h, w = (
+        torch.where(some, sides.gather(1, first).squeeze(1), side) for sides, side in zip((h, w), whole, strict=True)
+    )
+    top, left = (_below(side - part + 1, g) for side, part in zip(whole, (h, w), strict=True))
     return top, left, h, w
 
 
@@ -159,7 +169,7 @@ def _between(start: Tensor, length: Tensor, side: int, dtype: torch.dtype) -> tu
 
 none = Augmentation(lambda count, height, width, g: {}, lambda images, draws: images)
 crop_flip = Augmentation(_corners, _cropped_and_flipped)
-random_resized_crop = Augmentation(_rectangle, _resized)
+random_resized_crop = Augmentation(_rectangle, _resized, uncropped=none)
 cutout = Augmentation(_centres, _cut_out)
 mirror = Augmentation(_halves, _mirrored)
 

@@ -2,33 +2,42 @@
 
 Images that fit on the device are resident there. Others are streamed from the packed data set batch by batch: a thread
 reads the next batch while the device works on this one. Both give the same bits; the size only decides where images
-are.
+are. Images that are packed as the bytes of their files are streamed and decoded; their random crops are cut out of the
+whole image.
 """
 
 import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from lthbench import keys
-from lthbench.data import Examples, Manifest
+from lthbench import keys, system
+from lthbench.data import EncodedExamples, Examples, Manifest
 from lthbench.errors import MethodError
+from lthbench.training.augment import AUGMENTATIONS, Augmentation, rectangles
 from lthbench.training.clock import Clock
 from lthbench.training.recipe import Recipe
 
+CHUNK = 1024  # images that are normalised at once, in double precision
+
 
 class Feed:
-    """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step)."""
+    """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step).
+
+    Indices are on the CPU, from where they follow the work that is queued on a device without waiting for it.
+    """
 
     resident = True  # a batch is already on the device
 
-    def __init__(self, examples: Examples, manifest: Manifest, device: torch.device):
+    def __init__(self, examples: Any, manifest: Manifest, device: torch.device):
         self._raw, self._manifest, self.device = examples, manifest, device
         self.labels = examples.labels.to(device)
 
@@ -38,20 +47,24 @@ class Feed:
     @cached_property
     def images(self) -> Tensor:
         """Return float32 [N, C, H, W], normalised by the training split's mean and deviation of each channel."""
-        return normalised(self._raw.images, self._manifest).to(self.device)
+        raw = self._raw.images
+        layout = normalised(raw[:1], self._manifest).stride()  # of one channel, that of the raw images
+        images = torch.empty_strided((len(self), *self._manifest.shape), layout, device=self.device)
+        for part, there in zip(raw.split(CHUNK), images.split(CHUNK), strict=True):
+            there.copy_(normalised(part.to(self.device), self._manifest))
+        return images
 
     def subset(self, count: int | None, seed: int, stream: int = 0) -> Tensor:
         """Return the indices of a seeded subset: the first `count` of one shuffle, so that a larger one contains a
         smaller one."""
         if count is None:
-            return torch.arange(len(self), device=self.device)
-        shuffled = torch.randperm(len(self), generator=_generator("examples", seed, stream))
-        return shuffled[:count].to(self.device)
+            return torch.arange(len(self))
+        return torch.randperm(len(self), generator=_generator("examples", seed, stream))[:count]
 
     def per_class(self, count: int, seed: int, stream: int = 0) -> Tensor:
         """Return the indices of `count` seeded examples of every class."""
-        shuffled = torch.randperm(len(self), generator=_generator("per class", seed, stream)).to(self.device)
-        labels = self.labels[shuffled]
+        shuffled = torch.randperm(len(self), generator=_generator("per class", seed, stream))
+        labels = self._raw.labels[shuffled]
         chosen = [shuffled[labels == c][:count] for c in range(self._manifest.classes)]
         if few := [c for c, index in enumerate(chosen) if len(index) < count]:
             raise MethodError(
@@ -61,14 +74,19 @@ class Feed:
 
     def epoch(self, clock: Clock, recipe: Recipe, seed: int, order: int, epoch: int) -> list[Tensor]:
         """Return the batches of one epoch, as indices."""
-        shuffled = torch.randperm(clock.size, generator=_generator("order", seed, order, epoch)).to(self.device)
+        shuffled = torch.randperm(clock.size, generator=_generator("order", seed, order, epoch))
         if recipe.examples is not None:
             shuffled = self.subset(recipe.examples, seed)[shuffled]
         return self._expected(shuffled.split(clock.batch))
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return images float32 [B, C, H, W] and labels [B] of the examples at these indices."""
+        index = index.to(self.device, non_blocking=True)
         return self.images[index], self.labels[index]
+
+    def augmentation(self, recipe: Recipe) -> Augmentation:
+        """Return the augmentation that is left to do on the images of a batch."""
+        return AUGMENTATIONS[recipe.augment]
 
     def in_order(self, batch: int) -> Iterator[Tensor]:
         """Iterate over the images of all examples, `batch` at a time."""
@@ -84,8 +102,8 @@ class StreamedFeed(Feed):
 
     resident = False
 
-    def __init__(self, examples: Examples, part: Tensor, manifest: Manifest, device: torch.device):
-        super().__init__(Examples(examples.images, examples.labels[part]), manifest, device)
+    def __init__(self, examples: Any, part: Tensor, manifest: Manifest, device: torch.device):
+        super().__init__(replace(examples, labels=examples.labels[part]), manifest, device)
         self._part = part
         self._reader = ThreadPoolExecutor(1)
         self._after: WeakIdKeyDictionary = WeakIdKeyDictionary()  # from a batch's index to that of the batch after it
@@ -101,11 +119,10 @@ class StreamedFeed(Feed):
         if following is not None:
             self._read[following] = self._reading(following)
         raw = read.result().to(self.device, non_blocking=True)
-        return normalised(raw, self._manifest), self.labels[index]
+        return normalised(raw, self._manifest), self.labels[index.to(self.device, non_blocking=True)]
 
     def in_order(self, batch: int) -> Iterator[Tensor]:
-        every = torch.arange(len(self), device=self.device)
-        return (self.batch(index)[0] for index in self._expected(every.split(batch)))
+        return (self.batch(index)[0] for index in self._expected(torch.arange(len(self)).split(batch)))
 
     def _expected(self, batches: Sequence[Tensor]) -> list[Tensor]:
         for index, following in pairwise(batches):
@@ -113,15 +130,56 @@ class StreamedFeed(Feed):
         return list(batches)
 
     def _reading(self, index: Tensor) -> "Future[Tensor]":
-        return self._reader.submit(self._from_disk, self._part[index.cpu()])
+        return self._reader.submit(self._from_disk, self._part[index])
 
     def _from_disk(self, positions: Tensor) -> Tensor:
-        raw = self._raw.images.index_select(0, positions)
+        return self._pinned(self._raw.images.index_select(0, positions))
+
+    def _pinned(self, raw: Tensor) -> Tensor:
         return raw.pin_memory() if self.device.type == "cuda" else raw
 
 
-def feed(examples: Examples, part: Tensor, manifest: Manifest, device: torch.device) -> Feed:
+class EncodedFeed(StreamedFeed):
+    """A streamed feed that decodes files with `threads` threads; their number changes no bit.
+
+    The batches of an epoch whose augmentation cuts rectangles cut them out of the whole images. All other batches are the
+    centres of images.
+    """
+
+    def __init__(
+        self, examples: EncodedExamples, part: Tensor, manifest: Manifest, device: torch.device, threads: int = 0
+    ):
+        super().__init__(examples, part, manifest, device)
+        self._decoders = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)))
+        self._crops: WeakIdKeyDictionary = WeakIdKeyDictionary()  # from a batch's index to its seed, order and step
+
+    def augmentation(self, recipe: Recipe) -> Augmentation:
+        whole = super().augmentation(recipe)
+        return whole.uncropped or whole
+
+    def epoch(self, clock: Clock, recipe: Recipe, seed: int, order: int, epoch: int) -> list[Tensor]:
+        batches = super().epoch(clock, recipe, seed, order, epoch)
+        if AUGMENTATIONS[recipe.augment].uncropped:
+            for step, index in enumerate(batches, epoch * clock.steps_per_epoch):
+                self._crops[index] = seed, order, step
+        return batches
+
+    def _reading(self, index: Tensor) -> "Future[Tensor]":
+        return self._reader.submit(self._decoded, self._part[index.cpu()], self._crops.get(index))
+
+    def _decoded(self, positions: Tensor, crop: tuple[int, int, int] | None) -> Tensor:
+        boxes = self._boxes(positions, step_generator("crop", *crop)) if crop else None
+        return self._pinned(self._raw.decoded(positions, boxes, self._decoders))
+
+    def _boxes(self, positions: Tensor, g: Generator) -> list[tuple[int, ...]]:
+        height, width = self._raw.sizes[positions].split(1, dim=1)
+        return [tuple(box) for box in torch.stack(rectangles(len(positions), height, width, g), 1).tolist()]
+
+
+def feed(examples: Examples | EncodedExamples, part: Tensor, manifest: Manifest, device: torch.device) -> Feed:
     """Return a feed of a part of the examples: resident if its images fit in `image_memory`, else streamed."""
+    if isinstance(examples, EncodedExamples):
+        return EncodedFeed(examples, part, manifest, device)
     if 4 * len(part) * math.prod(manifest.shape) > image_memory(device):
         return StreamedFeed(examples, part, manifest, device)
     return Feed(examples[part], manifest, device)
@@ -134,7 +192,7 @@ def image_memory(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1) // 2
+    return system.memory() // (os.cpu_count() or 1) // 2
 
 
 def normalised(images: Tensor, manifest: Manifest) -> Tensor:

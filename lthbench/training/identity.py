@@ -38,6 +38,15 @@ def by_author(thing: Any) -> bool:
     return bool(sources(type(thing))) or any(by_author(getattr(thing, f.name)) for f in fields(thing))
 
 
+def defined_at(thing: Any) -> str:
+    """Return the file and line of a function or a class, as `mine.py:14`; its name where there is no text."""
+    try:
+        file, line = inspect.getsourcefile(thing), inspect.getsourcelines(thing)[1]
+    except (OSError, TypeError):
+        return str(getattr(thing, "__qualname__", thing))
+    return f"{Path(str(file)).name}:{line}"
+
+
 def sources(kind: type) -> list[str]:
     """Return digests of the files that define the class and its bases, outside lthbench, with what they import."""
     files = {Path(path): each.__module__ for each in inspect.getmro(kind) if (path := _file(each))}

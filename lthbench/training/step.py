@@ -4,39 +4,52 @@ A step never looks at a value, never waits for the device, and changes tensors i
 therefore serves every step of a training, and a CUDA graph can hold it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lthbench.errors import MethodError, unknown
 from lthbench.pruning.state import in_weights
+from lthbench.pruning.tensors import Tensors, mapped
 from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
+from lthbench.training.rules.checks import check_gradient, check_in_place, check_returned
 from lthbench.training.shards import Shards
 from lthbench.training.trajectory import Trajectory
 
 
 class Step:
-    """The forward pass, the backward pass, the optimizer, and the mask.
+    """The forward pass, the backward pass, the optimizer and the mask, with the hooks of a rule.
 
-    `current` is the training that it changes, `shown` what the hooks of a rule may look at. `seen` counts examples.
-    `loss` is the sum of the losses of examples, without a penalty, since it was last set to zero.
+    `current` is the training that it changes, `shown` what the hooks may look at, `networks` what they may ask for logits.
+    `seen` counts examples, once for each forward pass. `loss` is the sum of the losses of examples, without a penalty, since
+    it was last set to zero.
     """
 
     def __init__(
-        self, trajectory: Trajectory, module: nn.Module, current: TrainingState, devices: Sequence[torch.device] = ()
+        self,
+        trajectory: Trajectory,
+        module: nn.Module,
+        current: TrainingState,
+        devices: Sequence[torch.device] = (),
+        networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
         self.optimizer = optimizer(trajectory.recipe)
-        self.recipe, self.module, self.current = trajectory.recipe, module, current
+        self.recipe, self.module, self.current, self.networks = trajectory.recipe, module, current, networks
+        current._logits, current._descend = self._logits, self._descend
         self.shown: Any = current
         self.seen = 0  # examples
         self.loss = torch.zeros((), dtype=torch.float64, device=current.lr.device)
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(current).items()}
-        self._penalised, self._own_weights = (overrides(trajectory.rule, hook) for hook in ("penalty", "weights"))
+        self._penalised, self._own_weights, self._updates = (
+            overrides(trajectory.rule, hook) for hook in ("penalty", "weights", "update")
+        )
         self.factors = {} if self._own_weights else self._factors()
         count = self.recipe.shards
         self.shards = Shards(module, count, devices or [current.lr.device]) if count > 1 else None
@@ -44,29 +57,38 @@ class Step:
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
         """Do one step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
         current = self.current
-        self.seen += len(images)
         current.lr.copy_(rate)
-        grads = self._grads(images, labels) if self.shards is None else self._averaged(self.shards, images, labels)
+        state = dict(current.state)
+        images, labels = check_returned(self.rule, "batch", self.rule.batch(self.shown, images, labels))
         with torch.no_grad():
-            current.grads.update(zip(self.trained, grads, strict=True))
-            self.optimizer.update(self.trained, grads, current.slots, self.factors, current.lr)
+            grads = self.rule.gradient(self.shown, Gradient(self, images, labels))
+            current.grads.update(zip(self.trained, check_gradient(self.rule, grads, self.trained), strict=True))
+            self.rule.update(self.shown, current.grads)
+            if self._updates:
+                self._remove()
+        check_in_place(self.rule, state, current.state)
 
     def remask(self) -> None:
         """Apply a mask that has changed."""
         for name, factor in self.factors.items():
             factor.copy_(self.current.mask[name])
 
-    def _grads(self, images: Tensor, labels: Tensor) -> list[Tensor]:
-        loss = self._loss(self._forward(images), labels)
-        self._add(loss, len(images))
+    def gradient(self, images: Tensor, labels: Tensor, first: bool = True) -> list[Tensor]:
+        """Return the gradient of the loss by the trained tensors, in their order: one pass. The `first` one adds its loss."""
+        self.seen += len(images)
+        counted = len(images) * first
+        if self.shards is not None:
+            return self._averaged(self.shards, images, labels, counted)
+        loss = self._loss(self._forward(images), labels, images)
+        self._add(loss, counted)
         return self._by_trained(self._with_penalty(loss))
 
-    def _averaged(self, shards: Shards, images: Tensor, labels: Tensor) -> list[Tensor]:
+    def _averaged(self, shards: Shards, images: Tensor, labels: Tensor, counted: int) -> list[Tensor]:
         """Return the gradients of the mean over the parts of the batch."""
         sums: list[Tensor] = []
         for some, theirs, share in shards.split(images, labels):
-            loss = share * self._loss(shards.forward(self._weights(), some), theirs)
-            self._add(loss.to(self.loss.device), len(images))
+            loss = share * self._loss(shards.forward(self._weights(), some), theirs, some)
+            self._add(loss.to(self.loss.device), counted)
             if sums:
                 torch._foreach_add_(sums, self._by_trained(loss))
             else:
@@ -74,8 +96,8 @@ class Step:
         shards.settle()
         return sums
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+    def _loss(self, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        return check_returned(self.rule, "loss", (self.rule.loss(self.shown, logits, labels, images),))[0]
 
     def _add(self, loss: Tensor, examples: int) -> None:
         """Add the mean loss of some examples to the sum, on the device."""
@@ -90,6 +112,30 @@ class Step:
     def _forward(self, images: Tensor) -> Tensor:
         weights = self._weights()
         return functional_call(self.module, weights, (images,)) if weights else self.module(images)
+
+    def _logits(self, images: Tensor, weights: Tensors | None, network: str | None) -> Tensor:
+        """Return the logits of a network that a hook asks for. The running statistics stay as they are."""
+        self.seen += len(images)
+        if network is not None and network not in self.networks:
+            raise MethodError(
+                f"s.forward: {unknown('network', network, self.networks)} Name it in run.train(networks=…)"
+            )
+        module = self.module if network is None else self.networks[network]
+        own = {**self._weights(), **mapped(Tensor.clone, dict(module.named_buffers()))} if network is None else {}
+        there = images.to(self.current.lr.device)
+        logits: Tensor = functional_call(module, {**own, **(weights or {})}, (there,))
+        return logits.to(images.device)
+
+    def _descend(self, grads: Tensors) -> None:
+        """Move the trained tensors by the optimizer."""
+        with torch.no_grad():
+            in_order = [grads[name] for name in self.trained]
+            self.optimizer.update(self.trained, in_order, self.current.slots, self.factors, self.current.lr)
+
+    def _remove(self) -> None:
+        """Set the weights that the mask removes to zero."""
+        for name in self.factors:
+            self.trained[name].masked_fill_(~self.current.mask[name], 0.0)
 
     def _weights(self) -> dict[str, Tensor]:
         """Return the weights that the module computes with, if they are not its own."""
@@ -106,3 +152,35 @@ class Step:
         masks = self.current.mask.items()
         lacking = {name: mask for name, mask in masks if self.rule.every or not mask.all()}
         return {n: torch.empty_like(t).copy_(lacking[n]) for n, t in self.trained.items() if n in lacking}
+
+
+class Gradient:
+    """The gradient of the loss of one batch, at the values that a rule asks for: the `at` of Rule.gradient.
+
+    The first pass updates the running statistics, and later ones leave them as they are.
+    """
+
+    def __init__(self, step: Step, images: Tensor, labels: Tensor):
+        self._step, self._batch, self._first = step, (images, labels), True
+
+    def __call__(self, values: Tensors | None = None) -> dict[str, Tensor]:
+        first, self._first = self._first, False
+        with self._moved(values or {}), self._statistics_kept(first), torch.enable_grad():
+            return dict(zip(self._step.trained, self._step.gradient(*self._batch, first), strict=True))
+
+    @contextmanager
+    def _moved(self, values: Tensors) -> Iterator[None]:
+        """Give the trained tensors other values inside the context, without the weights that the mask removes."""
+        before = {name: self._step.trained[name].clone() for name in values}
+        for name in before:
+            self._step.trained[name].copy_(values[name] * self._step.factors.get(name, 1))
+        yield
+        for name, t in before.items():
+            self._step.trained[name].copy_(t)
+
+    @contextmanager
+    def _statistics_kept(self, first: bool) -> Iterator[None]:
+        buffers = [] if first else [(b, b.clone()) for b in self._step.module.buffers()]
+        yield
+        for buffer, before in buffers:
+            buffer.copy_(before)

@@ -6,22 +6,25 @@ state.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.allocate import keeper
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
-from lthbench.training.augment import AUGMENTATIONS, Draws
+from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed, step_generator
+from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
+from lthbench.training.rules.checks import check_draws, check_rate, check_start
 from lthbench.training.schedule import rates
 from lthbench.training.single_example import check_batches
 from lthbench.training.step import Step
@@ -33,14 +36,19 @@ OnStop = Callable[[int, State], None]
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
 
+OF_RULE = "rule/"  # before the names of a rule's draws, among those of a step
+
 
 class Trainer:
     """One training under way, on one device.
 
     It starts from the state of the trajectory at step `at` and returns a State at every stop. The caller has the turn
     while it makes the trainer; afterwards the trainer takes turns itself. `devices` are the feed's device and others
-    that may compute shards of a batch.
+    that may compute shards of a batch. `networks` are those that the rule may ask for logits, in evaluation mode.
+    `spoilt` says why the process must end after this training; "" if it need not.
     """
+
+    spoilt = ""
 
     def __init__(
         self,
@@ -50,19 +58,21 @@ class Trainer:
         feed: Feed,
         turn: Turn = nullcontext,
         devices: Sequence[torch.device] = (),
+        networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
         check_batches(trajectory.model, trajectory.clock, self.recipe.shards)
         self.rule = trajectory.rule or Rule()
-        self.rates = rates(trajectory.recipe, trajectory.clock.total).to(feed.device)
-        self.augment = AUGMENTATIONS[self.recipe.augment]
+        self.rates = self._rates().to(feed.device)
+        self.augment = feed.augmentation(self.recipe)
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
-        self.step = Step(trajectory, self.module, self.current, devices)
+        self.step = Step(trajectory, self.module, self.current, devices, networks)
         self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
         self._own = [dict(part) for part in _parts(self.current)]
         self._losses: list[Tensor] = []  # of the epochs that ended
+        self.work: SampledWork | None = None  # counts operations, under a rule of an author's own
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -150,7 +160,8 @@ class Trainer:
                     torch.manual_seed(
                         keys.seed("module", self.trajectory.seed, self.trajectory.order, self.current.step)
                     )
-                self.step(*self._batch(index), self.rates[self.current.step])
+                with self.work.step(self.current.step, len(index)) if self.work else nullcontext():
+                    self.step(*self._batch(index), self.rates[self.current.step])
                 if self._looks:
                     self._look()
                 self.current.step += 1
@@ -189,9 +200,15 @@ class Trainer:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
+        """Take a turn, and compute in it."""
+        with self._alone(), self._numerics():
+            yield
+
+    @contextmanager
+    def _numerics(self) -> Iterator[None]:
         """Compute in the trajectory's precision, with a private random state for draws of the module."""
         private = torch.random.fork_rng(devices=_devices(self.feed.device), enabled=self.draws)
-        with self._alone(), private, precision(self.trajectory.precision, self.feed.device):
+        with private, precision(self.trajectory.precision, self.feed.device):
             yield
 
     def _alone(self) -> AbstractContextManager[object]:
@@ -201,29 +218,66 @@ class Trainer:
     def _wait(self) -> None:
         """Wait until all steps are done, outside of a turn, before the training is looked at. Here they already are."""
 
-    def prepare(self) -> None:
-        """Do work that needs much time or memory before the first step. Here there is none."""
+    def prepare(self) -> int:
+        """Do work that needs much time or memory before the first step. The caller has the turn. Here there is none.
+
+        Returns the bytes of its device that the training holds from now on; 0 if only an upper bound is known.
+        """
+        return 0
+
+    def close(self) -> None:
+        """Give back what the training holds of its device. Here there is nothing."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        return self._augmented(
+            index, mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
+        )
+
+    def _augmented(self, index: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return the images and labels of a step, and give the rule its draws."""
         images, labels = self.feed.batch(index)
-        draws = mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
+        self.current.draws = {n.removeprefix(OF_RULE): t for n, t in draws.items() if n.startswith(OF_RULE)}
         return self.augment.apply(images, draws), labels
 
     def _drawn(self, count: int, step: int) -> Draws:
-        """Draw what the augmentation needs for `count` images in a step, on the CPU."""
+        """Draw what the augmentation and the rule need for `count` images in a step, on the CPU."""
+        return {**self._drawn_by_augmentation(count, step), **self._drawn_by_rule(count, step)}
+
+    def _drawn_by_augmentation(self, count: int, step: int) -> Draws:
         if self.recipe.augment == "none":
             return {}
         _, height, width = self.trajectory.model.shape
         generator = step_generator("augment", self.trajectory.seed, self.trajectory.order, step)
         return self.augment.draw(count, height, width, generator)
 
+    def _drawn_by_rule(self, count: int, step: int) -> Draws:
+        if not overrides(self.trajectory.rule, "draw"):
+            return {}
+        generator = step_generator("rule draws", self.trajectory.seed, self.trajectory.order, step)
+        draws = check_draws(self.rule, self.rule.draw(count, generator), count)
+        return {f"{OF_RULE}{name}": t for name, t in draws.items()}
+
+    def _rates(self) -> Tensor:
+        """Return the learning rate of every step, [total]."""
+        found = rates(self.recipe, self.trajectory.clock.total)
+        if not overrides(self.trajectory.rule, "learning_rate"):
+            return found
+        bare = self._bare()
+        for bare.step, rate in enumerate(found.tolist()):
+            found[bare.step] = check_rate(self.rule, self.rule.learning_rate(bare, rate))
+        return found
+
+    def _bare(self) -> TrainingState:
+        """Return the state of a training without its tensors."""
+        trajectory, clock = self.trajectory, self.trajectory.clock
+        seed = (trajectory.seed, trajectory.order)
+        current = TrainingState(keeper(trajectory.allocation), seed, clock.total, clock.steps_per_epoch)
+        current.model, current.recipe = trajectory.model, trajectory.recipe
+        return current
+
     def _current(self, state: State, at: int) -> TrainingState:
         trajectory, device = self.trajectory, self.feed.device
-        seed = (trajectory.seed, trajectory.order)
-        current = TrainingState(
-            ALLOCATIONS[trajectory.allocation], seed, trajectory.clock.total, trajectory.clock.steps_per_epoch
-        )
-        current.model = trajectory.model
+        current = self._bare()
         current.params = dict(self.module.named_parameters())
         current.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
         current.prunable, current.step, current.slots, current.grads = tuple(state.mask), at, {}, {}
@@ -232,7 +286,9 @@ class Trainer:
         current.state = mapped(lambda t: t.to(device, copy=True), state.rule) if continued else {}
         if not continued:
             with torch.no_grad():  # with one memory layout, sums have one order before and after a state is stored
-                current.state = mapped(Tensor.contiguous, self.rule.start(current))
+                own = self.rule.start(current)
+                check_start(self.rule, own)
+                current.state = mapped(Tensor.contiguous, own)
         return current
 
     def _copy(self, current: TrainingState) -> State:

@@ -6,7 +6,8 @@ from typing import Any
 
 from lthbench import keys
 from lthbench.models import Model
-from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.lineage import Lineage, NamedLineages, Trained
+from lthbench.pruning.starts import Normalisation
 from lthbench.training.clock import Clock
 from lthbench.training.identity import identity
 from lthbench.training.recipe import Recipe
@@ -19,7 +20,8 @@ VERSION = 1
 class Trajectory:
     """The steps `first` … clock.total of a recipe, from a network, in one order of the data.
 
-    `data` is the fingerprint of the training examples. `seed` and `order` fix every random choice.
+    `data` is the fingerprint of the training examples. `seed` and `order` fix every random choice. The rule may look at the
+    `networks`. `passes` is the charge for each example of a step.
     """
 
     start: Lineage
@@ -35,6 +37,10 @@ class Trajectory:
     order: int
     rule: Rule | None = None
     allocation: str = "global"
+    networks: NamedLineages = ()
+    passes: int = 1
+    normalisation: Normalisation | None = None  # of images, where it is not the data set's own; `data` contains it
+    limit: int | None = None  # of the training examples; `data` stands for it in the key
 
     @property
     def model(self) -> Model:
@@ -52,15 +58,17 @@ class Trajectory:
         """Return the key of the learning curve up to a step. It depends on how often the training is watched."""
         return keys.key("curve", 1, self.state(step).key, self.recipe.watch)
 
-    def continues(self, recipe: Recipe, rule: Rule | None, order: int) -> bool:
+    def continues(self, recipe: Recipe, rule: Rule | None, order: int, networks: NamedLineages = ()) -> bool:
         """Tell whether training with these settings is the same trajectory."""
         same_rule = (rule and identity(rule)) == (self.rule and identity(self.rule))
-        return recipe.identity == self.recipe.identity and order == self.order and same_rule
+        same_networks = networks == self.networks
+        return recipe.identity == self.recipe.identity and order == self.order and same_rule and same_networks
 
     @property
     def _parts(self) -> dict[str, Any]:
         rule = self.rule and [identity(self.rule), self.allocation, sorted(self.model.prunable_shapes)]
-        return {
+        networks = {"networks": [[name, other.key] for name, other in self.networks]} if self.networks else {}
+        return networks | {
             "start": self.start.key,
             "first": self.first,
             "momentum": self.momentum,

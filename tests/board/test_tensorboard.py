@@ -14,7 +14,8 @@ from lthbench.cli import main
 from lthbench.runs.records.record import Record, in_folder
 from lthbench.runs.store.store import append_line
 from lthbench.suite import Suite
-from tests.runs.status.helpers import folder, lthbench
+from tests.processes import typed as lthbench
+from tests.runs.status.helpers import folder
 
 CURVE = "test accuracy by percent removed"
 

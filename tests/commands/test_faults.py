@@ -19,6 +19,7 @@ from lthbench.cli import main
 from lthbench.commands.shared import print_json
 from lthbench.methods import registry
 from lthbench.suite import Suite
+from tests.processes import fork_workers
 
 SUITE = """
 name = "{name}"
@@ -57,6 +58,7 @@ def uses(run: Run, how: str = "a") -> Network:
 def user(tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    fork_workers(monkeypatch)
     monkeypatch.delitem(sys.modules, "helper_of_a_method", raising=False)
     registry.load_all()
     monkeypatch.setattr(registry, "METHODS", dict(registry.METHODS))

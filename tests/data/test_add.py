@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lthbench.data import DataHome, Manifest
-from lthbench.data import add as adding
+from lthbench.data import DataHome, Manifest, writers
 from lthbench.data.add import add
 from lthbench.data.images.folder import read
 from lthbench.data.packed import arrays, packing
@@ -233,7 +232,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(root: Path, home: Path, monk
 def test_too_little_room_is_said_before_any_image_is_decoded(
     root: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adding.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 3455))
+    monkeypatch.setattr(writers.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 3455))
     monkeypatch.setattr(ArrayFile, "__init__", lambda *arguments: pytest.fail("began to write"))
     assert "packing needs 3.46e-06 GB" in refused("add", "mine", root, "--data", home)
     assert nothing_else(home) == []
@@ -299,7 +298,7 @@ def test_a_file_system_without_locks_packs_and_cleans_nothing(
     def unable(*arguments: object) -> None:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
-    monkeypatch.setattr(packing.fcntl, "flock", unable)
+    monkeypatch.setattr(packing.system, "lock", unable)
     (home / ".mine.12").mkdir(parents=True)
     add(home, "mine", root)
     assert nothing_else(home) == [".mine.12", "mine"]

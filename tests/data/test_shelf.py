@@ -33,7 +33,8 @@ def test_list_shows_what_is_ready_and_what_to_type(home: Path) -> None:
     assert found["mine"]["disk"].endswith("kB")
     assert found["digits"]["state"] == "packed when it is first used"
     assert found["svhn"]["state"] == "lthbench data get svhn"
-    assert found["imagenet"]["state"] == "lthbench data add imagenet PATH"
+    assert found["imagenet"]["state"] == "lthbench data add imagenet PATH --size 224 --encoded"
+    assert found["cifar10-jpeg-16"]["state"] == "lthbench data add cifar10-jpeg-16 PATH --size 16"
 
 
 def test_both_lists_are_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

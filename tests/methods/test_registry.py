@@ -1,5 +1,6 @@
 """The registry: methods by name, by file, and with parameters as typed. Errors are reported before any work."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,3 +253,20 @@ def test_a_default_that_no_record_can_hold_is_refused(default: object) -> None:
 
         @method("own", cost="T")
         def own(run: object, what: object = default) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "def my_idea(run):\n    return run.init()\n",
+            r"write @method\('my-idea', cost=…\) above my_idea \(empty\.py:2\)",
+        ),
+        (
+            "from math import sqrt\n",
+            r"defines no method; write a function Run -> Network under @method\(NAME, cost=…\)",
+        ),
+    ],
+)
+def test_a_file_without_a_method_says_what_to_write_and_where(text: str, reason: str, tmp_path: Path) -> None:
+    assert re.search(reason, refusal(str(written(tmp_path / "empty.py", f"# {tmp_path}\n{text}"))))

@@ -18,6 +18,7 @@ DIGITS = (1, 8, 8)
 GOLDEN = {
     "kaiming-normal": "6cac6258469edf664888e27b9e88bc7b",
     "kaiming-uniform": "68feb76f8f11b258225e1ebef60684bf",
+    "glorot-normal": "84b7f60a974250d34c0e5c07a2dcbd04",
     "signed-constant": "5cf62245e7683b187b540b4af925aff0",
     "uniform": "370b0a476dc035ecbca96976c425b750",
 }
@@ -117,6 +118,12 @@ def test_initial_weights_are_golden(scheme: str) -> None:
     assert digest(initial_tensors(digits_mlp("mlp-32"), scheme, 7, 0)) == GOLDEN[scheme]
 
 
+@pytest.mark.parametrize(("shape", "fans"), [((300, 784), 300 + 784), ((16, 8, 5, 5), 16 * 25 + 8 * 25)])
+def test_glorot_draws_by_both_fans(shape: tuple[int, ...], fans: int) -> None:
+    drawn = SCHEMES["glorot-normal"](torch.Size(shape), torch.Generator().manual_seed(0))
+    assert drawn.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.05)
+
+
 def test_initial_weights_are_the_same_in_a_fresh_process_without_vector_instructions() -> None:
     code = (
         "from lthbench.models import Model, initial_tensors; from lthbench.pruning.tensors import digest;"
@@ -147,7 +154,7 @@ def test_layers_of_one_shape_start_differently() -> None:
     assert not torch.equal(drawn["hidden.2.weight"], drawn["hidden.4.weight"])
 
 
-@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name != "uniform"])  # which knows no fan
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name not in ("uniform", "glorot-normal")])
 def test_weights_have_mean_zero_and_variance_two_over_fan_in(scheme: str) -> None:
     weight = initial_tensors(digits_mlp("mlp-400"), scheme, 3, 0)["hidden.0.weight"].double()
     assert abs(weight.mean()) < 4 * (2 / 64 / weight.numel()) ** 0.5

@@ -20,7 +20,7 @@ from lthbench.training.trajectory import Trajectory
 CIFAR, MNIST, DIGITS, TINY = (3, 32, 32), (1, 28, 28), (1, 8, 8), (3, 64, 64)
 IMAGENET_RESNETS = ("resnet18", "resnet34", "resnet50")
 OWN = (
-    *("mlp-300-100", "conv2", "conv4", "conv6", "conv8", "mobilenet-v1", "mobilenet-v2"),
+    *("mlp-300-100", "vit-64-3-2", "conv2", "conv4", "conv6", "conv8", "mobilenet-v1", "mobilenet-v2"),
     *(f"resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)),
     *(f"vgg{depth}" for depth in (11, 13, 16, 19)),
     *IMAGENET_RESNETS,

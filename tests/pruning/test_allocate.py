@@ -17,6 +17,7 @@ from lthbench.pruning.allocate import (
     erk_mask,
     global_mask,
     removed_count,
+    row_mask,
     select,
     uniform_mask,
 )
@@ -70,6 +71,25 @@ def test_no_score_that_stays_is_under_one_that_goes(scores: dict[str, Tensor], s
     keep = global_mask(scores, sparsity).tensors
     kept, gone = (torch.cat([t[keep[n] == side].flatten() for n, t in scores.items()]) for side in (True, False))
     assert not len(kept) or not len(gone) or kept.min() >= gone.max()
+
+
+@given(scores=tied_scores(), sparsity=sparsities)
+def test_every_row_loses_its_lowest_scores_and_all_rows_of_a_layer_equally_many(
+    scores: dict[str, Tensor], sparsity: float
+) -> None:
+    uniform = uniform_mask(scores, sparsity).layers
+    for name, keep in row_mask(scores, sparsity).tensors.items():
+        rows = keep if keep.dim() > 1 else keep[None]
+        removed = [int((~row).sum()) for row in rows]
+        assert sum(removed) == uniform[name][0] and max(removed) - min(removed) <= 1
+        for score, kept in zip(scores[name].view_as(rows), rows, strict=True):
+            assert kept.all() or not kept.any() or score[kept].min() >= score[~kept].max()
+
+
+@given(scores=tied_scores(), sparsity=sparsities)
+def test_a_single_row_is_a_layer(scores: dict[str, Tensor], sparsity: float) -> None:
+    rows = {name: t.reshape(1, -1) for name, t in scores.items()}
+    assert row_mask(rows, sparsity) == uniform_mask(rows, sparsity)
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "erk", "balanced"])
@@ -129,7 +149,7 @@ def test_the_order_of_the_layers_does_not_matter(allocation: str, scores: dict[s
     assert select(scores, sparsity, allocation) == select(backwards, sparsity, allocation)
 
 
-@every
+@pytest.mark.parametrize("allocation", sorted(ALLOCATIONS.keys() - {"row"}))
 def test_values_decide_wherever_they_stand(allocation: str) -> None:
     scores = random_scores(a=(50, 3), b=(40,))
     moves = {name: torch.randperm(t.numel(), generator=Generator().manual_seed(5)) for name, t in scores.items()}

@@ -11,7 +11,7 @@ from lthbench.cli import main
 from lthbench.errors import InputError
 from lthbench.methods.registry import Method
 from lthbench.report import equal
-from lthbench.report.build import SECTIONS, beside, build, differences, written
+from lthbench.report.build import SECTIONS, beside, build, differences, incomplete, last_look, written
 from lthbench.report.measured import Measured, Section
 from lthbench.report.papers import early_bird, elastic, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.published import FOLDER, Number, Paper, names, paper
@@ -271,6 +271,17 @@ def test_command_writes_page_and_charts(tmp_path: Path) -> None:
     assert "| resnet14-w0.25 " in text
     page, missing = build(str(folder))
     assert (page.read_text(), missing) == (text, "")  # the same bytes again
+
+
+def test_a_report_stands_on_the_last_complete_look() -> None:
+    whole = measured("liu2021-digits", lambda m, c: 90.0, seeds=(2, 3))
+    seen = [r for r in whole.records if r.result.seed < 2 or r.result.method == "dense"]
+    partly = Measured(whole.suite, tuple(seen))
+    assert incomplete(partly) == "" and {r.result.seed for r in last_look(partly).records} == {0, 1}
+    assert last_look(whole).records == whole.records
+    fewer = Measured(whole.suite, tuple(r for r in seen if r.result.seed != 1 or r.result.method == "dense"))
+    assert incomplete(fewer).startswith("incomplete: 100 of 196 runs (missing: one-shot-mask[start=init] 8,")
+    assert last_look(fewer).records == fewer.records
 
 
 @pytest.mark.parametrize("asked", ["no-such-suite", "smoke", "digits", "liu2021-digits"])

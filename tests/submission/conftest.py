@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lthbench import suite as suites
 from lthbench.methods import registry
 from lthbench.runs.driver.job import Job
 from lthbench.submission.bundle.submit import submit
@@ -45,9 +46,33 @@ def _denormals():  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture(scope="session")
-def author(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
+def published_smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The suite `smoke` on two seeds, which is faster than three."""
+    path = tmp_path_factory.mktemp("suites") / "smoke.toml"
+    path.write_text((suites.FOLDER / "smoke.toml").read_text().replace("seeds = 3", "seeds = 2"))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _two_seeds(published_smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _publish(published_smoke, monkeypatch)
+
+
+def _publish(path: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let the name of a suite mean the one in this file."""
+    find = suites._find
+    patch.setattr(suites, "_find", lambda asked: path if asked == path.stem else find(asked))
+
+
+@pytest.fixture(scope="session")
+def author(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, published_smoke: Path) -> Path:
     """An author's folder: mine.py, runs/smoke with both of its methods, and the bundles of both."""
-    folder = tmp_path_factory.mktemp("author")
+    with pytest.MonkeyPatch.context() as patch:
+        _publish(published_smoke, patch)
+        return _authored(tmp_path_factory.mktemp("author"), data_folder)
+
+
+def _authored(folder: Path, data_folder: Path) -> Path:
     (folder / "mine.py").write_text(METHOD)
     known = dict(registry.METHODS)
     names = [f"{folder / 'mine.py'}:{name}" for name in ("mine", "rewound")]

@@ -78,6 +78,20 @@ def test_what_others_found_stands_beside_and_a_replaced_row_comes_back(
     assert contents(leaderboard) == first
 
 
+def test_a_row_names_a_model_that_is_not_the_workloads(good: Path, leaderboard: Path, tmp_path: Path) -> None:
+    forgery = Forgery.of(good)
+    forgery.manifest["tickets"][0]["model"]["name"] = "mlp-64"
+    forgery.manifest["tickets"][1]["model"]["width"] = 1.5
+    assert typed("publish", good, "--claimed", "--leaderboard", leaderboard).exit_code == 0
+    assert trust.words(trust.read(leaderboard / "results/smoke"), "mine") == "claimed"
+    other = forgery.write(tmp_path / "other")
+    done = typed("publish", other, "--claimed", "--replace", "--leaderboard", leaderboard)
+    assert done.exit_code == 0, done.output
+    said = "claimed, mlp-32-w1.5, mlp-64 for mlp-32/digits"
+    assert trust.words(trust.read(leaderboard / "results/smoke"), "mine") == said
+    assert said in (leaderboard / "site/smoke.html").read_text()
+
+
 def test_nothing_unverified_is_published(good: Path, leaderboard: Path, data_folder: Path, tmp_path: Path) -> None:
     forgery = Forgery.of(good)
     forgery.result(budget=10**9)

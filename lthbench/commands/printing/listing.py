@@ -15,6 +15,7 @@ from lthbench.models import FAMILIES
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.totals import MethodTotals
 from lthbench.training import numerics
+from lthbench.trial import unpublished
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
 
@@ -67,7 +68,8 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
     """Return a row for each method, the columns' names, and the sums."""
     plan = job.outline
     rows = [_plan_row(m.label, plan.methods.get(m.label, MethodTotals())) for m in job.methods]
-    summary = {
+    summary: dict[str, Any] = {
+        "suite": unpublished(job.suite) or f"{job.suite.name} {job.suite.version}",
         "runs": plan.count,
         "operations_asked": plan.asked,
         "operations": plan.operations,
@@ -118,7 +120,8 @@ def estimates(job: Job) -> dict[suite.Workload, Estimate]:
 
 def _estimate(job: Job, workload: suite.Workload, epochs: float, found: list[Measurement]) -> Estimate:
     manifest = job.manifests[workload.dataset]
-    model, size = workload.build(manifest.shape, manifest.classes), manifest.sizes["train"] - job.suite.validation
+    model = workload.build(manifest.shape, manifest.classes)
+    size = job.suite.limit or manifest.sizes["train"] - job.suite.validation
     return estimate(job.suite, workload, model, size, epochs, found)
 
 

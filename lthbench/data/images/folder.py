@@ -2,6 +2,7 @@
 
     train/<class>/**/*.jpg|jpeg|png  with  test/<class>/…  or  val/<class>/…     (ImageNet: train/ and val/)
     train/<class>/images/*.JPEG  with  val/images/*.JPEG and val/val_annotations.txt     (Tiny-ImageNet as published)
+    <class>/**/*.jpg|jpeg|png                                           (unsplit: a share of every class is the test split)
 
 Classes are in the order of their names, images in the order of their paths. Names that begin with a dot are skipped; what
 else is passed over is counted. Links to folders and files are followed.
@@ -14,14 +15,19 @@ from pathlib import Path
 
 from lthbench import keys, source
 from lthbench.data.images.files import SUFFIXES, File, Passed, class_folders, described, images
+from lthbench.data.split import TestShare
 from lthbench.errors import InputError
 
 LAYOUT = "train/<class>/*.jpg (or .jpeg, .png) and test/<class>/ or val/<class>/ beside it"
+UNSPLIT = "or <class>/*.jpg alone, with lthbench data add --test-share 0.2"
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The classes and files of an image folder. `test` names the folder of the test split; `passed` counts what is not read."""
+    """The classes and files of an image folder: a source of images (source.py).
+
+    `test` names the folder of the test split, "" in an unsplit folder. `passed` counts what is not read.
+    """
 
     root: Path
     names: tuple[str, ...]
@@ -34,22 +40,45 @@ class ImageFolder:
         lines = (f"{split}\0{file.path}\0{file.label}\0{file.size}\0{file.changed}" for split, file in self._files())
         return keys.key("image folder", list(options), "\n".join(lines).encode(errors="surrogateescape"))
 
+    def picture(self, file: File) -> Path:
+        """Return the path of an image."""
+        return self.root / file.path
+
+    def content(self, file: File) -> bytes:
+        """Return the bytes of a file. InputError where it cannot be read."""
+        try:
+            return self.picture(file).read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read {self.picture(file)}: {error.strerror}") from None
+
     def _files(self) -> Iterator[tuple[str, File]]:
         return ((split, file) for split, files in self.splits.items() for file in files)
 
 
-def read(root: Path) -> ImageFolder:
-    """List an image folder. InputError where it is not an image folder, or nothing can be trained on it."""
+def read(root: Path, share: TestShare | None = None) -> ImageFolder:
+    """List an image folder. InputError where it is not an image folder, or nothing can be trained on it.
+
+    With a `share`, the folder has no splits, and the share becomes the test split.
+    """
     root, passed = root.expanduser().resolve(), Passed()
     if not root.is_dir():
-        raise InputError(f"there is no folder {root}; give one that holds {LAYOUT}")
+        raise InputError(f"there is no folder {root}; give one that holds {LAYOUT}, {UNSPLIT}")
     try:
+        if share is not None:
+            return _unsplit(root, share, passed)
         names = _classes(root / "train", passed)
-        train = _split(root, "train", names, passed)
+        train = _split(root, "train/", names, passed)
         test, files = _test(root, names, passed)
     except OSError as error:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror or error}") from None
     return ImageFolder(root, names, {"train": train, "test": files}, test, passed)
+
+
+def _unsplit(root: Path, share: TestShare, passed: Passed) -> ImageFolder:
+    if (root / "train").is_dir():
+        raise InputError(f"{root} has its splits already, as train/ shows; leave --test-share out")
+    names = _classes(root, passed)
+    return ImageFolder(root, names, share.of(_split(root, "", names, passed), names), "", passed)
 
 
 def _test(root: Path, names: tuple[str, ...], passed: Passed) -> tuple[str, list[File]]:
@@ -60,11 +89,12 @@ def _test(root: Path, names: tuple[str, ...], passed: Passed) -> tuple[str, list
     if part is None:
         raise InputError(f"{root} holds no class folders in test/ or val/; what is needed: {LAYOUT}")
     _agree(root, part, names, class_folders(root / part, passed))
-    return part, _split(root, part, names, passed)
+    return part, _split(root, f"{part}/", names, passed)
 
 
-def _split(root: Path, part: str, names: tuple[str, ...], passed: Passed) -> list[File]:
-    return [file for label, name in enumerate(names) for file in _class(root, f"{part}/{name}", label, passed)]
+def _split(root: Path, above: str, names: tuple[str, ...], passed: Passed) -> list[File]:
+    """Return the files of one split, whose class folders lie below `above`, a path with a slash or ""."""
+    return [file for label, name in enumerate(names) for file in _class(root, f"{above}{name}", label, passed)]
 
 
 def _annotated(root: Path, names: tuple[str, ...]) -> Iterator[File]:
@@ -83,7 +113,9 @@ def _annotated(root: Path, names: tuple[str, ...]) -> Iterator[File]:
 def _classes(train: Path, passed: Passed) -> tuple[str, ...]:
     found = class_folders(train, passed)
     if not found:
-        raise InputError(f"{train} holds no class folders ({_instead(train.parent)}); what is needed: {LAYOUT}")
+        raise InputError(
+            f"{train} holds no class folders ({_instead(train.parent)}); what is needed: {LAYOUT}, {UNSPLIT}"
+        )
     if len(found) < 2:
         raise InputError(f"{train} holds one class, {found[0]}: too few to tell apart; two or more are needed")
     return tuple(found)

@@ -1,13 +1,12 @@
 """Surveys of image folders: headers decide about colour or grey, and whether all images have one size."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthbench import system
 from lthbench.data.images.decode import CorruptImage, Form, look
-from lthbench.data.images.files import File
-from lthbench.data.images.folder import ImageFolder
+from lthbench.data.images.source import Image, ImageSource
 from lthbench.errors import InputError
 
 SAMPLE = 1000  # training images whose headers decide about grey or colour
@@ -23,24 +22,25 @@ class Survey:
     threads: int
 
 
-def survey(images: ImageFolder, size: int | None, skip: bool) -> Survey:
+def survey(images: ImageSource, size: int | None, skip: bool, short: int | None = None) -> Survey:
     """Look at SAMPLE evenly spaced training images. The data set is grey if more than half of them are.
 
-    `size` is the pixels a side after resizing, or None where all images have one size. `skip` passes over corrupt files.
+    `size` is the pixels a side after resizing, or None where all images have one size; `short` is as in Form. `skip` passes
+    over corrupt files.
     """
-    found = _looked(images.root, _spread(images.splits["train"]), skip)
+    found = _looked(images, _spread(images.splits["train"]), skip)
     first, (_, (width, height)) = next(iter(found.items()))
     for path, (_, other) in found.items():
         if size is None and other != (width, height):
             raise differ(images.root, (first, width, height), (path, *other))
     grey = sum(mode == "L" for mode, _ in found.values()) * 2 > len(found)
     areas = sorted(w * h for _, (w, h) in found.values())
-    threads = len(os.sched_getaffinity(0)) if areas[len(areas) // 2] >= THREADED else 1
+    threads = system.cores() if areas[len(areas) // 2] >= THREADED else 1
     shape = (size or height, size or width, 1 if grey else 3)
-    return Survey(Form("L" if grey else "RGB", size), shape, threads)
+    return Survey(Form("L" if grey else "RGB", size, short), shape, threads)
 
 
-def differ(root: Path, *sizes: tuple[str, int, int]) -> InputError:
+def differ(root: Path | str, *sizes: tuple[str, int, int]) -> InputError:
     """Return the error for images of several sizes; each is (which image, width, height)."""
     what = ", ".join(f"{path} is {width}x{height}" for path, width, height in sizes)
     return InputError(
@@ -49,19 +49,19 @@ def differ(root: Path, *sizes: tuple[str, int, int]) -> InputError:
     )
 
 
-def _looked(root: Path, files: Sequence[File], skip: bool) -> dict[str, tuple[str, tuple[int, int]]]:
+def _looked(images: ImageSource, some: Sequence[Image], skip: bool) -> dict[str, tuple[str, tuple[int, int]]]:
     found = {}
-    for file in files:
+    for image in some:
         try:
-            found[file.path] = look(root / file.path)
+            found[image.path] = look(images.picture(image))
         except CorruptImage:
             if not skip:
                 raise
     if not found:
-        raise InputError(f"{root}: of {len(files)} training images looked at, every one is corrupt")
+        raise InputError(f"{images.root}: of {len(some)} training images looked at, every one is corrupt")
     return found
 
 
-def _spread(files: Sequence[File]) -> list[File]:
-    count = min(SAMPLE, len(files))
-    return [files[i * len(files) // count] for i in range(count)]
+def _spread(images: Sequence[Image]) -> list[Image]:
+    count = min(SAMPLE, len(images))
+    return [images[i * len(images) // count] for i in range(count)]

@@ -31,31 +31,55 @@ def per_piece(size: int) -> int:
 
 def fingerprint(images: Array, labels: Array) -> str:
     """Return `keys.key("examples", list(images.shape), images.tobytes(), labels.tobytes())` without copying the arrays."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(b"l" + struct.pack(">q", 5))
-    for part in (keys.VERSION, "examples", list(images.shape)):
-        keys._encode(part, digest.update)
-    for array in (images, labels):
-        digest.update(b"y" + struct.pack(">q", array.nbytes))
+    return digest("examples", list(images.shape), images, labels)
+
+
+def digest(what: str, settings: list[int], *arrays: Array) -> str:
+    """Return `keys.key(what, settings, array.tobytes(), …)` without copying the arrays."""
+    found = hashlib.blake2b(digest_size=16)
+    found.update(b"l" + struct.pack(">q", 3 + len(arrays)))
+    for part in (keys.VERSION, what, settings):
+        keys._encode(part, found.update)
+    for array in arrays:
+        found.update(b"y" + struct.pack(">q", array.nbytes))
         for piece in pieces(array):
-            digest.update(np.ascontiguousarray(piece).data)
-    return digest.hexdigest()
+            found.update(np.ascontiguousarray(piece).data)
+    return found.hexdigest()
 
 
-def moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and deviation of every channel of uint8 images [N, H, W, C], in 0…255.
+class Moments:
+    """The mean and the deviation of every channel of uint8 images [..., C], in 0…255, added in pieces.
 
     Sums of integers are exact in float64, so that the result depends on the pixels alone, not on order or threads.
     """
-    channels = images.shape[-1]
-    total, squares = [0] * channels, [0] * channels
+
+    def __init__(self) -> None:
+        self._count, self._total, self._squares = 0, [0], [0]
+
+    def add(self, images: Array) -> None:
+        """Add images [..., C], each piece with the same number of channels."""
+        flat = images.reshape(-1, images.shape[-1]).astype(np.float64)
+        sums, squares = flat.sum(0), np.einsum("nc,nc->c", flat, flat)
+        if not self._count:
+            self._total, self._squares = [0] * len(sums), [0] * len(sums)
+        self._count += len(flat)
+        self._total = [t + int(s) for t, s in zip(self._total, sums, strict=True)]
+        self._squares = [q + int(s) for q, s in zip(self._squares, squares, strict=True)]
+
+    @property
+    def mean_and_deviation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the mean and the deviation of every channel."""
+        n = self._count
+        variances = ((n * q - t * t) / (n * n) for t, q in zip(self._total, self._squares, strict=True))
+        return tuple(t / n for t in self._total), tuple(map(math.sqrt, variances))
+
+
+def moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation of every channel of uint8 images [N, H, W, C], in 0…255."""
+    found = Moments()
     for piece in pieces(images):
-        flat = piece.reshape(-1, channels).astype(np.float64)
-        total = [t + int(s) for t, s in zip(total, flat.sum(0), strict=True)]
-        squares = [q + int(s) for q, s in zip(squares, np.einsum("nc,nc->c", flat, flat), strict=True)]
-    n = images.size // channels
-    deviation = (math.sqrt((n * q - t * t) / (n * n)) for t, q in zip(total, squares, strict=True))
-    return tuple(t / n for t in total), tuple(deviation)
+        found.add(piece)
+    return found.mean_and_deviation
 
 
 class ArrayFile:

@@ -1,4 +1,5 @@
 """The packed form of a data set: `<split>.images.npy` (uint8, NHWC), `<split>.labels.npy` and, written last, a manifest.
+Large images are packed otherwise (encoded.py).
 
 A folder without a manifest is not a data set. The folder is filled under another name and renamed, so that a killed
 packing leaves nothing that looks whole.
@@ -13,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lthbench.data.packed import arrays, packing
-from lthbench.data.packed.manifest import FORMAT, Manifest
+from lthbench.data.packed import arrays, encoded, packing
+from lthbench.data.packed.encoded import EncodedExamples
+from lthbench.data.packed.manifest import ENCODED, FORMAT, Manifest
 from lthbench.errors import InputError
 
-__all__ = ["FORMAT", "Examples", "Manifest", "pack", "unpack"]
+__all__ = ["FORMAT", "EncodedExamples", "Examples", "Manifest", "pack", "unpack"]
 
 LARGE = 8_000_000_000  # bytes of images; reading more than that at every start takes longer than a user waits
 
@@ -53,20 +55,37 @@ def pack(target: Path, name: str, splits: Mapping[str, Examples], classes: int, 
     return packing.fill(target, name, write)
 
 
-def unpack(folder: Path, split: str) -> Examples:
+def unpack(folder: Path, split: str) -> Examples | EncodedExamples:
     """Return one split of a packed data set, checked against its fingerprint (only its sizes if images exceed LARGE).
 
     Images are mapped, so that processes share them and only the images that are used are read. Changes stay private.
     """
     manifest = Manifest.read(folder)
+    return (_encoded if manifest.format == ENCODED else _pixels)(folder, split, manifest)
+
+
+def _pixels(folder: Path, split: str, manifest: Manifest) -> Examples:
     with _damage_named(folder):
         images, labels = packing.arrays(folder, split)
         whole = _whole(images, labels, manifest, split)
+    _check_whole(folder, split, whole)
+    return Examples(_mapped(folder / f"{split}.images.npy"), torch.from_numpy(labels))
+
+
+def _encoded(folder: Path, split: str, manifest: Manifest) -> EncodedExamples:
+    with _damage_named(folder):
+        found = encoded.arrays(folder, split)
+        large = found[encoded.FILES].nbytes > LARGE
+        whole = large or encoded.fingerprint(found, manifest.shape[1]) == manifest.fingerprints[split]
+    _check_whole(folder, split, whole and len(found[encoded.LABELS]) == manifest.sizes[split])
+    return encoded.examples(folder, split, found, manifest)
+
+
+def _check_whole(folder: Path, split: str, whole: bool) -> None:
     if not whole:
         raise InputError(
             f"{folder}: the {split} images are not those of its manifest; remove the folder to pack it again."
         )
-    return Examples(_mapped(folder / f"{split}.images.npy"), torch.from_numpy(labels))
 
 
 @contextmanager

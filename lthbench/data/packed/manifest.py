@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from lthbench.errors import InputError
 
-FORMAT = 1
+FORMAT, ENCODED = 1, 2  # of pixels, and of the bytes of files
 BALANCED = 1.1  # times its even share that the largest class may have
 
 
@@ -17,11 +17,11 @@ class Manifest:
     """A description of a packed data set, readable without touching its images.
 
     `shape` is (channels, height, width). `mean` and `std` are those of the training images, by channel, in 0…255.
-    `sizes` and `fingerprints` are by split, and so are `counts`, the number of examples of each class. `names` are
-    those of the classes in the order of the labels, () where they have none. `source` is a key of the image folder's
-    content, with the options, when it was packed. `skipped` counts the corrupt files that were left out, `passed_over`
-    the files (by suffix) and folders (by name, with a slash) that were not read as images. Fields that a later version
-    has added are skipped when a manifest is read.
+    `sizes` and `fingerprints` are by split, and so are `counts`, the number of examples of each class. `format` says
+    whether pixels are packed or the bytes of files. `names` are those of the classes in the order of the labels, () where
+    they have none. `source` is a key of the images' content, with the options, when it was packed. `skipped` counts the
+    corrupt files that were left out, `passed_over` the files (by suffix) and folders (by name, with a slash) that were not
+    read as images. Fields that a later version has added are skipped when a manifest is read.
     """
 
     name: str
@@ -47,8 +47,9 @@ class Manifest:
             raise InputError(
                 f"{folder} does not hold a packed data set ({error}); remove the folder to pack it again."
             ) from None
-        if manifest.format != FORMAT:
-            raise InputError(f"{folder} is packed in format {manifest.format}, this is {FORMAT}; remove the folder.")
+        if manifest.format not in (FORMAT, ENCODED):
+            known = f"{FORMAT} and {ENCODED}"
+            raise InputError(f"{folder} is packed in format {manifest.format}, this reads {known}; remove the folder.")
         return manifest
 
     def majority(self, split: str = "test") -> float | None:

@@ -4,22 +4,25 @@ One process at a time packs a name. Another one waits, and then takes the data s
 a name removes the leftovers of one that was killed.
 """
 
-import fcntl
 import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from lthbench import system
 from lthbench.data.packed.arrays import Array, fingerprint, moments
 from lthbench.data.packed.manifest import Manifest
 from lthbench.errors import InputError
 
 log = logging.getLogger(__name__)
+
+PAUSE = 0.2  # seconds between two tries for a lock
 
 
 def fill(target: Path, name: str, write: Callable[[Path], None]) -> Manifest:
@@ -90,8 +93,7 @@ def alone(target: Path) -> Iterator[bool]:
         yield handle is not None
     finally:
         if handle is not None:
-            path.unlink(missing_ok=True)
-            os.close(handle)
+            system.unlock(handle, path)
 
 
 def _lock(path: Path) -> int | None:
@@ -109,11 +111,10 @@ def _lock(path: Path) -> int | None:
 
 
 def _wait(handle: int, path: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not system.lock(handle):
         log.warning("another process packs %s; waiting for it", path.name[1:].removesuffix(".lock"))
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not system.lock(handle):
+            time.sleep(PAUSE)
 
 
 def clear(target: Path) -> None:

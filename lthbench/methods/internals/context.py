@@ -1,5 +1,6 @@
 """The context behind a run: the cell, the accounts, and the engine that has operations done."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,12 +14,12 @@ from lthbench.methods.internals.pipeline import Pipeline
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
 from lthbench.models import Model
-from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.lineage import Lineage, NamedLineages
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors, is_planned
 from lthbench.training.clock import Clock
 from lthbench.training.recipe import Recipe
-from lthbench.training.rules import Rule
+from lthbench.training.rules import Rule, passes_of_rule
 from lthbench.training.trajectory import Trajectory
 
 
@@ -42,13 +43,14 @@ class RunContext:
     kept: dict[str, Network] = field(default_factory=dict)
     lines: dict[str, tuple[Network, Network]] = field(default_factory=dict)  # pairs whose error barrier is requested
     notes: dict[str, float | list[float]] = field(default_factory=dict)
-    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest, for workers
+    edit_tensors: dict[str, Tensors] = field(default_factory=dict)  # by digest, for workers; the start's too
     starts: dict[str, Lineage] = field(default_factory=dict)  # of trainings, by the key of their trajectory
     generators: dict[str, Generator] = field(default_factory=dict)
     diverged: bool = False  # whether a network that was loaded holds NaN or infinity
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.setting.budget, self.setting.n_train)
+        self.edit_tensors |= self.setting.start_tensors
 
     def load(self, net: Network) -> State:
         """Return the tensors of a network."""
@@ -70,6 +72,12 @@ class RunContext:
         origin.check_unchanged()
         self.edit_tensors |= origin.edit_tensors
 
+    def others(self, networks: Mapping[str, Network]) -> NamedLineages:
+        """Check the networks that an operation may look at beside its own, and return their lineages by name."""
+        for net in networks.values():
+            self.admit(net)
+        return tuple(sorted((name, origin_of(net).lineage) for name, net in networks.items()))
+
     def returned(self, net: object) -> Network:
         """Check that the method returned a network of this run. Its sparsity is counted when it is evaluated."""
         if not isinstance(net, Network):
@@ -79,13 +87,20 @@ class RunContext:
         return net
 
     def trajectory(
-        self, net: Network, start: int, recipe: Recipe, clock: Clock, rule: Rule | None, order: int
+        self,
+        net: Network,
+        start: int,
+        recipe: Recipe,
+        clock: Clock,
+        rule: Rule | None,
+        order: int,
+        networks: NamedLineages = (),
     ) -> Trajectory:
         """Return the trajectory that a training continues, or a new one from this network, watched as the suite says."""
         origin, setting = origin_of(net), self.setting
         recipe = recipe.replace(watch=setting.recipe.watch)
         running = origin.trajectory
-        if running and not origin.lineage.edits and running.continues(recipe, rule, order):
+        if running and not origin.lineage.edits and running.continues(recipe, rule, order, networks):
             return running
         return Trajectory(
             start=origin.lineage,
@@ -96,11 +111,15 @@ class RunContext:
             dataset=setting.split.dataset,
             validation=setting.split.validation,
             data=setting.split.fingerprint,
+            normalisation=setting.split.normalisation,
             precision=setting.suite.precision,
             seed=setting.cell.seed,
             order=order,
             rule=rule,
-            allocation=setting.suite.allocation,
+            allocation=setting.suite.selection,
+            networks=networks,
+            passes=passes_of_rule(rule),
+            limit=setting.split.limit,
         )
 
 

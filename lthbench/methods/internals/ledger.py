@@ -61,21 +61,24 @@ class Ledger:
         finally:
             self._account = before
 
-    def train(self, trajectory: str, clock: Clock, start: int, stop: int) -> None:
-        """Charge the steps of a trajectory that are not charged yet. Raises OverBudget before anything is spent."""
+    def train(self, trajectory: str, clock: Clock, start: int, stop: int, passes: int = 1) -> None:
+        """Charge the steps of a trajectory that are not charged yet, `passes` for each of their examples.
+
+        Raises OverBudget before anything is spent.
+        """
         covered = self._covered[self._account, trajectory]
         new = _without((start, min(stop, self._ended.get(trajectory, stop))), covered)
-        count = sum(clock.examples(b) - clock.examples(a) for a, b in new)
+        count = passes * sum(clock.examples(b) - clock.examples(a) for a, b in new)
         self._charge("train", count, f"training from step {start} to {stop}")
         covered.extend(new)
 
-    def end(self, trajectory: str, clock: Clock, ended: int, stop: int) -> None:
+    def end(self, trajectory: str, clock: Clock, ended: int, stop: int, passes: int = 1) -> None:
         """Refund the charge beyond the step where the rule of a training ended it."""
         if ended >= stop:
             return
         self._ended[trajectory] = ended
         covered = self._covered[self._account, trajectory]
-        beyond = sum(clock.examples(b) - clock.examples(max(a, ended)) for a, b in covered if b > ended)
+        beyond = passes * sum(clock.examples(b) - clock.examples(max(a, ended)) for a, b in covered if b > ended)
         covered[:] = [(a, min(b, ended)) for a, b in covered if a < ended]
         self._charge("train", -beyond, "")
 

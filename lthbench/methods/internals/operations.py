@@ -5,7 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from lthbench import keys
-from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.lineage import Lineage, NamedLineages
+from lthbench.pruning.starts import Normalisation
 from lthbench.training.identity import identity
 from lthbench.training.probes import Probe
 from lthbench.training.trajectory import Trajectory
@@ -13,11 +14,17 @@ from lthbench.training.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Split:
-    """The training data of a workload: a packed data set, with `validation` of its training examples held out."""
+    """The training data of a workload: a packed data set, with `validation` of its training examples held out.
+
+    `normalisation` is that of the workload's start; None for the data set's own. `limit` is the number of the other
+    training examples that are used; None for all.
+    """
 
     dataset: str
     validation: int
-    fingerprint: str  # of the training examples that are left
+    fingerprint: str  # of the training examples that are used, and of the normalisation where it is given
+    normalisation: Normalisation | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class Train:
     @property
     def split(self) -> Split:
         """Return the training data of the workload."""
-        return Split(self.trajectory.dataset, self.trajectory.validation, self.trajectory.data)
+        t = self.trajectory
+        return Split(t.dataset, t.validation, t.data, t.normalisation, t.limit)
 
     @property
     def source(self) -> Lineage:
@@ -48,7 +56,8 @@ class Train:
 class Measure:
     """A probe of a network on seeded training examples: `examples` of them, `per_class` of each class, or all.
 
-    `passes` is the number of passes that the probe declared when it was charged. It is allowed no more.
+    `passes` is the number of passes that the probe declared when it was charged. It is allowed no more. The probe may look
+    at the `networks`.
     """
 
     source: Lineage
@@ -61,11 +70,15 @@ class Measure:
     passes: int
     examples: int | None = None
     per_class: int | None = None
+    networks: NamedLineages = ()
 
     @cached_property
     def key(self) -> str:
         which: list[Any] = [self.split.fingerprint, self.seed, self.stream, self.batch, self.examples, self.per_class]
-        return keys.key("measure", 1, self.source.key, identity(self.probe), which, self.precision)
+        others = [[name, other.key] for name, other in self.networks]
+        return keys.key(
+            "measure", 1, self.source.key, identity(self.probe), which, self.precision, *filter(None, [others])
+        )
 
 
 @dataclass(frozen=True)
@@ -85,19 +98,24 @@ class Validate:
 class Evaluate:
     """The answers of a network on the test, validation and training split, and its weight correlations.
 
-    The correlations are with networks of the same model. A process that runs no method code does this operation.
+    The correlations are with networks of the same model. With a `pattern` such as 2:4, the groups that do not follow it are
+    counted. A process that runs no method code does this operation.
     """
 
     source: Lineage
     split: Split
     precision: str
     test: str  # fingerprint of the test split
-    others: tuple[tuple[str, Lineage], ...] = ()  # networks that it is compared with, by name
+    others: NamedLineages = ()  # networks that it is compared with, by name
+    pattern: str = ""
 
     @cached_property
     def key(self) -> str:
         others = [[name, other.key] for name, other in self.others]
-        return keys.key("evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others)
+        more = [self.pattern] * bool(self.pattern)  # keys from before there were patterns stay valid
+        return keys.key(
+            "evaluate", 3, self.source.key, self.split.fingerprint, self.test, self.precision, others, *more
+        )
 
 
 @dataclass(frozen=True)
@@ -128,4 +146,6 @@ def sources(operation: Operation) -> list[Lineage]:
             return [operation.source, *(other for _, other in others)]
         case Barrier(other=other):
             return [operation.source, other]
+        case Measure(networks=networks) | Train(trajectory=Trajectory(networks=networks)):
+            return [operation.source, *(other for _, other in networks)]
     return [operation.source]

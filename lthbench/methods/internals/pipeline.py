@@ -27,7 +27,8 @@ class Pipeline:
         root = origin_of(net).lineage.root
         if root.key not in self._names:
             other = "" if net.model.width == 1 else f" width {net.model.width:.3g}"
-            self._names[root.key] = f"init {stream}{other}" if stream else f"init{other}"
+            drawn = f"init {stream}{other}" if stream else f"init{other}"
+            self._names[root.key] = "start" if isinstance(root, Init) and root.start else drawn
 
     def train(self, net: Network, out: Network, steps: int, clock: Clock, rule: Rule | None) -> None:
         if origin_of(out).lineage.root.key in self._names:  # requested again, done once

@@ -25,6 +25,15 @@ def counted(context: RunContext, layers: Mapping[str, tuple[int, int]]) -> tuple
     return removed, prunable
 
 
+def check_pattern(context: RunContext, off: int) -> None:
+    """Raise MethodError where a number of groups do not follow the suite's pattern."""
+    if off:
+        raise MethodError(
+            f"misses the pattern {context.setting.suite.pattern}: {off} groups keep more weights than it allows; select with "
+            "run.select, which keeps to the pattern"
+        )
+
+
 def compared(context: RunContext, final: Network) -> dict[str, Lineage]:
     """Return the networks to compare with the result: the one it descends from, and the kept ones of the same model."""
     others = {"init": _start(context, final)} | {name: origin_of(net).lineage for name, net in context.kept.items()}

@@ -37,8 +37,39 @@ class Number(_Strict):
         return self.tag != "recalled"
 
 
+class Statement(_Strict):
+    """One published statement about arms of an experiment: `arm` has more, less or the same of a `measure` than `other`.
+
+    Pruned arms are compared after `rounds` rounds of pruning, `other` after `against` rounds where those differ. Without `other`, the arm
+    is compared with `value`. `value` is the published figure: a ratio of steps, percentage points, or percent; `bound` says
+    that it is a bound.
+    """
+
+    what: str
+    tag: Literal["read", "second-hand", "recalled"]
+    measure: str
+    arm: str
+    other: str = ""
+    rounds: int
+    against: int | None = None
+    claims: Literal["more", "less", "same"]
+    value: float | None = None
+    bound: Literal["", "more than", "up to"] = ""
+    unit: str = ""
+
+    @property
+    def other_rounds(self) -> int:
+        """Return the rounds of the other arm."""
+        return self.rounds if self.against is None else self.against
+
+    @property
+    def published(self) -> str:
+        """Return the published figure in words, or the direction where there is none."""
+        return self.claims if self.value is None else f"{self.bound} {self.value:g} {self.unit}".strip()
+
+
 class Paper(_Strict):
-    """A paper: its citation, its claim in a sentence, the settings of its protocol, its numbers.
+    """A paper: its citation, its claim in a sentence, the settings of its protocol, its numbers and statements.
 
     `protocol` has keys of a suite or its recipe. `protocol_of` has those that differ for one suite, by its name.
     `differs` describes differences that no key expresses.
@@ -50,11 +81,17 @@ class Paper(_Strict):
     protocol_of: dict[str, dict[str, Any]] = {}
     differs: list[str] = []
     number: list[Number] = []
+    statement: list[Statement] = []
 
     @property
     def numbers(self) -> list[Number]:
         """Return the numbers that may be shown."""
         return [number for number in self.number if number.shown]
+
+    @property
+    def statements(self) -> list[Statement]:
+        """Return the statements that may be shown."""
+        return [statement for statement in self.statement if statement.tag != "recalled"]
 
 
 def names() -> list[str]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lthbench.errors import LthbenchError, MissingEntry
 from lthbench.methods.internals.operations import Operation, Train, Value, sources
-from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.state import State, edited
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.store.curve import Curve
@@ -169,7 +169,8 @@ class Broker:
         work.cpu, work.seen = work.cpu + reply.cpu, work.seen + reply.seen
 
     def _ensure(self, lineage: Lineage, edit_tensors: EditTensors, on: Trajectory | None = None) -> None:
-        """Have in the store the entries that a worker needs to make a network: the root's state, the edits' tensors.
+        """Have in the store the entries that a worker needs to make a network: the root's state, the tensors of its start
+        and of the edits.
 
         A root on the claimed trajectory (`on`) was stored just now. If it is gone, the worker raises an error.
         """
@@ -180,6 +181,8 @@ class Broker:
             and not self.store.has("states", root.key)
         ):
             self.state(self._trajectories[root.trajectory], root.step, edit_tensors)
-        for edit in lineage.edits:
-            if edit.kind != "in_basis" and not self.store.has("tensors", edit.digest):
-                self.store.write_tensors(edit_tensors[edit.digest])
+        digests = [edit.digest for edit in lineage.edits if edit.kind != "in_basis"]
+        digests += [root.start] if isinstance(root, Init) and root.start else []
+        for digest in digests:
+            if not self.store.has("tensors", digest):
+                self.store.write_tensors(edit_tensors[digest])

@@ -5,7 +5,6 @@ by running its methods again from the start. Finished operations are found in th
 """
 
 import logging
-import os
 import shutil
 import threading
 import time
@@ -20,10 +19,12 @@ from typing import Any
 
 import torch
 
+from lthbench import system
 from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import origin_of
+from lthbench.models import own
 from lthbench.runs.driver import final_network
 from lthbench.runs.driver.broker import Broker, Counts
 from lthbench.runs.driver.run_lock import RunLock
@@ -33,11 +34,12 @@ from lthbench.runs.plan.plan import Plan, PlannedRun
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.run_id import RunId
 from lthbench.runs.records.writer import RecordWriter
+from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.policy import Keep
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor, LocalExecutor, SerialExecutor
 from lthbench.runs.workers.worker_config import WorkerConfig
-from lthbench.suite import Suite
+from lthbench.suite import MODELS, Suite
 from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
@@ -74,7 +76,8 @@ class Driver:
     stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.config = WorkerConfig(self.out / "store", self.home.folder, str(self.device), self.lanes, self.gpus)
+        folders, device = (self.out / "store", self.home.folder), str(self.device)
+        self.config = WorkerConfig(*folders, device, self.lanes, self.gpus, models=self.out / MODELS)
         self._live = LIVE * self.workers * (1 if self.executor == "serial" else self.config.slots)
         self.environment = numerics.environment(self.device)
         self.run_lock = RunLock()
@@ -97,6 +100,8 @@ class Driver:
             else:
                 todo.append(run)
         self._check_room()
+        for name, content in own.contents(workload.model_name for workload in self.suite.workload).items():
+            write_whole(self.out / MODELS / name, content)
         try:
             with numerics.one_thread(self.device), self._broker() as broker:
                 for record in self._sessions(broker, todo):
@@ -136,7 +141,7 @@ class Driver:
         """
         while not self.stopping:
             planned = waiting.popleft()
-            setting = Setting(self.suite, planned.cell, self.manifests[planned.cell.workload.dataset])
+            setting = self._setting(planned)
             note = planned.run_id.text
             with broker.locks.held(trace_name(setting, planned.method), lambda: True, note) as mine:
                 if mine:
@@ -144,6 +149,9 @@ class Driver:
             waiting.append(planned)
             time.sleep(PAUSE)
         raise Stopped
+
+    def _setting(self, run: PlannedRun) -> Setting:
+        return Setting(self.suite, run.cell, self.manifests[run.cell.workload.dataset])
 
     def _session(self, broker: Broker, planned: PlannedRun, setting: Setting) -> Record:
         journal = RunLog(planned.run_id.log(self.out))
@@ -212,13 +220,13 @@ class Driver:
         return done
 
     def _is_same(self, record: Record, run: PlannedRun) -> bool:
-        result, manifest = record.result, self.manifests[run.cell.workload.dataset]
+        result, prints = record.result, self._setting(run).fingerprints
         return (
             result.suite_hash == self.suite.hash
             and (result.suite, result.suite_version) == (self.suite.name, self.suite.version)
             and result.source == run.method.source
             and result.parameters == run.method.defaults
-            and manifest.fingerprints.items() <= result.fingerprints.items()
+            and prints == result.fingerprints
             and record.provenance.environment == self.environment
         )
 
@@ -258,4 +266,4 @@ def default_workers(device: torch.device, gpus: int = 1) -> int:
     """Return the default number of workers: one a core on a CPU, else one for each `gpus` GPUs."""
     if device.type == "cuda":
         return max(1, len(numerics.alike(device)) // gpus)
-    return max(1, len(os.sched_getaffinity(0)))
+    return system.cores()

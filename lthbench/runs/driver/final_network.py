@@ -6,6 +6,7 @@ An entry's tensors are `values/<parameter>` (where the parameter is prunable, th
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,14 +20,16 @@ from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
 from lthbench.runs.driver.broker import Broker, EditTensors
 
 KIND = "finals"  # in the store
+NOTHING: Tensors = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class FinalNetwork:
     """A network at its end, and the weights that its last training started from, under the same mask.
 
-    `origin` describes the start weights: {"kind": "init", "scheme", "seed", "stream"} where the seed gives them, else
-    {"kind": "trained", "trajectory", "step"} or {"kind": "edited"}.
+    `origin` describes the start weights: {"kind": "init", "scheme", "seed", "stream"} where the seed gives them,
+    {"kind": "pretrained", "scheme", "seed", "stream", "start"} where the workload's start does, else {"kind": "trained",
+    "trajectory", "step"} or {"kind": "edited"}.
     """
 
     model: Model
@@ -47,7 +50,8 @@ def capture(broker: Broker, net: Network, edit_tensors: EditTensors) -> FinalNet
     state = broker.network(origin.lineage, edit_tensors)
     lineage = origin.trajectory.start if origin.trajectory else origin.lineage
     start = _under(broker.network(lineage, edit_tensors), state.mask)
-    start_from, seeded = _origin(lineage, start)
+    root = _under(broker.network(Lineage(lineage.root), edit_tensors), state.mask)
+    start_from, seeded = _origin(lineage, _content(start) == _content(root))
     tensors = _flat(state) | {f"mask/{n}": t for n, t in mapped(packed, state.mask).items()}
     if not seeded:
         tensors |= {f"start{'-buffers' * (part == 'buffers')}/{n}": t for part, n, t in _parts(start)}
@@ -63,20 +67,29 @@ def restored(model: Model, origin: dict[str, Any], tensors: Tensors) -> FinalNet
     return FinalNetwork(model, state, start, origin, dict(tensors))
 
 
-def seeded_start(model: Model, origin: Mapping[str, Any], mask: Tensors) -> State:
-    """Return the seeded initialisation under a mask."""
-    return _under(initial_state(Init(model, origin["scheme"], origin["seed"], origin["stream"])), mask)
+def noted_model(note: Mapping[str, Any]) -> Model:
+    """Return the model in a note, which holds lists in place of tuples."""
+    fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in note["model"].items()}
+    return Model(**fields)
 
 
-def _origin(lineage: Lineage, start: State) -> tuple[dict[str, Any], bool]:
-    """Return the origin of start weights, and whether the seed gives them."""
+def seeded_start(model: Model, origin: Mapping[str, Any], mask: Tensors, start: Tensors = NOTHING) -> State:
+    """Return the seeded initialisation under a mask, with the tensors of a pretrained `start`."""
+    init = Init(model, origin["scheme"], origin["seed"], origin["stream"], origin.get("start", ""))
+    return _under(initial_state(init, start), mask)
+
+
+def _origin(lineage: Lineage, unedited: bool) -> tuple[dict[str, Any], bool]:
+    """Return the origin of start weights, and whether the seed gives them. `unedited`: they are those of the root."""
     root = lineage.root
     if not isinstance(root, Init):
         return {"kind": "trained", "trajectory": root.trajectory, "step": root.step}, False
-    origin = {"kind": "init", "scheme": root.scheme, "seed": root.seed, "stream": root.stream}
-    if _content(seeded_start(root.model, origin, start.mask)) == _content(start):
-        return origin, True
-    return {"kind": "edited"}, False
+    if not unedited:
+        return {"kind": "edited"}, False
+    drawn = {"scheme": root.scheme, "seed": root.seed, "stream": root.stream}
+    if root.start:
+        return {"kind": "pretrained", **drawn, "start": root.start}, False
+    return {"kind": "init", **drawn}, True
 
 
 def _content(state: State) -> str:

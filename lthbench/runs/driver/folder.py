@@ -5,7 +5,8 @@ from itertools import count
 from pathlib import Path
 
 from lthbench.errors import InputError
-from lthbench.suite import FOLDER, Suite, in_folder
+from lthbench.suite import Suite, in_folder
+from lthbench.trial import unpublished
 
 log = logging.getLogger(__name__)
 
@@ -13,12 +14,12 @@ KEPT = ("records", "superseded", "tensorboard")  # folders that belong to one te
 
 
 def default_folder(suite: Suite) -> Path:
-    """Return `runs/<suite>`; or `runs/<suite>-<hash>` for a text that differs from the published or the present one.
+    """Return `runs/<suite>`; or `runs/<suite>-<hash>` for a trial, and for a text other than the published or present one.
 
     So a run without a named folder never moves the records of another text.
     """
     plain = Path("runs") / suite.name
-    if not (_differs_from_published(suite) or _holds_another(plain, suite)):
+    if not (unpublished(suite) or _holds_another(plain, suite)):
         return plain
     return plain.with_name(f"{suite.name}-{suite.hash[:8]}")
 
@@ -26,7 +27,7 @@ def default_folder(suite: Suite) -> Path:
 def make_way(out: Path, suite: Suite) -> None:
     """Move the folders of another text of the suite aside, and those of this text back. Nothing is overwritten.
 
-    InputError where the folder holds another suite.
+    InputError where the folder holds another suite, or where a trial or an edited copy would move other records aside.
     """
     if not (out / "suite.json").is_file():
         return
@@ -35,14 +36,13 @@ def make_way(out: Path, suite: Suite) -> None:
         raise InputError(f"{out} holds the runs of suite {older.name!r}, not {suite.name!r}; choose another --out")
     if older.hash == suite.hash:
         return
+    if why := unpublished(suite):
+        raise InputError(
+            f"{out} holds runs of {older.name} {older.version}, and this is {why}; leave --out out, or choose another"
+        )
     for name in KEPT:
         _move(out / name, _free(_aside(out, name, older)), "the suite's text has changed")
         _move(_aside(out, name, suite), out / name, "the suite has an earlier text again")
-
-
-def _differs_from_published(suite: Suite) -> bool:
-    file = FOLDER / f"{suite.name}.toml"
-    return file.is_file() and Suite.read(file).hash != suite.hash
 
 
 def _holds_another(folder: Path, suite: Suite) -> bool:

@@ -37,6 +37,7 @@ class Job:
     manifests: Mapping[str, Manifest]
     home: DataHome
     device: torch.device
+    named: tuple[str, ...] = ()  # the methods that the user named
 
     @classmethod
     def make(
@@ -56,14 +57,16 @@ class Job:
         registry.load_all()
         if only and not methods:
             raise InputError("--only needs a --method to run")
-        found = {m.label: m for m in map(registry.find, [*(() if only else suite.methods), *methods])}
+        own = {m.label: m for m in map(registry.find, () if only else suite.methods)}
+        named = {m.label: m for m in map(registry.find, methods)}
+        found = own | named
         check_file_names("method", found)
         check_file_names("workload", [workload.name for workload in suite.workload])
         if data is not None and not data.is_dir():
             raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
         home = DataHome(data or default_folder())
         where = numerics.chosen_device(device)
-        return cls(suite, tuple(found.values()), settings(suite, home, planning), home, where)
+        return cls(suite, tuple(found.values()), settings(suite, home, planning), home, where, tuple(named))
 
     @cached_property
     def plan(self) -> Plan:
@@ -101,5 +104,5 @@ class Job:
         todo = part or self.plan  # first: an error in planning must not move anything
         make_way(out, self.suite)
         write_whole(out / "suite.json", self.suite.as_json().encode())
-        announce(out, self.suite.hash, {} if part else sums(self.plan), command)
+        announce(out, self.suite.hash, {} if part else sums(self.plan), command, self.named)
         return Driver(self.suite, self.manifests, todo, out, self.home, self.device, partial=bool(part), **options)

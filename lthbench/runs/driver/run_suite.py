@@ -16,6 +16,7 @@ from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import Results, load_results
 from lthbench.runs.store.policy import Keep
 from lthbench.suite import Suite
+from lthbench.trial import unpublished
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,9 @@ def run_suite(
 ) -> Results:
     """Run a suite and return its results, as `load_results(out)` reads them. Finished work is never computed again.
 
-    `suite`: a name, a TOML file or a Suite.
+    `suite`: a name, a TOML file or a Suite. Files that a Suite names lie in the working folder.
     `methods`: others beside the suite's own, as typed for --method, or functions under @method. `only`: run these alone.
-    `out`: the run folder (default: runs/<suite>; for an edited copy of a published suite runs/<suite>-<hash>).
+    `out`: the run folder (default: runs/<suite>; for a trial, or an edited copy of a published suite, runs/<suite>-<hash>).
     `only_failed`: repeat the runs of the folder that failed.
     `workers`: processes (default: one a core, or one a GPU).
     `watched`: a context that opens before the first run; it yields a function that is called with every record.
@@ -51,7 +52,8 @@ def run_suite(
     It works in a script without `if __name__ == "__main__"`, in a notebook and from standard input. InputError for anything
     unknown. A run that fails raises nothing.
     """
-    job = Job.make(suite if isinstance(suite, Suite) else Suite.read(suite), methods, data, only, device)
+    read = suite.beside(Path.cwd()) if isinstance(suite, Suite) else Suite.read(suite)
+    job = Job.make(read, methods, data, only, device)
     folder = _folder(out, job.suite, only_failed)
     driver = job.driver(
         folder,
@@ -78,5 +80,6 @@ def _folder(out: str | Path | None, suite: Suite, there: bool) -> Path:
     if there and not folder.is_dir():
         return plain
     if folder != plain:
-        log.warning("this text of suite %s differs from the one in %s; its runs are in %s", suite.name, plain, folder)
+        why = unpublished(suite) or f"another text of {suite.name} than the one in {plain}"
+        log.warning("this is %s; its runs are in %s", why, folder)
     return folder

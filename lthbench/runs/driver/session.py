@@ -12,10 +12,10 @@ from typing import Any
 
 from lthbench import keys
 from lthbench._version import __version__
-from lthbench.errors import Halted, LthbenchError, MethodError
+from lthbench.errors import Halted, MethodError
 from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
-from lthbench.methods.internals.returned import compared, counted
+from lthbench.methods.internals.returned import check_pattern, compared, counted
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
 from lthbench.methods.registry import Method
@@ -141,6 +141,7 @@ class Session:
         found = self._evaluate(final, compared(self.context, final))
         curve = self._curve(final, ended_by(final))
         removed, prunable = counted(self.context, found.layers)
+        check_pattern(self.context, found.off_pattern)
         kept = {name: self._evaluate(net) for name, net in self.context.kept.items()}
         return self._result(
             status="ok" if found.finite else "diverged",
@@ -202,7 +203,7 @@ class Session:
         said, where = in_one_line(error), location(error, self.planned.method.function)
         status = "diverged" if self.context.diverged else "failed"
         self.log.failed(status, where, said, error)
-        reason = f"{said} ({where})" if where and not isinstance(error, LthbenchError) else said
+        reason = f"{said} ({where})" if where and where.partition(":")[0] not in said else said
         if self.context.diverged:
             reason = f"weights are not finite after {self.context.pipeline}; then: {reason}"
         return self._result(status=status, reason=reason)
@@ -214,7 +215,7 @@ class Session:
 
     def _evaluated(self, source: Lineage, others: tuple[tuple[str, Lineage], ...] = ()) -> Evaluation:
         suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
-        operation = Evaluate(source, self.setting.split, suite.precision, test, others)
+        operation = Evaluate(source, self.setting.split, suite.precision, test, others, suite.pattern)
         return Evaluation.model_validate(self._unseen("evaluate", operation))
 
     def _barrier(self, a: Network, b: Network) -> dict[str, float]:
@@ -239,7 +240,7 @@ class Session:
             "suite_hash": suite.hash,
             "workload": cell.workload.name,
             "dataset": cell.workload.dataset,
-            "fingerprints": self.setting.manifest.fingerprints | {"training": self.setting.split.fingerprint},
+            "fingerprints": self.setting.fingerprints,
             "classes": self.setting.manifest.classes,
             "chance": self.setting.manifest.majority("test"),
             "tolerance": cell.workload.tolerance,
@@ -314,6 +315,7 @@ def trace_name(setting: Setting, method: Method) -> str:
     """Return the name of a run's trace, and of the lock on it. It is equal for the same source on the same cell."""
     suite, cell = setting.suite, setting.cell
     grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
-    data = [setting.manifest.fingerprints, setting.split.fingerprint]
+    data: list[Any] = [setting.manifest.fingerprints, setting.split.fingerprint]
+    data += [given] if (given := setting.given) else []
     names = [suite.name, suite.version, suite.hash]
     return keys.key("trace", 2, __version__, names, grid, data, method.label, method.source, method.defaults)

@@ -6,6 +6,7 @@ a method is "at most the budget".
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from lthbench.data import Manifest
 from lthbench.methods.internals.setting import Setting
@@ -54,13 +55,16 @@ def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Man
 
 
 def order(suite: Suite, methods: Iterable[Method]) -> Iterator[tuple[Method, Cell]]:
-    """Yield each method with each of its cells.
+    """Yield each method with each of its cells, look by look: the seeds of the first look come before all others.
 
     Dense references run once for each workload, learning rate and seed. Controls run where the suite marks them.
     """
-    for method in methods:
-        for cell in suite.cells(dense=method.track == "dense", control=method.control_of is not None):
-            yield method, cell
+    every = list(methods)
+    for first, end in pairwise((0, *suite.looks)):
+        for method in every:
+            for cell in suite.cells(dense=method.track == "dense", control=method.control_of is not None):
+                if first <= cell.seed < end:
+                    yield method, cell
 
 
 def _planned(

@@ -59,8 +59,8 @@ def planned(method: Method, setting: Setting) -> PlannedRun:
 
 def _evaluations(context: RunContext, final: Network) -> Iterator[Step]:
     """Yield the evaluations of the networks of a run after its method has ended."""
-    split = context.setting.manifest.sizes
-    images, test = split["train"] + split["test"], split["test"]
+    test = context.setting.manifest.sizes["test"]
+    images = context.setting.n_train + context.setting.suite.validation + test
     charged = context.ledger.total / context.setting.n_train
 
     def step(kind: str, lines: int, *parts: str) -> Step:
@@ -86,7 +86,7 @@ class Planner:
         before = [s.stop for s in self._planned.steps if s.trajectory == trajectory.key]
         start = min(max(before, default=trajectory.first), stop)
         state, size = trajectory.state(stop).key, disk_usage.state(trajectory, stop)
-        epoch = trajectory.clock.steps_per_epoch * context.setting.n_train / trajectory.clock.size
+        epoch = trajectory.clock.steps_per_epoch * context.setting.n_train / trajectory.clock.size / trajectory.passes
         charged = context.ledger.total / context.setting.n_train
         self._planned.steps.append(
             Step("train", state, size, charged, trajectory=trajectory.key, start=start, stop=stop, epoch=epoch)

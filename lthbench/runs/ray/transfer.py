@@ -41,5 +41,6 @@ class Transfer:
     def _from(self, operation: Operation) -> list[str]:
         lineages = sources(operation)
         names = [("tensors", edit.digest) for lineage in lineages for edit in lineage.edits]
-        names += [("states", lineage.root.key) for lineage in lineages if isinstance(lineage.root, Trained)]
-        return [str(self.store.path(kind, key).relative_to(self.store.root)) for kind, key in names]
+        roots = [lineage.root for lineage in lineages]
+        names += [("states", root.key) if isinstance(root, Trained) else ("tensors", root.start) for root in roots]
+        return [str(self.store.path(kind, key).relative_to(self.store.root)) for kind, key in names if key]

@@ -47,8 +47,8 @@ def _total(examples: dict[str, int], record: Record) -> float:
     return sum(examples.values()) / record.result.epoch
 
 
-def _environment(name: str, key: str, about: str) -> Column:
-    return Column(name, about, lambda record: record.provenance.environment.get(key, ""))
+def _environment(name: str, key: str, about: str, on_page: bool = True) -> Column:
+    return Column(name, about, lambda record: record.provenance.environment.get(key, ""), on_page)
 
 
 def _provenance(name: str, about: str) -> Column:
@@ -100,6 +100,7 @@ RUN_COLUMNS = (
     _provenance("started", "when the run started, UTC"),
     _provenance("host", "the driver's machine"),
     _environment("device", "kind", "the device that computed"),
+    _environment("instructions", "instructions", "its instruction set", on_page=False),
     _environment("torch", "torch", "version of torch"),
 )
 

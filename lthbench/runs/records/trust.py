@@ -23,7 +23,10 @@ class _Strict(BaseModel):
 
 
 class Verified(_Strict):
-    """The publication of a bundle: its level, its authors, the sha256 of its manifest, and the runs that were repeated."""
+    """The publication of a bundle: its level, its authors, the sha256 of its manifest, and the runs that were repeated.
+
+    `models` names the models of its networks by workload, where they are not the workload's own.
+    """
 
     level: Level
     bundle: str
@@ -32,6 +35,7 @@ class Verified(_Strict):
     date: str
     seed: int | None = None
     drawn: tuple[str, ...] = ()
+    models: dict[str, str] = {}
 
 
 class Row(Verified):
@@ -62,6 +66,12 @@ def text(rows: dict[str, Row]) -> bytes:
 def level_of(rows: dict[str, Row], method: str) -> Level:
     """Return the level of a method's row; `claimed` for a row that did not come from a bundle."""
     return rows[method].level if method in rows else "claimed"
+
+
+def words(rows: dict[str, Row], method: str) -> str:
+    """Return the level of a method's row, with the models that stand in place of the workloads' own."""
+    others = rows[method].models if method in rows else {}
+    return ", ".join([level_of(rows, method), *(f"{model} for {workload}" for workload, model in others.items())])
 
 
 class _Rows(_Strict):

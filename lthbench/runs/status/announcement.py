@@ -20,7 +20,10 @@ class Planned(BaseModel):
 
 
 class Announcement(BaseModel):
-    """The announcements of the drivers of one text of a suite. Command and start (UTC) are those of the last driver."""
+    """The announcements of the drivers of one text of a suite.
+
+    Command, start (UTC) and the methods that the user `named` are those of the last driver.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +31,7 @@ class Announcement(BaseModel):
     command: tuple[str, ...]
     started: datetime
     methods: dict[str, Planned]
+    named: tuple[str, ...] = ()
 
 
 def sums(plan: Plan) -> dict[str, Planned]:
@@ -38,13 +42,22 @@ def sums(plan: Plan) -> dict[str, Planned]:
     return {label: Planned(runs=len(each), epochs=sum(each)) for label, each in charges.items()}
 
 
-def announce(out: Path, suite_hash: str, methods: dict[str, Planned], command: tuple[str, ...]) -> None:
+def announce(
+    out: Path, suite_hash: str, methods: dict[str, Planned], command: tuple[str, ...], named: tuple[str, ...] = ()
+) -> None:
     """Announce that a driver starts. Methods that others have announced for this text of the suite stay."""
     before = announced(out)
     there = before.methods if before and before.suite_hash == suite_hash else {}
     now = datetime.now(UTC).replace(microsecond=0)
-    said = Announcement(suite_hash=suite_hash, command=command, started=now, methods=there | methods)
+    methods = there | methods
+    said = Announcement(suite_hash=suite_hash, command=command, started=now, methods=methods, named=named)
     write_whole(out / "plan.json", said.model_dump_json(indent=1).encode())
+
+
+def named(out: Path) -> tuple[str, ...]:
+    """Return the methods that the user named last in a run folder."""
+    there = announced(out)
+    return there.named if there else ()
 
 
 def announced(out: Path) -> Announcement | None:

@@ -46,3 +46,9 @@ def append_line(path: Path, line: str) -> None:
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else "\n" + line
             file.write(line.encode() + b"\n")
+
+
+def contents_below(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files below a folder, by their path in it. Empty where there is no folder."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

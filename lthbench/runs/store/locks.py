@@ -4,7 +4,6 @@ Each lock is a locked file. The operating system ends it with the process that h
 A process has one FileLocks object for a folder.
 """
 
-import fcntl
 import logging
 import os
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lthbench import system
 from lthbench.errors import LthbenchError
 from lthbench.runs.store.files import writing
 
@@ -42,7 +42,7 @@ class FileLocks:
                 os.close(file)
                 return False
             with suppress(OSError):  # a full disk
-                os.pwrite(file, note.encode(), 0)
+                os.write(file, note.encode())
             self._held[name] = file
             return True
 
@@ -55,8 +55,7 @@ class FileLocks:
     def release(self, name: str) -> None:
         """Release a lock."""
         with self._changed:
-            (self.folder / name).unlink(missing_ok=True)
-            os.close(self._held.pop(name))
+            system.unlock(self._held.pop(name), self.folder / name)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -95,24 +94,13 @@ def notes(folder: Path) -> Iterator[str]:
     """
     for path in folder.glob("*"):
         with suppress(FileNotFoundError), path.open("rb") as file:
-            if not _shared(file.fileno()):
+            if system.is_locked(file.fileno()):
                 yield file.read().decode(errors="replace")
-
-
-def _shared(file: int) -> bool:
-    """Say whether no process holds the lock of a file."""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # also where the folder has no file locks: then every lock file counts as held
-        return False
-    return True
 
 
 def _locked(file: int) -> bool:
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not shared with forked workers
-    except (BlockingIOError, PermissionError):
-        return False
+        return system.lock(file, forks=False)
     except OSError as error:
         log.warning("this folder has no file locks (%s); let one driver at a time use the store", error.strerror)
     return True

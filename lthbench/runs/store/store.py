@@ -118,9 +118,9 @@ class Store:
 
     def root_state(self, root: Init | Trained) -> State:
         """Return the state that a lineage starts from."""
-        return (
-            initial_state(root) if isinstance(root, Init) else replace(self.read_state(root.key)[0], basis=root.basis)
-        )
+        if isinstance(root, Init):
+            return initial_state(root, self.read_tensors(root.start) if root.start else {})
+        return replace(self.read_state(root.key)[0], basis=root.basis)
 
 
 class Trace:

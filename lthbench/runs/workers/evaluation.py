@@ -16,6 +16,7 @@ class Evaluation(BaseModel):
     `right` holds pairs (correct answers, examples). `correct` marks the test images with a correct answer, in the format of
     `lthbench.bits`. `layers` holds pairs (removed, size). `multiplications` are pairs (left, dense). `compact` is
     (parameters, multiplications) without the units that are removed whole. `mask_digest` is called "ticket" in the store.
+    `off_pattern` is the number of groups that do not follow the suite's pattern.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -31,6 +32,7 @@ class Evaluation(BaseModel):
     correlation: dict[str, dict[str, float]]
     compact: Pair | None = None
     zero_weights: int | None = None
+    off_pattern: int = 0
 
     @property
     def note(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import sys
 import traceback
 from pathlib import Path
 
@@ -16,6 +17,9 @@ NO_MEMORY = (
     "Cannot allocate memory",
     "could not create a primitive",
     "failed to map segment",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_ALLOC_FAILED",
 )
 
 
@@ -60,10 +64,24 @@ def wrapped_exception(error: Exception) -> MethodError:
 
     Its traceback is attached as a note.
     """
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    said = MethodError(f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = author_line(error) or f"{Path(frame.filename).name}:{frame.lineno}"
+    said = MethodError(f"{type(error).__name__}: {error} ({where})")
     said.add_note("In a worker: " + "".join(traceback.format_exception(error)).rstrip())
     return said
+
+
+def with_author_line(error: MethodError) -> MethodError:
+    """Return an error of lthbench with the line of the author's file that it came through, unless it names the file."""
+    where = author_line(error)
+    return MethodError(f"{error} ({where})") if where and where.partition(":")[0] not in str(error) else error
+
+
+def author_line(error: Exception) -> str:
+    """Return the innermost line of a method file that an error came through, `mine.py:9`; "" where there is none."""
+    files = {str(module.__file__) for name, module in list(sys.modules.items()) if name.startswith(registry.MODULES)}
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    return f"{Path(lines[-1].filename).name}:{lines[-1].lineno}" if lines else ""
 
 
 def out_of_memory(error: Exception) -> bool:

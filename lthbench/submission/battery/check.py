@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,14 +17,20 @@ from lthbench.pruning.allocate import removed_count
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Record, Result
+from lthbench.runs.workers.process import Process
 from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.peeking import private, watched
 from lthbench.submission.battery.substitution import acts_otherwise
 from lthbench.suite import Suite
+from lthbench.training.gpu.watch import watching_steps
 
 OWN_SHARE = 0.5  # share of the CPU time of a run's trainings that the method's own code may take
 MEASURE_SHARE = 20  # a measurement may take this many times the CPU time of training on the same number of examples
+SEEDS = 2  # of the suite; the checks need no more
 SPARE = 2.0  # CPU seconds of either that are free, because a first call loads libraries
+
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""How evaluators are started. A check starts several, and a server of forks imports torch once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Finding:
     found: str
 
 
-def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "spawn") -> list[Finding]:
+def check(method: str, data: Path | None = None, suite: str | None = None, start: str = START) -> list[Finding]:
     """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and check the results.
 
     The suite is the one that the method names, unless another is given. The checks: the method uses only the objects that
@@ -44,12 +51,15 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
     result equals that of the method named by `at_zero`.
     """
     registry.load_all()
+    multiprocessing.set_forkserver_preload([Process.__module__])
     if (file := registry.file_in(method)) and (names := refused(file)):
         return [_finding("no peeking", names, "")]
     with watched() as touched:
-        small = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
+        whole = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
+        small = whole.model_copy(update={"seeds": min(SEEDS, max(whole.looks))})
         job = Job.make(small, [method], data, only=True, device="cpu")
-        once, again = _records(job, start), _records(job, start)
+        with watching_steps(job.methods[0].file) as waits:
+            once, again = _records(job, start), _records(job, start)
     first, second = [[record.result for record in records] for records in (once, again)]
     failed = [r for r in first if r.status != "ok"]
     file = job.methods[0].file
@@ -68,6 +78,7 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
         _finding("deterministic", _differences(first, second), "two executions, the same bits"),
         _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
         _learns(first),
+        Finding("fast on a GPU", True, _speed(waits)),
     ]
     said = acts_otherwise(job, once[0], lambda other: _records(other, start))
     findings.append(_finding("substitution", [said], "the same actions under other names and permuted classes"))
@@ -125,6 +136,13 @@ def own_work(record: Record) -> str | None:
             f"{record.run_id}: measuring {few} examples took {measure:.3g} s of CPU, training {many} took {train:.3g} s"
         )
     return None
+
+
+def _speed(waits: Iterable[str]) -> str:
+    """Say whether a GPU can replay the steps. What it cannot replay is right all the same."""
+    for wait in waits:
+        return f"no: {wait} inside the step, so that a GPU trains by the plain loop, several times as slowly"
+    return "a GPU can replay the steps of its trainings"
 
 
 def _finding(check: str, problems: Iterable[str | None], fine: str) -> Finding:

@@ -1,4 +1,4 @@
-"""The templates of method files: a criterion, a rule, or a criterion for whole channels and neurons."""
+"""The templates of method files: a criterion, a rule, a probe, or a criterion for whole channels and neurons."""
 
 import ast
 import keyword
@@ -48,6 +48,42 @@ def {function}(run: Run) -> Network:
     return run.train(run.init(), rule={kind}(run.sparsity))
 '''
 
+PROBE = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: 2T epochs, and a pass over the examples to score."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lthbench import Batches, Network, Run, Tensors, alive, method
+
+
+@dataclass(frozen=True)
+class {kind}:
+    """The sum over batches of |gradient x weight|, by prunable parameter, in evaluation mode."""
+
+    passes: ClassVar[int] = 1  # over the examples: sets the charge
+
+    def __call__(self, model: nn.Module, mask: Tensors, batches: Batches) -> dict[str, Tensor]:
+        weights = {{name: model.eval().get_parameter(name) for name in mask}}
+        scores = {{name: torch.zeros_like(w) for name, w in weights.items()}}
+        for images, labels in batches():
+            slopes = torch.autograd.grad(F.cross_entropy(model(images), labels), list(weights.values()))
+            for name, slope in zip(weights, slopes, strict=True):
+                scores[name] += (slope * weights[name].detach()).abs()  # higher stays: your idea goes here
+        return scores
+
+
+@method("{name}", cost="2T", at_zero="dense", cite="")
+def {function}(run: Run) -> Network:
+    init = run.init()
+    dense = run.train(init)
+    scores = alive(dense, run.measure(dense, {kind}()))
+    return run.train(init.masked(run.select(scores)))
+'''
+
 STRUCTURED = '''"""One line on what {name} does. Author, venue, arXiv number. Cost: 2T epochs."""
 
 from lthbench import Network, Run, method
@@ -60,7 +96,7 @@ def {function}(run: Run) -> Network:
     return run.train(dense.masked(run.select(dense.units.sum(squares), units=dense.units)).at(0))
 '''
 
-TEMPLATES = {"criterion": CRITERION, "rule": RULE, "structured": STRUCTURED}
+TEMPLATES = {"criterion": CRITERION, "rule": RULE, "probe": PROBE, "structured": STRUCTURED}
 
 
 def scaffold(name: str, folder: Path, kind: str = "criterion") -> Path:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import torch
 
-from lthbench.data import DataHome, Examples, prepare
+from lthbench.data import DataHome, EncodedExamples, Examples, prepare
 from lthbench.data.packed.examples import pack
+from lthbench.errors import InputError
+from lthbench.models import own
 from lthbench.models.renamed import PREFIX
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records.record import Record
@@ -27,7 +29,7 @@ def substituted(suite: Suite) -> Suite:
         for field in ("prunable", "dense")
         if not isinstance(getattr(workload, field), str)
     }
-    changes = {"model": f"{PREFIX}{workload.model}", "dataset": OTHER, **patterns}
+    changes = {"model": f"{PREFIX}{own.short(workload.model)}", "dataset": OTHER, **patterns}
     return suite.model_copy(
         update={
             "name": "other",
@@ -45,10 +47,18 @@ def permuted(home: DataHome, dataset: str, folder: Path) -> DataHome:
     manifest = prepare(home, dataset)
     order = torch.arange(manifest.classes).roll(1)
     both = DataHome(home.folder, frozenset(manifest.sizes))
-    splits = {split: both.load(dataset, split) for split in manifest.sizes}
+    splits = {split: _pixels(both.load(dataset, split), dataset) for split in manifest.sizes}
     others = {split: Examples(examples.images, order[examples.labels]) for split, examples in splits.items()}
     pack(folder / OTHER, OTHER, others, manifest.classes)
     return DataHome(folder)
+
+
+def _pixels(examples: Examples | EncodedExamples, dataset: str) -> Examples:
+    if isinstance(examples, Examples):
+        return examples
+    raise InputError(
+        f"the checks permute the classes of small data sets, and {dataset} is packed as files; name another suite"
+    )
 
 
 def acts_otherwise(job: Job, record: Record, run: Callable[[Job], list[Record]]) -> str | None:

@@ -14,6 +14,7 @@ FORMAT = 1
 NAME = "manifest.json"
 SOURCE = "method.py"
 RECORDS = "records.jsonl"
+HELPERS = 8  # modules beside a method
 TICKETS = 20_000
 ITEMS = 1_000_000  # commas in a manifest: what memory it takes grows with them
 
@@ -45,6 +46,12 @@ class File(_Strict):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class Helper(File):
+    """A module that the method's source imports, beside it."""
+
+    path: str = Field(pattern=r"^[a-z_][a-z0-9_]{0,59}\.py$")
+
+
 Side = Annotated[int, Field(ge=1, le=100_000)]
 Patterns = Annotated[tuple[Annotated[str, Field(max_length=200)], ...], Field(max_length=1000)]
 
@@ -61,23 +68,37 @@ class Architecture(_Strict):
     stem: str = Field("", max_length=100)
 
     @property
+    def written(self) -> str:
+        """The name as a suite writes it, with the width as its ending."""
+        return self.name if self.width == 1 else f"{self.name}-w{self.width:.3g}"
+
+    @property
     def model(self) -> Model:
         return Model(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
-class Origin(_Strict):
-    """Where the start weights come from: the seed, a state of a training, or an edit by the method."""
+NEEDED: dict[str, set[str]] = {  # by kind of an origin: what else it says
+    "init": {"scheme", "seed", "stream"},
+    "pretrained": {"scheme", "seed", "stream", "start"},
+    "trained": {"trajectory", "step"},
+    "edited": set(),
+}
 
-    kind: Literal["init", "trained", "edited"]
+
+class Origin(_Strict):
+    """Where the start weights come from: the seed, the workload's start, a state of a training, an edit by the method."""
+
+    kind: Literal["init", "pretrained", "trained", "edited"]
     scheme: Annotated[str, Field(max_length=100)] | None = None
     seed: Whole | None = None
     stream: Whole | None = None
     trajectory: Digest | None = None
     step: Whole | None = None
+    start: Digest | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        needed = {"init": {"scheme", "seed", "stream"}, "trained": {"trajectory", "step"}, "edited": set()}[self.kind]
+        needed = NEEDED[self.kind]
         given = {name for name, value in self if value is not None} - {"kind"}
         if given != needed:
             raise ValueError(f"an origin of kind {self.kind!r} has {', '.join(sorted(needed)) or 'nothing else'}")
@@ -134,6 +155,7 @@ class Manifest(_Strict):
     lthbench: str = Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,40}$")
     environment: Annotated[dict[Text, Text], Field(max_length=40)]
     source: File
+    helpers: Annotated[tuple[Helper, ...], Field(max_length=HELPERS)] = ()
     records: File
     scores: Annotated[tuple[Score, ...], Field(max_length=100_000)]
     tickets: Annotated[tuple[Ticket, ...], Field(max_length=TICKETS)]
@@ -153,12 +175,13 @@ class Manifest(_Strict):
 
     @property
     def files(self) -> list[File]:
-        return [self.source, self.records, *(ticket.file for ticket in self.tickets)]
+        return [self.source, *self.helpers, self.records, *(ticket.file for ticket in self.tickets)]
 
     @property
     def bytes(self) -> bytes:
-        """As it is written."""
-        return (self.model_dump_json(indent=1, by_alias=True) + "\n").encode()
+        """As it is written, without helpers where there are none."""
+        lacking = None if self.helpers else {"helpers"}
+        return (self.model_dump_json(indent=1, by_alias=True, exclude=lacking) + "\n").encode()
 
 
 def parse(content: bytes) -> Manifest:

@@ -11,11 +11,11 @@ from lthbench.errors import InputError, MissingEntry
 from lthbench.models import Model
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.state import State, module_of
-from lthbench.runs.driver.final_network import KIND, FinalNetwork, restored
+from lthbench.runs.driver.final_network import KIND, FinalNetwork, noted_model, restored
 from lthbench.runs.records import record as records
 from lthbench.runs.store.store import Store
 from lthbench.submission.bundle import bundle as bundles
-from lthbench.submission.bundle.manifest import NAME, Architecture
+from lthbench.submission.bundle.manifest import NAME
 from lthbench.suite import Suite, names
 
 CELL = ("method", "workload", "learning_rate", "sparsity", "seed")
@@ -90,8 +90,7 @@ def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[
 def kept(results: Path, weights: str) -> FinalNetwork:
     """The final that a run folder keeps of a run, by the digest of its weights. InputError where it keeps none."""
     tensors, note = entry(results, weights)
-    model = Architecture.model_validate(note["model"], strict=False).model
-    return restored(model, note["origin"], tensors)
+    return restored(noted_model(note), note["origin"], tensors)
 
 
 def entry(results: Path, weights: str) -> tuple[dict[str, Tensor], Any]:

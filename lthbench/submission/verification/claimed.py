@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from lthbench import keys, source
+from lthbench import source
 from lthbench._version import __version__
 from lthbench.data.known import KNOWN
 from lthbench.methods.internals.ledger import spent
+from lthbench.methods.internals.setting import training_fingerprint
 from lthbench.pruning.allocate import removed_count
 from lthbench.runs.records.record import Count, Record, Result
 from lthbench.submission.battery.check import Finding
@@ -114,9 +115,10 @@ def _kind(r: Result) -> str:
 
 
 def _source(bundle: Bundle, results: list[Result]) -> Iterator[str]:
-    wrong = list(source_rules.problems(bundle.source))
+    wrong = list(source_rules.problems(bundle.sources))
     yield from wrong
-    digest = source.digest_of(bundle.source)
+    digests = {path.removesuffix(".py"): source.digest_of(text) for path, text in bundle.sources.items()}
+    digest = source.joined(digests.pop("method"), digests)
     yield from (f"{_where(r)}: was made by other code than the bundle holds" for r in results if r.source != digest)
     if wrong:
         return
@@ -138,13 +140,18 @@ def _data(suite: Suite, results: list[Result]) -> Iterator[str]:
     first: dict[str, Result] = {}
     for r in results:
         same = first.setdefault(r.dataset, r)
-        if (r.fingerprints, r.classes, r.epoch) != (same.fingerprints, same.classes, same.epoch):
+        if (_examples(r), r.classes, r.epoch) != (_examples(same), same.classes, same.epoch):
             yield f"{_where(r)}: its data are not those of {_where(same)}"
         if r.classes != CLASSES.get(r.dataset, r.classes):
             yield f"{_where(r)}: {r.classes} classes, {r.dataset} has {CLASSES[r.dataset]}"
-        training = keys.key("training examples", r.fingerprints.get("train"), suite.validation)
+        training = training_fingerprint(suite, str(r.fingerprints.get("train")))
         if r.fingerprints.get("training") != training:
             yield f"{_where(r)}: the training examples are not what validation = {suite.validation} leaves"
+
+
+def _examples(r: Result) -> dict[str, str]:
+    """Return the fingerprints of the examples, without that of the workload's start."""
+    return {name: digest for name, digest in r.fingerprints.items() if name != "start"}
 
 
 def _counts(r: Result) -> str | None:

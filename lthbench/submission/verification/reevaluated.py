@@ -19,6 +19,7 @@ from lthbench.methods.internals.operations import Evaluate
 from lthbench.methods.internals.setting import Setting
 from lthbench.models import Model
 from lthbench.pruning.lineage import Lineage, Trained
+from lthbench.pruning.tensors import Tensors
 from lthbench.runs.driver import final_network
 from lthbench.runs.records.record import Record, Result
 from lthbench.runs.store.store import Store
@@ -103,7 +104,7 @@ class Measure:
         root = Trained(final.model, name, 0)
         self.store.write_state(root.key, final.state, 0)
         test = setting.manifest.fingerprints["test"]
-        operation = Evaluate(Lineage(root), setting.split, setting.suite.precision, test)
+        operation = Evaluate(Lineage(root), setting.split, setting.suite.precision, test, pattern=setting.suite.pattern)
         with numerics.one_thread(self.device):
             self._worker.perform(operation)
         self.store.drop("states", root.key)
@@ -163,7 +164,7 @@ class Look:
         found = self.measure.evaluate(final, self.setting, self.ticket.file.sha256)
         if found.finite != (r.status == "ok"):
             yield "shapes", f"its weights are {'' if found.finite else 'not '}finite, the record says {r.status}"
-        self.likeness.add(self.ticket, final.state)
+        self.likeness.add(self.ticket, final.state, _start_of(final.model, self.setting))
         yield from (("sparsity", problem) for problem in _sparsity(r, found, final, self.setting))
         if found.weights != r.weights:
             yield "shapes", "its weights are not those of the record"
@@ -198,23 +199,36 @@ def _other_data(r: Result, setting: Setting) -> str | None:
     for split in ("train", "test"):
         if r.fingerprints.get(split) != manifest.fingerprints[split]:
             return f"its {split} split is not the {r.dataset} that is here"
+    if r.fingerprints.get("start") != setting.given.get("start"):
+        return f"its start is not the one that {setting.cell.workload.name} has here"
     if (r.classes, r.epoch) != (manifest.classes, setting.n_train):
         return f"{r.classes} classes and epochs of {r.epoch}, here are {manifest.classes} and {setting.n_train}"
     return None
 
 
 def _start(ticket: Ticket, final: final_network.FinalNetwork, setting: Setting) -> str | None:
-    """Start weights that are said to be seeded are the seed's, bit for bit."""
-    if ticket.origin.kind != "init":
+    """Start weights that are said to be the seed's, or the workload's start, are these bit for bit."""
+    origin = ticket.origin
+    if origin.kind not in ("init", "pretrained"):
         return None
-    if ticket.origin.seed != setting.cell.seed:
-        return f"its start weights are those of seed {ticket.origin.seed}"
-    given = {n: t for n, t in final.tensors.items() if n.startswith("start")}
-    if not given:
+    if origin.seed != setting.cell.seed:
+        return f"its start weights are those of seed {origin.seed}"
+    if origin.kind == "pretrained" and (origin.start != setting.start_key or final.model != setting.model):
+        return "its start weights are not the workload's start"
+    if not any(name.startswith("start") for name in final.tensors):
         return None
+    tensors = _start_of(final.model, setting) if origin.start else {}
+    wanted = final_network.seeded_start(final.model, origin.model_dump(exclude_none=True), final.state.mask, tensors)
     said = final_network.restored(final.model, {"kind": "edited"}, final.tensors).start
-    same = all(t.equal(final.start.params[n]) for n, t in said.params.items())
-    return None if same else "its start weights are not the seeded initialisation"
+    same = all(t.equal(wanted.params[n]) for n, t in said.params.items())
+    return (
+        None if same else "its start weights are not " + ("the start" if origin.start else "the seeded initialisation")
+    )
+
+
+def _start_of(model: Model, setting: Setting) -> Tensors:
+    """Return the pretrained tensors that a model starts with; none for another model than the workload's."""
+    return setting.start_tensors.get(setting.start_key, {}) if model == setting.model else {}
 
 
 def _sparsity(r: Result, found: Evaluation, final: final_network.FinalNetwork, setting: Setting) -> Iterator[str]:
@@ -223,6 +237,8 @@ def _sparsity(r: Result, found: Evaluation, final: final_network.FinalNetwork, s
         yield f"{removed} of {setting.model.prunable_count} weights are removed, the record says {r.removed} of {r.prunable}"
     elif found.layers != r.layers or found.mask_digest != r.mask_digest:
         yield "its mask is not that of the record"
+    if found.off_pattern:
+        yield f"{found.off_pattern} groups do not follow the pattern {setting.suite.pattern}"
     if r.parameters_total != sum(shape.numel() for shape in final.model.shapes.values()):
         yield f"the record says {r.parameters_total} parameters, its model has others"
     if r.multiplications is None or found.multiplications != r.multiplications:
@@ -244,6 +260,7 @@ def _starts(bundle: Bundle) -> str:
     count = Counter(ticket.origin.kind for ticket in bundle.manifest.tickets)
     words = {
         "init": "from the seed, drawn again",
+        "pretrained": "the workload's start, compared",
         "trained": "rewound or trained, as declared (--retrain checks it)",
         "edited": "made by the method (--retrain checks it)",
     }

@@ -14,6 +14,7 @@ from torch import Tensor
 from lthbench.errors import MethodError
 from lthbench.models import Model
 from lthbench.models.cost import multiplications
+from lthbench.pruning.tensors import check_tensors
 
 PER_PARAMETER = 16  # numbers that a probe may return for each parameter, such as a block-diagonal matrix
 PER_UNIT = 1024  # numbers that it may return for each output of a layer
@@ -41,8 +42,9 @@ def check_found(name: str, found: Any, model: Model, images: Tensor, examples: i
 
     `images` [B, C, H, W] are some of the images that the probe saw. `examples` is the number that it saw.
     """
-    if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise MethodError(f"{name} returned {type(found).__name__}; a probe returns tensors by name")
+    if not isinstance(found, Mapping):
+        raise MethodError(f"{name} returned a {type(found).__name__}; a probe returns tensors by name")
+    check_tensors(f"{name}: its result", found)
     size = sum(t.numel() for t in found.values())
     most = PER_PARAMETER * _parameters(model) + PER_UNIT * _width(model)
     if size > most:
@@ -60,7 +62,7 @@ def check_found(name: str, found: Any, model: Model, images: Tensor, examples: i
 
 
 def check_work(name: str, flops: int, examples: int, model: Model) -> None:
-    """Raise MethodError where a measurement computed far more than the passes that it was charged for.
+    """Raise MethodError where a measurement, or a rule, computed far more than the passes that it was charged for.
 
     One pass is a forward and a backward pass, and costs three forward passes. A measurement may compute WORK of them for
     each charged pass, which allows second derivatives. It may also send FREE single images forward, for scores that use no

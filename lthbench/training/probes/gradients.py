@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lthbench.errors import MethodError
 from lthbench.pruning.tensors import Tensors, mapped
-from lthbench.training.probes.probe import Batches, set_mode, zero_pruned
+from lthbench.training.probes.probe import Batches, logits_of, set_mode, zero_pruned
 
 
 @dataclass(frozen=True)
@@ -88,18 +87,4 @@ class Sensitivity:
 
 def _loss(model: nn.Module, images: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Return the sum of the cross-entropies of a batch."""
-    return F.cross_entropy(_logits(model, images).float() / temperature, labels, reduction="sum")
-
-
-def _logits(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the outputs for a batch. Raise MethodError for one example of which batch-norm can take no statistics."""
-    try:
-        logits: Tensor = model(images)
-    except ValueError as error:
-        if len(images) > 1 or not model.training:
-            raise
-        raise MethodError(
-            "the last batch of the measurement has one example, but batch-norm of 1x1 maps takes its statistics of two or "
-            "more; measure on another number of examples, or with train_mode=False where the probe has it"
-        ) from error
-    return logits
+    return F.cross_entropy(logits_of(model, images).float() / temperature, labels, reduction="sum")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lthbench.pruning.allocate import ALLOCATIONS
+from lthbench.pruning.allocate import keeper
 from lthbench.pruning.tensors import Tensors
 from lthbench.training.probes.probe import Batches, Probe, zero_pruned
 
@@ -39,5 +39,5 @@ class Iterated:
             scores = self.probe(copy.deepcopy(model), mask, batches)
             if not self.revive:
                 scores = {name: scores[name].masked_fill(~keep, -math.inf) for name, keep in mask.items()}
-            mask = ALLOCATIONS[self.allocation](scores, 1 - (1 - self.sparsity) ** (k / self.rounds))
+            mask = keeper(self.allocation)(scores, 1 - (1 - self.sparsity) ** (k / self.rounds))
         return scores

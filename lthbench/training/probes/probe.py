@@ -1,6 +1,6 @@
 """The probe protocol, and the examples that a probe is given."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,18 +9,21 @@ from torch import Tensor, nn
 
 from lthbench.errors import MethodError
 from lthbench.pruning.tensors import Tensors
+from lthbench.training.identity import defined_at
 
 
 @dataclass
 class Batches:
     """The examples that were charged. Each call is one pass over them: images [B, C, H, W] and labels [B].
 
-    Raises MethodError for more passes than `passes`. `shape` is that of one image, (C, H, W).
+    Raises MethodError for more passes than `passes`. `shape` is that of one image, (C, H, W). `networks` are those of
+    run.measure(networks=…), modules in evaluation mode; an example that goes through one of them counts as a pass.
     """
 
     draw: Callable[[], Iterator[tuple[Tensor, Tensor]]]
     shape: tuple[int, ...]
     passes: int
+    networks: Mapping[str, nn.Module] = field(default_factory=dict)
     taken: int = field(default=0, init=False)
 
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -49,7 +52,8 @@ def passes_of(probe: Probe) -> int:
     passes = getattr(probe, "passes", None)
     if isinstance(passes, bool) or not isinstance(passes, int) or passes < 0:
         raise MethodError(
-            f"{type(probe).__name__}.passes is {passes!r}: write how often the probe goes over its examples, 0, 1, 2, …"
+            f"{type(probe).__name__}.passes is {passes!r} ({defined_at(type(probe))}): write how often the probe goes over "
+            "its examples, 0, 1, 2, …"
         )
     return passes
 
@@ -67,3 +71,17 @@ def zero_pruned(model: nn.Module, mask: Tensors) -> None:
     with torch.no_grad():
         for name, keep in mask.items():
             model.get_parameter(name).masked_fill_(~keep, 0.0)
+
+
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the outputs for a batch. Raise MethodError for one example of which batch-norm can take no statistics."""
+    try:
+        logits: Tensor = model(images)
+    except ValueError as error:
+        if len(images) > 1 or not model.training:
+            raise
+        raise MethodError(
+            "the last batch of the measurement has one example, but batch-norm of 1x1 maps takes its statistics of two or "
+            "more; measure on another number of examples, or with train_mode=False where the probe has it"
+        ) from error
+    return logits

@@ -107,7 +107,8 @@ def test_norms_are_the_averages_over_the_batches() -> None:
 class TestStarts:
     def test_each_name(self, run: Run) -> None:
         assert starting_point(run, "init").key == run.init().key
-        assert starting_point(run, "reinit").key == run.init(1).key
+        assert starting_point(run, "reinit").key == starting_point(run, "reinit-1").key == run.init(1).key
+        assert starting_point(run, "reinit-3").key == run.init(3).key
         trained, early = starting_point(run, "trained"), starting_point(run, "1")
         assert (trained.step, early.epoch) == (0, 1)
         assert trained.key == run.train(run.init()).key
@@ -117,9 +118,9 @@ class TestStarts:
         assert starting_point(run, "1", slow).key == run.train(run.init(), until=1, recipe=slow).key
         assert starting_point(run, "1", slow).key != starting_point(run, "1").key
 
-    @pytest.mark.parametrize("name", ["", "ticket", "-1", "1.5"])
+    @pytest.mark.parametrize("name", ["", "ticket", "-1", "1.5", "reinit-0", "reinit-"])
     def test_other_names(self, run: Run, name: str) -> None:
-        with pytest.raises(MethodError, match="write init, reinit, trained, or the epoch"):
+        with pytest.raises(MethodError, match="write init, reinit, reinit-2, trained, or the epoch"):
             starting_point(run, name)
 
     def test_the_pipeline_says_a_training_once(self, run: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lthbench import L1, Network, Rule, Run, TrainingState, magnitude
 from lthbench.data import DataHome
+from lthbench.runs.plan.plan import order
 from lthbench.runs.store.store import Store, Trace
 from tests.runs.helpers import (
     METHODS,
@@ -291,3 +292,13 @@ def test_rules_and_probes_enter_the_plan(home: DataHome) -> None:
         return run.train(run.init(), rule=L1(1e-4))
 
     assert planned(ONE, [method(a), method(b)], home).operations == 4
+
+
+def test_the_seeds_of_the_first_look_come_before_all_others() -> None:
+    suite = tiny().model_copy(update={"seeds": (1, 3)})
+    seeds = [cell.seed for _, cell in order(suite, METHODS)]
+    first = seeds.count(0)
+    assert seeds[:first] == [0] * first and sorted(seeds) == sorted([0, 1, 2] * first)
+    assert sorted(map(str, order(suite, METHODS))) == sorted(
+        map(str, order(tiny().model_copy(update={"seeds": 3}), METHODS))
+    )

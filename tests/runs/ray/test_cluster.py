@@ -17,6 +17,7 @@ from lthbench.runs.ray import executor as module
 from lthbench.runs.ray.executor import RayExecutor
 from lthbench.runs.records.record import Record, in_folder
 from tests.processes import until
+from tests.runs.given import given_suite
 from tests.runs.helpers import METHODS, TINY, Outcome, drive, driver, method, ticket
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -67,9 +68,9 @@ def test_where_workers_take_every_gpu_evaluation_has_its_place(
     assert done.results == undisturbed.results
 
 
-def test_without_a_shared_folder(
-    cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def unshared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that do not see the driver's folder."""
     check = RayExecutor._check_nodes
 
     def unseen(self: RayExecutor) -> None:
@@ -78,7 +79,19 @@ def test_without_a_shared_folder(
         assert not self._here[module.SHARES]
 
     monkeypatch.setattr(RayExecutor, "_check_nodes", unseen)
+
+
+@pytest.mark.usefixtures("unshared")
+def test_without_a_shared_folder(cluster: Any, tmp_path: Path, home: DataHome, undisturbed: Outcome) -> None:
     assert on(cluster, tmp_path, home).results == undisturbed.results
+
+
+@pytest.mark.usefixtures("unshared")
+def test_a_model_in_a_file_and_a_pretrained_start_are_sent(cluster: Any, tmp_path: Path, home: DataHome) -> None:
+    suite, methods = given_suite(tmp_path), [method(ticket)]
+    there = drive(suite, methods, tmp_path, home, executor="ray", address=cluster.address)
+    assert {record.result.status for record in there.records} == {"ok"}
+    assert there.results == drive(suite, methods, tmp_path / "here", home).results
 
 
 def test_a_node_that_goes_and_one_that_comes(

@@ -1,9 +1,8 @@
 """A suite of seconds with a method that fails at will, run as a user runs it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.processes import typed as lthbench
 
 SUITE = """
 name = "little"
@@ -42,11 +41,6 @@ def shaky(run: Run) -> Network:
 '''
 
 RUN = ("run", "little.toml", "--serial", "--method", "shaky.py")
-
-
-def lthbench(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lthbench.cli", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | environment)
 
 
 def folder(path: Path, *words: str) -> Path:

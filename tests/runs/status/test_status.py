@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lthbench.cli import main
-from tests.runs.status.helpers import RUN, SHAKY, SUITE, folder, lthbench
+from tests.processes import typed as lthbench
+from tests.runs.status.helpers import RUN, SHAKY, SUITE, folder
 
 
 def looked(*words: object) -> Result:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from lthbench.methods import registry
@@ -26,8 +27,9 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
 
     def counted(module: nn.Module, *args: Any, **options: Any) -> Any:
         if not count.depth and args and isinstance(args[0], Tensor) and not args[0].is_meta:
-            images = args[0].detach()
-            count.seen += len(images) * (images.numel() > 0 and bool((images != images.flatten()[0]).any()))
+            images = _behind_vmap(args[0]).detach()
+            shown = images.numel() > 0 and bool((images != images.flatten()[0]).any())
+            count.seen += shown * images.numel() // max(1, args[0].shape[1:].numel())
         count.depth += 1
         try:
             return call(module, *args, **options)
@@ -36,6 +38,13 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Iterator[Count]:
 
     monkeypatch.setattr(nn.Module, "__call__", counted)
     yield count
+
+
+def _behind_vmap(images: Tensor) -> Tensor:
+    """Return the tensor with the images of all examples, where vmap shows a module one of them."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(images):
+        images = torch._C._functorch.get_unwrapped(images)
+    return images
 
 
 ARMS = ("-long", "-shuffled", "-reinit")  # of one criterion: they measure what it measures

@@ -13,17 +13,20 @@ CHEATS = Path(__file__).parent / "cheats"
 
 RUN = {
     "driver_training": r"Home: 'x' has one row for each of 1167 examples",
-    "probe_training": r"Fit fed 70020 examples to networks, 1167 were charged",
+    "probe_training": r"Fit fed 7002 examples to networks, 1167 were charged",
     "ledger": r"Run has no attribute 'ledger'",
     "ledger_back": r"Run has no attribute 'ledger'",
     "counter": r"a probe with passes = 0 asked for pass 1",
     "functional_probe": r"ByHand computed \S+ floating-point operations .* \S+ are allowed for the 1167 examples",
     "functional_driver": r"the method's own code computed \S+ floating-point operations",
     "images_as_parameters": r"Disguised: 'hidden\.0\.weight' holds the images that it saw",
-    "images_as_a_list": r"Listed returned dict; a probe returns tensors by name",
+    "images_as_a_list": r"Listed: its result y is of type list; a tensor is wanted",
     "too_much_home": r"Everything returned 2987520 numbers; \d+ are allowed",
     "data_in_fields": r"the fields of Carrier hold 64000 numbers; \d+ are allowed",
     "rule_with_a_pass": r"Beside fed \d+ examples to networks, 4668 were charged",
+    "teacher_for_free": r"Free fed 9336 examples to networks, 4668 were charged",
+    "steps_in_a_step": r"Thrice fed 14004 examples to networks, 4668 were charged",
+    "functional_rule": r"ByHand computed \S+ floating-point operations .* \S+ are allowed for the \d+ examples",
     "mapped_probe": r"Mapped fed 3501 examples to networks, 1167 were charged",
 }
 

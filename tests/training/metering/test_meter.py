@@ -53,7 +53,7 @@ def test_a_call_that_fails_is_counted_and_the_next_one_too() -> None:
         with pytest.raises(RuntimeError):
             nn.Linear(5, 2)(images(3))
         nn.Linear(4, 2)(images(2))
-    assert (meter.seen, meter.depth) == (5, 0)
+    assert (meter.seen, meter.open) == (5, False)
 
 
 def test_other_threads_and_outer_meters_are_left_alone() -> None:

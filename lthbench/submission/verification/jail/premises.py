@@ -22,6 +22,7 @@ from lthbench.data.names import PREFIX, place
 from lthbench.data.packed import arrays
 from lthbench.errors import InputError
 from lthbench.methods import registry
+from lthbench.pruning import starts
 from lthbench.suite import Cell, Suite
 
 PACKAGE = Path(package.__file__).parent
@@ -35,9 +36,12 @@ SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linu
 
 @dataclass(frozen=True)
 class Job:
-    """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images."""
+    """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images.
 
-    source: str
+    `sources` are the method's file, method.py, and the modules beside it, by name.
+    """
+
+    sources: Mapping[str, str]
     method: str
     cells: Sequence[Cell]
     suite: Suite
@@ -56,8 +60,10 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
     given, folder = outer / "given", outer / "job"
     for made in (given, folder, folder / "left"):
         made.mkdir()
-    (given / "method.py").write_bytes(job.source.encode())
+    for name, text in job.sources.items():
+        (given / name).write_bytes(text.encode())
     (given / "suite.json").write_text(job.suite.model_dump_json())
+    _write_starts(job, given / "data")
     used = {cell.workload.dataset for cell in job.cells}
     linked = [path for name in sorted(used) for path in _data(given / "data", job, name)]
     read = [str(given), *packages(), *map(str, linked), *(path for path in SYSTEM if Path(path).exists())]
@@ -72,6 +78,13 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
         "list": sorted(map(str, folders())), "user": nobody,
         "expose": _roots(outer) if nobody is not None else [],
     }  # fmt: skip
+
+
+def _write_starts(job: Job, data: Path) -> None:
+    """Write the pretrained weights that the cells start with into a data folder."""
+    for text, pinned in {(cell.workload.start, cell.workload.start_digest) for cell in job.cells}:
+        if text:
+            starts.known(text, pinned).write(data)
 
 
 def environment(outer: Path) -> dict[str, str]:

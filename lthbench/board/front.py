@@ -1,0 +1,150 @@
+"""The front page: one table that says whether tickets win, and the boards in groups. Everything is computed from records.
+
+A row is a workload at a learning rate: the ticket of a main suite against its rivals, averaged over the sparsities. The
+data sets with the most test images come first.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lthbench.board.analysis import CELL, CONTROLS, Analysis
+from lthbench.board.grids import Square, marginal_square
+from lthbench.board.page import markdown
+from lthbench.scoring import words
+
+TICKET = "lottery-ticket"
+RIVALS = {
+    "prune-finetune": "prune-and-fine-tune",
+    CONTROLS["reinit"]: "re-initialised weights",
+    CONTROLS["small"]: "a small dense network",
+}
+GROUPS = {
+    "main": "Tickets against prune-and-fine-tune",
+    "baselines": "Many methods side by side",
+    "papers": "Protocols of the papers",
+    "calibration": "Checks of the benchmark itself",
+}
+ABSENT = "no runs yet"
+NOTE = (
+    "Differences of test accuracy in percentage points, the mean over the sparsities of a row at equal epoch budgets, with "
+    '95 % intervals; "in 4 of 5" leaves out sparsities at which a side collapsed or has too few seeds. ▲ the ticket is '
+    "ahead, ▼ the other is; △ ▽ ahead, but within the tolerance; = shown to be a tie; ? undecided."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A row of the table: the ticket of a board on a workload at a learning rate, and a square for each rival."""
+
+    board: str
+    workload: str
+    learning_rate: float
+    against: Mapping[str, Square | None]
+    cells: int
+    seeds: int
+    budget: str
+
+    @property
+    def evidence(self) -> str:
+        return f"{self.cells} sparsities, {self.seeds} seeds, {self.budget}"
+
+
+def answers(boards: Mapping[str, Analysis]) -> list[Answer]:
+    """Return the rows of the table. A workload and learning rate of several main suites is that with the most seeds."""
+    rows = [row for name, one in ordered(boards) if one.suite.group == "main" for row in _answers(name, one)]
+    best = {(r.workload, r.learning_rate): r for r in sorted(rows, key=lambda r: r.seeds)}
+    return [row for row in rows if best[row.workload, row.learning_rate] is row]
+
+
+def _answers(board: str, analysis: Analysis) -> Iterable[Answer]:
+    runs = analysis.frame[analysis.frame["method"] == TICKET]
+    for (workload, rate), rows in runs.groupby(["workload", "learning_rate"], sort=True):
+        where = str(workload), float(str(rate))
+        against = {rival: _against(analysis, rival, *where) for rival in RIVALS}
+        cells, seeds = rows["sparsity"].nunique(), rows["seed"].nunique()
+        yield Answer(board, *where, against, cells, seeds, _budget(analysis))
+
+
+def _against(analysis: Analysis, rival: str, workload: str, rate: float) -> Square | None:
+    """Return the square of the ticket against a rival; None where they share no cell."""
+    row = analysis.marginal(TICKET, rival, workload, rate)
+    return None if row is None else marginal_square(analysis, row, TICKET, rival, workload)
+
+
+def _budget(analysis: Analysis) -> str:
+    return f"{analysis.suite.budget} with T = {analysis.suite.recipe.epochs} epochs"
+
+
+def sentence(rows: list[Answer]) -> str:
+    """Return the answer in one sentence: in how many rows the ticket is shown to beat each rival, and to lose."""
+    data = list(dict.fromkeys(row.workload.rpartition("/")[2] for row in rows if any(row.against.values())))
+    counted = [said for rival in RIVALS if (said := _counted(rows, rival))]
+    if not counted:
+        return "No suite has compared tickets yet."
+    return (
+        f"At equal epoch budgets on {_listed(data)}, a lottery ticket {_listed(counted)}; in the other settings (a "
+        "workload at a learning rate) no difference is shown."
+    )
+
+
+def _counted(rows: list[Answer], rival: str) -> str:
+    sides = [square.kind.removesuffix("-small") for row in rows if (square := row.against[rival])]
+    won, lost = sides.count("a"), sides.count("b")
+    return f"beats {RIVALS[rival]} in {won} of {len(sides)} settings and loses in {lost}" if sides else ""
+
+
+def _listed(parts: list[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)}{',' * (len(most) > 1)} and {last}" if most else last
+
+
+def table(rows: Iterable[Answer], link: str) -> str:
+    """Return rows of the table as Markdown. `link` leads to the folder of the boards' tables."""
+    headers = ["workload", "learning rate", *(f"against {said}" for said in RIVALS.values()), "evidence"]
+    return markdown([_cells(row, link) for row in rows], headers)
+
+
+def _cells(row: Answer, link: str) -> list[str]:
+    against = [" ".join(filter(None, [q.symbol, q.number, q.interval])) if q else ABSENT for q in row.against.values()]
+    return [f"[{row.workload}]({link}{row.board}/README.md)", f"{row.learning_rate:g}", *against, row.evidence]
+
+
+def ordered(boards: Mapping[str, Analysis]) -> list[tuple[str, Analysis]]:
+    """Return the boards: those with the most test images first."""
+    return sorted(boards.items(), key=lambda item: (-max(m.n_test for m in item[1].meta.values()), item[0]))
+
+
+def grouped(boards: Mapping[str, Analysis]) -> list[tuple[str, list[tuple[str, Analysis]]]]:
+    """Return the groups that have boards, each with its title."""
+    found = {g: [item for item in ordered(boards) if item[1].suite.group == g] for g in GROUPS}
+    return [(GROUPS[group], items) for group, items in found.items() if items]
+
+
+def headline(analysis: Analysis) -> tuple[str, str]:
+    """Return what a suite shows first, as a title and a sentence: a duel, else the head of the ranking, else the best mean."""
+    for duel in analysis.duels[:1]:
+        overall = duel.marginals.iloc[0]
+        return f"{duel.a} against {duel.b}", words.marginal_words(overall, duel.a, duel.b, analysis.tolerance)
+    if analysis.suite.duels:
+        return "duels", "none has runs of both methods yet"
+    for name, ranking in analysis.rankings.items():
+        return f"ranking, {name}", _first_group(ranking)
+    return "highest mean accuracy", _best(analysis)
+
+
+def _first_group(ranking: pd.DataFrame) -> str:
+    whole = ranking[~ranking["partial"]]
+    first, *others = whole[whole["group"] == whole["group"].min()]["method"]
+    apart = f"; {', '.join(others)} cannot be told apart from it" if others else ", apart from all others"
+    return f"{first} is first of {len(whole)} methods{apart}"
+
+
+def _best(analysis: Analysis) -> str:
+    """Return the method with the highest mean in the cell that has the most methods. Such suites are not ranked."""
+    scores = analysis.scores[analysis.scores["sparsity"] > 0]
+    rows = max((rows for _, rows in scores.groupby(CELL, sort=True)), key=len, default=analysis.scores)
+    best = rows.sort_values("mean").iloc[-1]
+    where = f"{best['workload']}, learning rate {best['learning_rate']:g}, sparsity {100 * best['sparsity']:g} %"
+    return f"{best['method']} with {best['mean']:.1f} %, of {len(rows)} methods at {where}; the suite is not ranked"
