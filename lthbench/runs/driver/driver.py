@@ -111,7 +111,8 @@ class Driver:
             raise stop.__cause__ or stop from None
         self._writer.write([*self.records, *self._others()])
         if self.keep != "all":
-            shutil.rmtree(broker.store.root / "states", ignore_errors=True)
+            for kind in ("states", "curves"):  # records hold the curves
+                shutil.rmtree(broker.store.root / kind, ignore_errors=True)
         return broker
 
     def _sessions(self, broker: Broker, todo: list[PlannedRun]) -> Iterator[Record]:

@@ -6,9 +6,9 @@ Keep = Literal["nothing", "masks", "finals", "all"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
 
 DROPPED: dict[Keep, tuple[str, ...]] = {
-    "nothing": ("states", "finals", "curves", "values", "tensors", "traces"),
-    "masks": ("states", "finals"),
-    "finals": ("states",),
+    "nothing": ("states", "curves", "finals", "values", "tensors", "traces"),
+    "masks": ("states", "curves", "finals"),
+    "finals": ("states", "curves"),
     "all": (),
 }
 """The kinds of store entries that a policy drops, least kept first."""
