@@ -20,7 +20,9 @@ def epochs_per_second(subject: Subject, count: int, least: float) -> float:
     Every training writes a state after WARM steps and one at its end. The measurement is the time between them.
     """
     processes, lanes = (1, count) if subject.device.type == "cuda" else (count, 1)
-    config = WorkerConfig(subject.scratch / f"store-{count}", subject.home.folder, str(subject.device), lanes)
+    folders, models = (subject.scratch / f"store-{count}", subject.home.folder), subject.scratch / "models"
+    config = WorkerConfig(*folders, str(subject.device), lanes, models=models)
+    config.keep_models([subject.model.name])
     executor = LocalExecutor(config, processes)
     store = Store(config.store, numerics.environment_key(subject.device))
     orders = (range(first, first + count) for first in counted(step=count))  # each order of the data is a new training

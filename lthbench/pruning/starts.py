@@ -92,7 +92,7 @@ def register(text: str, folder: Path, pinned: str) -> str:
     found = digest_of(read(path))
     if pinned not in ("", found):
         raise InputError(f"start = {text!r}: {path} has the digest {found}, the suite says {pinned}")
-    _files[found] = path
+    _files[found] = path.resolve()
     return found
 
 

@@ -24,7 +24,6 @@ from lthbench.data import DataHome, Manifest
 from lthbench.errors import InputError
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import origin_of
-from lthbench.models import own
 from lthbench.runs.driver import final_network
 from lthbench.runs.driver.broker import Broker, Counts
 from lthbench.runs.driver.run_lock import RunLock
@@ -34,7 +33,6 @@ from lthbench.runs.plan.plan import Plan, PlannedRun
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.run_id import RunId
 from lthbench.runs.records.writer import RecordWriter
-from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.policy import Keep
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor, LocalExecutor, SerialExecutor
@@ -100,8 +98,7 @@ class Driver:
             else:
                 todo.append(run)
         self._check_room()
-        for name, content in own.contents(workload.model_name for workload in self.suite.workload).items():
-            write_whole(self.out / MODELS / name, content)
+        self.config.keep_models(workload.model_name for workload in self.suite.workload)
         try:
             with numerics.one_thread(self.device), self._broker() as broker:
                 for record in self._sessions(broker, todo):

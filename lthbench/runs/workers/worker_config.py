@@ -1,6 +1,7 @@
 """The configuration that a worker needs to start, in any process."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.models import own
+from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.worker import Worker
 from lthbench.runs.workers.worker.capacity import Capacity
@@ -43,6 +45,12 @@ class WorkerConfig:
     def slots(self) -> int:
         """Return the most operations that one worker takes at once."""
         return self.lanes or (GPU_SETTINGS.most if torch.device(self.device).type == "cuda" else 1)
+
+    def keep_models(self, names: Iterable[str]) -> None:
+        """Write the files of models, by their whole names, into the folder that workers read them from."""
+        for path, content in own.contents(names).items():
+            if self.models:
+                write_whole(self.models / path, content)
 
     def each(self) -> "list[WorkerConfig]":
         """Return a configuration for each worker that has devices: "cuda" means all GPUs of the kind of the first one."""
