@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,11 @@ from lthbench.suite import Suite, Workload, names, problems
 from lthbench.training.recipe import Recipe
 
 FIXED = {"name", "version", "about", "group", "changes"}  # they tell a trial from its suite, or only describe it
-TABLES = {"recipe": Recipe.__dataclass_fields__.keys() - {"lr"}, "workload": Workload.model_fields.keys()}
+FILES = {"model", "start"}  # keys of a workload that may name a file, whose digest is noted beside them
+TABLES = {
+    "recipe": Recipe.__dataclass_fields__.keys() - {"lr"},
+    "workload": Workload.model_fields.keys() - {f"{name}_digest" for name in FILES},
+}
 KEYS = {*(Suite.model_fields.keys() - FIXED - TABLES.keys()), *(f"{t}.{k}" for t, keys in TABLES.items() for k in keys)}
 
 
@@ -21,12 +26,14 @@ def trial(suite: Suite, changes: Mapping[str, Any]) -> Suite:
 
     "workload.tolerance" is the key of every workload, "workload.0.tolerance" that of the first. A value that the suite
     has already is no change, and a suite without changes is returned as it is. A trial lists its changes, and has a
-    version and a hash of its own. InputError for an unknown key, or a value that the key cannot have.
+    version and a hash of its own. A file that a change names lies in the working folder. InputError for an unknown key,
+    or a value that the key cannot have.
     """
     content = json.loads(suite.as_json())
     for path, value in changes.items():
         for table, key in _places(content, path):
             table[key] = value
+            table.pop(f"{key}_digest", None)
     made = _read(suite, content)
     new = [path for path in changes if _value(made, path) != _value(suite, path)]
     if not new:
@@ -68,9 +75,16 @@ def _value(suite: Suite, path: str) -> list[Any]:
     return [table[key] for table, key in _places(suite.model_dump(mode="json"), path)]
 
 
+def _with_files(new: Workload, old: Workload) -> Workload:
+    """Return a workload with the digests of the files that a change names."""
+    return new if all(getattr(new, key) == getattr(old, key) for key in FILES) else new.beside(Path())
+
+
 def _read(suite: Suite, content: dict[str, Any]) -> Suite:
     try:
-        return Suite.model_validate_json(json.dumps(content, default=str), strict=True)
+        made = Suite.model_validate_json(json.dumps(content, default=str), strict=True)
+        pairs = zip(made.workload, suite.workload, strict=True)
+        return made.model_copy(update={"workload": tuple(_with_files(new, old) for new, old in pairs)})
     except ValidationError as error:
         raise InputError("; ".join(f"suite {suite.name}: {problem}" for problem in problems(error))) from None
     except (InputError, ValueError) as error:

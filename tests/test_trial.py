@@ -79,12 +79,28 @@ def test_a_key_of_one_workload_leaves_the_others() -> None:
     assert [w.tolerance for w in both.workload] == [3.5, 3.5]
 
 
+def test_a_model_in_a_file_is_known_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = {"workload.model": "net.py:net"}
+    with pytest.raises(InputError, match=r"net\.py"):
+        trial(SMOKE, changes)
+    hashes = []
+    for text in ("net = 1\n", "net = 2\n"):
+        Path("net.py").write_text(text)
+        made = trial(SMOKE, changes)
+        assert made.workload[0].model_digest
+        hashes.append(made.hash)
+    assert len({*hashes, SMOKE.hash}) == 3
+    assert trial(made, {"workload.model": "mlp-32"}).workload == SMOKE.workload
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--set", "recipe.epoch=2"), "Did you mean 'recipe.epochs'?"),
         (("--set", "workload.bla=2"), "Known: allocation"),
         (("--set", "recipe.lr=2"), "There is no key of a suite 'recipe.lr'"),
+        (("--set", "workload.model_digest=x"), "There is no key of a suite 'workload.model_digest'"),
         (("--set", "name=x"), "There is no key of a suite 'name'"),
         (("--set", "recipe=x"), "There is no key of a suite 'recipe'"),
         (("--set", "recipe.epochs=few"), "recipe.epochs = 'few'"),

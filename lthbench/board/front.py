@@ -39,6 +39,7 @@ class Answer:
     """A row of the table: the ticket of a board on a workload at a learning rate, and a square for each rival."""
 
     board: str
+    dataset: str
     workload: str
     learning_rate: float
     against: Mapping[str, Square | None]
@@ -60,11 +61,12 @@ def answers(boards: Mapping[str, Analysis]) -> list[Answer]:
 
 def _answers(board: str, analysis: Analysis) -> Iterable[Answer]:
     runs = analysis.frame[analysis.frame["method"] == TICKET]
+    datasets = {workload.name: workload.dataset for workload in analysis.suite.workload}
     for (workload, rate), rows in runs.groupby(["workload", "learning_rate"], sort=True):
         where = str(workload), float(str(rate))
         against = {rival: _against(analysis, rival, *where) for rival in RIVALS}
         cells, seeds = rows["sparsity"].nunique(), rows["seed"].nunique()
-        yield Answer(board, *where, against, cells, seeds, _budget(analysis))
+        yield Answer(board, datasets[where[0]], *where, against, cells, seeds, _budget(analysis))
 
 
 def _against(analysis: Analysis, rival: str, workload: str, rate: float) -> Square | None:
@@ -79,7 +81,7 @@ def _budget(analysis: Analysis) -> str:
 
 def sentence(rows: list[Answer]) -> str:
     """Return the answer in one sentence: in how many rows the ticket is shown to beat each rival, and to lose."""
-    data = list(dict.fromkeys(row.workload.rpartition("/")[2] for row in rows if any(row.against.values())))
+    data = list(dict.fromkeys(row.dataset for row in rows if any(row.against.values())))
     counted = [said for rival in RIVALS if (said := _counted(rows, rival))]
     if not counted:
         return "No suite has compared tickets yet."
