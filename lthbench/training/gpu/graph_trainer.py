@@ -212,18 +212,12 @@ class GraphTrainer(Trainer):
 
     def _rehearsed(self, size: int) -> Replay:
         """Rehearse a step twice, then capture it. The second rehearsal finds what would invalidate the capture."""
-        seen, program = self.step.seen, partial(self._program, size)
-        with (
-            deterministic(self.feed.device),
-            metered(flops=bool(self.work)) as meter,
-        ):  # put back afterwards, so not charged
-            for allowed in (nullcontext, refusing_waits if self.stream else nullcontext):
-                self.tables.row.zero_()
-                with allowed():
-                    program()
-        examples = max(meter.seen, self.step.seen - seen) // 2
-        if self.work:
-            self.work.add(meter.flops // 2, size)
+        program = partial(self._program, size)
+        with deterministic(self.feed.device):
+            examples = self._counted(program, size)
+            self.tables.row.zero_()
+            with unmetered(), refusing_waits() if self.stream else nullcontext():
+                program()
         if self.stream is None:
             return Replay(program, {}, examples)
         before = torch.cuda.memory_reserved(self.feed.device)
@@ -231,6 +225,19 @@ class GraphTrainer(Trainer):
             graph = captured(program, self.stream, self._pool)  # both graphs of a training never run at once
         self._pooled += torch.cuda.memory_reserved(self.feed.device) - before
         return Replay(graph.replay, dict(self.current.grads), examples)
+
+    def _counted(self, program: Callable[[], None], size: int) -> int:
+        """Run a program, which is put back afterwards. Returns the examples that networks see in it.
+
+        Counting looks at values.
+        """
+        seen = self.step.seen
+        self.tables.row.zero_()
+        with metered(flops=bool(self.work)) as meter:
+            program()
+        if self.work:
+            self.work.add(meter.flops, size)
+        return max(meter.seen, self.step.seen - seen)
 
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step reads and writes, except for the data."""
