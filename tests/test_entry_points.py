@@ -35,19 +35,19 @@ broken = offers_of_a_test:broken
 """
 CODE = """
 from pathlib import Path
-from lthbench.commands.printing import listing
-from lthbench.data import DataHome, prepare
+from lthbench.data import DataHome, overview
+from lthbench.data.__main__ import main as packed
 from lthbench.errors import InputError
-from lthbench.models import Model
+from lthbench.models import FAMILIES, Model
 from lthbench.suite import Workload
 
 home = DataHome(Path({folder!r}))
-manifest = prepare(home, "stripes")
+packed("stripes", {folder!r})
+manifest = home.manifest("stripes")
 model = Workload(model="tiny-linear", dataset="stripes", prunable="all").build(manifest.shape, manifest.classes)
-print(manifest.sizes, model.prunable_count, model.identity["library"])
-print([row for row in listing.models()[0] if row[0] == "tiny-linear"])
-print([row[1] for row in listing.data(home.folder)[0] if row[0] == "stripes"])
-for wrong in (lambda: prepare(home, "broken"), lambda: Model("no-such", (1, 4, 4), 2, "all").shapes):
+print(manifest.sizes, model.prunable_count, model.identity["library"], "tiny-linear" in FAMILIES)
+print([entry.advice for entry in overview.entries(home.folder) if entry.name in ("stripes", "broken")])
+for wrong in (lambda: packed("broken", {folder!r}), lambda: Model("no-such", (1, 4, 4), 2, "all").shapes):
     try:
         wrong()
     except InputError as error:
@@ -64,9 +64,8 @@ def test_models_and_data_sets_of_an_installed_package(tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")]), str(Path.cwd())])
     said = in_fresh_process(CODE.format(folder=str(tmp_path / "data")), PYTHONPATH=path).splitlines()
     assert said == [
-        "{'train': 8, 'test': 8} 32 offers-of-a-test 1.5",
-        "[('tiny-linear', 'models.installed')]",
-        "['ready']",
+        "{'train': 8, 'test': 8} 32 offers-of-a-test 1.5 True",
+        "['packed when it is first used', '']",
         "data set 'broken' of offers_of_a_test:broken: KeyError: 'boom'",
         "model no-such: nothing_of_this_name:thing does not load: ModuleNotFoundError: No module named 'nothing_of_this_name'",
     ]

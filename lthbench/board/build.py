@@ -7,6 +7,7 @@ from typing import Any
 
 from lthbench.board import readme
 from lthbench.board.analysis import Analysis
+from lthbench.board.curves import curve_rows
 from lthbench.board.page import duel_section, marked, page
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
@@ -137,10 +138,12 @@ def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
 
 
 def _charts(analysis: dict[str, Analysis], folder: Path) -> None:
-    """Write the main charts as SVG: accuracy, and the first duel."""
+    """Write the main charts as SVG: accuracy, learning curves where there are any, and the first duel."""
     from lthbench.board import charts, site
 
     for name, one in analysis.items():
         write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, site.shown_methods(one)).encode())
+        if len(rows := curve_rows(one)):
+            write_whole(folder / f"{name}.curves.svg", charts.curves_svg(rows).encode())
         for duel in one.duels[:1]:
             write_whole(folder / f"{name}.duel.svg", charts.duel_svg(one, duel).encode())

@@ -67,7 +67,7 @@ def read(root: Path, share: TestShare | None = None) -> ImageFolder:
         if share is not None:
             return _unsplit(root, share, passed)
         names = _classes(root / "train", passed)
-        train = _split(root, "train", names, passed)
+        train = _split(root, "train/", names, passed)
         test, files = _test(root, names, passed)
     except OSError as error:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror or error}") from None
@@ -78,7 +78,7 @@ def _unsplit(root: Path, share: TestShare, passed: Passed) -> ImageFolder:
     if (root / "train").is_dir():
         raise InputError(f"{root} has its splits already, as train/ shows; leave --test-share out")
     names = _classes(root, passed)
-    return ImageFolder(root, names, share.of(_split(root, ".", names, passed), names), "", passed)
+    return ImageFolder(root, names, share.of(_split(root, "", names, passed), names), "", passed)
 
 
 def _test(root: Path, names: tuple[str, ...], passed: Passed) -> tuple[str, list[File]]:
@@ -89,15 +89,12 @@ def _test(root: Path, names: tuple[str, ...], passed: Passed) -> tuple[str, list
     if part is None:
         raise InputError(f"{root} holds no class folders in test/ or val/; what is needed: {LAYOUT}")
     _agree(root, part, names, class_folders(root / part, passed))
-    return part, _split(root, part, names, passed)
+    return part, _split(root, f"{part}/", names, passed)
 
 
-def _split(root: Path, part: str, names: tuple[str, ...], passed: Passed) -> list[File]:
-    return [
-        file
-        for label, name in enumerate(names)
-        for file in _class(root, name if part == "." else f"{part}/{name}", label, passed)
-    ]
+def _split(root: Path, above: str, names: tuple[str, ...], passed: Passed) -> list[File]:
+    """Return the files of one split, whose class folders lie below `above`, a path with a slash or ""."""
+    return [file for label, name in enumerate(names) for file in _class(root, f"{above}{name}", label, passed)]
 
 
 def _annotated(root: Path, names: tuple[str, ...]) -> Iterator[File]:

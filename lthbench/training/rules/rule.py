@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from lthbench import keys
-from lthbench.errors import MethodError, unknown
+from lthbench.errors import InputError, MethodError
 from lthbench.models import Model
-from lthbench.pruning.allocate import ALLOCATIONS, Keep, Scores
+from lthbench.pruning.allocate import Keep, Scores, keeper
 from lthbench.pruning.tensors import Tensors, check_tensors
 from lthbench.pruning.units import Units
 from lthbench.training.recipe import Recipe
@@ -73,9 +73,10 @@ class TrainingState:
         check_tensors("s.select: the score of", scores)
         if allocation is None:
             return self._keep(scores, sparsity)
-        if allocation not in ALLOCATIONS:
-            raise MethodError("s.select: " + unknown("allocation", allocation, ALLOCATIONS))
-        return ALLOCATIONS[allocation](scores, sparsity)
+        try:
+            return keeper(allocation)(scores, sparsity)
+        except InputError as error:
+            raise MethodError(f"s.select: {error}") from None
 
     def forward(self, images: Tensor, weights: Tensors | None = None, network: str | None = None) -> Tensor:
         """Return logits [B, classes] of images [B, C, H, W]: one pass, for the hooks `batch`, `loss` and `gradient`.

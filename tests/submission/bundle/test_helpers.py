@@ -42,12 +42,14 @@ NAMES = [name.removesuffix(".py") for name in FILES]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, published_smoke: Path) -> Path:
     """An author's folder: the files, and the runs of the method."""
     folder, known = tmp_path_factory.mktemp("helped"), dict(registry.METHODS)
     for name, text in FILES.items():
         (folder / name).write_text(text)
-    job = Job.make(Suite.read("smoke"), [f"{folder}/helped.py:helped"], data_folder, only=True, device="cpu")
+    job = Job.make(
+        Suite.read(str(published_smoke)), [f"{folder}/helped.py:helped"], data_folder, only=True, device="cpu"
+    )
     job.driver(folder / "runs", executor="serial", start="fork", keep="finals").run()
     forget()
     registry.METHODS.clear()

@@ -52,9 +52,11 @@ def tuned(tensors: dict[str, Tensor], model: Model, images: Tensor, labels: Tens
 
 
 @pytest.fixture(scope="module")
-def forgery(good: Path, data_home: DataHome, tmp_path_factory: pytest.TempPathFactory) -> Forgery:
+def forgery(
+    good: Path, published_smoke: Path, data_home: DataHome, tmp_path_factory: pytest.TempPathFactory
+) -> Forgery:
     """The honest bundle with every network tuned, and records that say what these reach."""
-    forged, suite = Forgery.of(good), Suite.read("smoke")
+    forged, suite = Forgery.of(good), Suite.read(str(published_smoke))
     manifests = settings(suite, data_home)
     with Measure.of(data_home) as measure:
         cells = {(c.workload.name, c.learning_rate, c.sparsity, c.seed): c for c in suite.cells()}

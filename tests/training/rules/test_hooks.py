@@ -145,6 +145,16 @@ def test_hooks_that_change_nothing_change_no_bit(name: str, rule: Rule) -> None:
     assert bits(plain) == bits(hooked)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_hooks_go_with_any_optimizer(optimizer: str) -> None:
+    t = trajectory(conv("conv-norm"), optimizer=optimizer, lr=0.01, rule=SAM(0.1))
+    start = masked(begin(t), half_mask(t))
+    [plain], [hooked] = (ran(Trainer, replace(t, rule=rule), state=start).values() for rule in (None, Defaults()))
+    assert bits(plain) == bits(hooked)
+    whole = ran(GraphTrainer, t, [4], start)
+    assert bits(ran(Trainer, t, state=whole[4], at=4)[t.clock.total]) == bits(whole[t.clock.total]) != bits(plain)
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_does_the_same_in_both_trainers_and_split_at_every_step(name: str) -> None:
     t, start = built(name)
