@@ -136,7 +136,8 @@ class Adam(Optimizer):
         torch._foreach_addcmul_(variance, grads, grads, 1 - self.betas[1])
         of_mean, of_root = (1 - self.betas[0] ** steps), (1 - self.betas[1] ** steps).sqrt()
         roots = torch._foreach_sqrt(torch._foreach_clamp_min(variance, SMALLEST))
-        torch._foreach_add_(roots, (self.eps * of_root).to(roots[0].dtype))
+        eps = (self.eps * of_root).to(roots[0].dtype)
+        torch._foreach_add_(roots, [eps] * len(roots))  # of one tensor, a GPU would wait for its value
         moves = list(torch._foreach_div(mean, roots))
         torch._foreach_mul_(moves, (of_root / of_mean).to(roots[0].dtype))
         return moves

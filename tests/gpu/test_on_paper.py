@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 ON_PAPER = "tests/gpu/on_paper"
 DEVICE = ("tests/training/gpu", "tests/training/test_trainer.py")
 
 
+@pytest.mark.timeout(900)  # half a minute of CPU, in one process
 def test_the_gpu_path_runs_on_paper(paper: dict[str, str]) -> None:
     """They share one process; the test that breaks its context is the last one."""
     plugins = ["-p", "tests.gpu.paper.plugin", "-p", "no:cacheprovider", "-p", "no:xdist"]

@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lthbench.pruning.state import State
 from lthbench.training.feed import Feed
-from lthbench.training.gpu import streams
 from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_waits
+from lthbench.training.gpu.safe_view import GraphSafeView
 from lthbench.training.gpu.settings import GPU_SETTINGS
+from lthbench.training.gpu.streams import streams
 from lthbench.training.gpu.tables import Tables
 from lthbench.training.metering.meter import metered, unmetered
 from lthbench.training.numerics import NotDeterministic, deterministic
-from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory
 
@@ -114,7 +114,7 @@ class GraphTrainer(Trainer):
         self.replays.clear()
         stream, self.stream = self.stream, None
         if stream:
-            streams.streams(stream.device).give_back(stream)
+            streams(stream.device).give_back(stream)
 
     def _bytes(self) -> int:
         """Return the bytes that the training holds: the graphs' pool, as much for rehearsals, and tensors with a copy."""
@@ -212,18 +212,12 @@ class GraphTrainer(Trainer):
 
     def _rehearsed(self, size: int) -> Replay:
         """Rehearse a step twice, then capture it. The second rehearsal finds what would invalidate the capture."""
-        seen, program = self.step.seen, partial(self._program, size)
-        with (
-            deterministic(self.feed.device),
-            metered(flops=bool(self.work)) as meter,
-        ):  # put back afterwards, so not charged
-            for allowed in (nullcontext, refusing_waits if self.stream else nullcontext):
-                self.tables.row.zero_()
-                with allowed():
-                    program()
-        examples = max(meter.seen, self.step.seen - seen) // 2
-        if self.work:
-            self.work.add(meter.flops // 2, size)
+        program = partial(self._program, size)
+        with deterministic(self.feed.device):
+            examples = self._counted(program, size)
+            self.tables.row.zero_()
+            with unmetered(), refusing_waits() if self.stream else nullcontext():
+                program()
         if self.stream is None:
             return Replay(program, {}, examples)
         before = torch.cuda.memory_reserved(self.feed.device)
@@ -231,6 +225,19 @@ class GraphTrainer(Trainer):
             graph = captured(program, self.stream, self._pool)  # both graphs of a training never run at once
         self._pooled += torch.cuda.memory_reserved(self.feed.device) - before
         return Replay(graph.replay, dict(self.current.grads), examples)
+
+    def _counted(self, program: Callable[[], None], size: int) -> int:
+        """Run a program, which is put back afterwards. Returns the examples that networks see in it.
+
+        Counting looks at values.
+        """
+        seen = self.step.seen
+        self.tables.row.zero_()
+        with metered(flops=bool(self.work)) as meter:
+            program()
+        if self.work:
+            self.work.add(meter.flops, size)
+        return max(meter.seen, self.step.seen - seen)
 
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step reads and writes, except for the data."""
@@ -255,27 +262,12 @@ class GraphTrainer(Trainer):
             self.stream.record_event(torch.cuda.Event(blocking=True)).synchronize()
 
 
-class GraphSafeView:
-    """The part of a running training that is safe for a hook inside every step: no value that differs from step to
-    step."""
-
-    def __init__(self, current: TrainingState):
-        self._current = current
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("step", "generator", "grads"):
-            raise AttributeError(
-                f"a hook that is part of every step must not read `{name}`, which differs from step to step"
-            )
-        return getattr(self._current, name)
-
-
 def _stream(feed: Feed) -> torch.cuda.Stream | None:
     """Take a stream on CUDA, which waits on the device until the data has arrived. None on other devices."""
     if feed.device.type != "cuda":
         return None
     feed.batch(torch.zeros(1, dtype=torch.int64))
-    stream = streams.streams(feed.device).take()
+    stream = streams(feed.device).take()
     stream.wait_stream(torch.cuda.current_stream(feed.device))
     return stream
 

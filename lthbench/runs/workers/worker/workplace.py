@@ -47,9 +47,11 @@ class Workplace:
         """
         with self.turns, unchanged("an operation"):
             failed = self._failed_allocations()
-            yield
-            if self._failed_allocations() > failed:
-                raise torch.OutOfMemoryError("a library would choose other algorithms than with enough memory")
+            try:
+                yield
+            finally:
+                if self._failed_allocations() > failed:
+                    raise torch.OutOfMemoryError("a library would choose other algorithms than with enough memory")
 
     def _failed_allocations(self) -> int:
         return torch.cuda.memory_stats(self.device)["num_ooms"] if self.device.type == "cuda" else 0
