@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: demo test board clean
+.PHONY: demo test gpu board clean
 
 demo: .venv/installed  ## Run the digits suite and build its board: two to three minutes on two cores.
 	$(BIN)/lthbench run suites/digits.toml
@@ -13,6 +13,9 @@ test: .venv/installed  ## Lint, types, tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile
+
+gpu: .venv/installed  ## Check and measure the GPU of this machine: ten minutes a call, and the next call goes on.
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/gpu.sh runs/gpu
 
 board: .venv/installed  ## Build the published leaderboard from the committed records.
 	$(BIN)/lthbench board leaderboard

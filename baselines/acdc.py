@@ -2,6 +2,7 @@
 
 Peste et al., NeurIPS 2021, arXiv:2106.12379: a dense phase of a tenth of the training, then alternating phases up to three
 quarters, and the rest sparse. A sparse phase starts by magnitude, by the suite's allocation. Cost: T epochs.
+Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 92.9 ± 0.6.
 """
 
 import math

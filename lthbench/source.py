@@ -39,12 +39,12 @@ def whole(path: Path, module: str = "") -> str:
     installed, nor belong to lthbench; other modules of an installed `module`'s package count too. A file that imports
     none has the key that `digest` gives.
     """
-    found = own_modules(path, module)
-    return (
-        keys.key("modules", digest(path), {name: digest(file) for name, file in found.items()})
-        if found
-        else digest(path)
-    )
+    return joined(digest(path), {name: digest(file) for name, file in own_modules(path, module).items()})
+
+
+def joined(digest: str, modules: dict[str, str]) -> str:
+    """Return the key of a file's code and of the modules that it imports, from their digests by name."""
+    return keys.key("modules", digest, modules) if modules else digest
 
 
 def own_modules(path: Path, module: str = "") -> dict[str, Path]:

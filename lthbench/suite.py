@@ -202,6 +202,14 @@ class Suite(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _what_is_watched_is_held_out(self) -> Self:
+        if self.recipe.watch and not self.validation:
+            raise ValueError(
+                f"recipe.watch = {self.recipe.watch} needs held-out examples, and validation = 0 leaves none; raise it"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _controls_are_on_the_grid(self) -> Self:
         if off := [s for s in self.control_sparsities if s not in self.sparsities]:
             raise ValueError(f"control_sparsities: {off[0]} is not among the sparsities {list(self.sparsities)}")
@@ -233,8 +241,7 @@ class Suite(_Frozen):
                 raise InputError("recipe.lr is not a key of a suite: the learning rates are learning_rates")
             if isinstance(content.get("recipe"), dict):
                 content["recipe"] |= {"lr": 1.0}  # never used: every cell has its own
-            suite = cls.model_validate_json(json.dumps(content, default=str), strict=True)
-            return suite.model_copy(update={"workload": tuple(w.beside(file.parent) for w in suite.workload)})
+            return cls.model_validate_json(json.dumps(content, default=str), strict=True).beside(file.parent)
         except ValidationError as error:
             raise InputError("; ".join(f"{file}: {problem}" for problem in problems(error))) from None
         except OSError as error:
@@ -243,6 +250,10 @@ class Suite(_Frozen):
             raise InputError(f"{file}: {error}") from None
         except RecursionError:
             raise InputError(f"{file}: tables or lists are nested too deep") from None
+
+    def beside(self, folder: Path) -> Self:
+        """Return the suite with the digests of the files beside it that its workloads name. See Workload.beside."""
+        return self.model_copy(update={"workload": tuple(workload.beside(folder) for workload in self.workload)})
 
     def as_json(self) -> str:
         """Return the suite as `suite.json` of a run folder holds it: the keys that were set, and no defaults."""

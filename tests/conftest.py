@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from lthbench.data import DataHome, prepare
 from lthbench.methods import registry
+from lthbench.training import numerics
 from tests.processes import end_forked
 
 torch.set_num_threads(1)
@@ -48,6 +49,16 @@ def data_home(data_folder: Path) -> DataHome:
 def _baselines_are_loaded() -> None:
     """A file is loaded once in a process: before any test has a registry of its own."""
     registry.load_all()
+
+
+@pytest.fixture(autouse=True)
+def _numerics_of_a_gpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that needs a device computes as a worker there does."""
+    if request.node.get_closest_marker("cuda") and torch.cuda.is_available():
+        with numerics.one_thread(torch.device("cuda")):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(autouse=True)

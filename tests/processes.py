@@ -53,6 +53,7 @@ def typed(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
 def _type(words: tuple[str, ...], cwd: Path, said: list[Path], environment: dict[str, str]) -> None:
     os.chdir(cwd)
     os.environ.update(environment)
+    sys.argv[:] = ["lthbench", *words]
     for number, path in enumerate(said, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))

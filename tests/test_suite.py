@@ -172,6 +172,7 @@ PROBLEMS = {  # places of the suite and new text there, each wrong in one way
     "a negative eps": ("epochs = 4", 'epochs = 4\noptimizer = "adam"\neps = -1'),
     "an unknown decay": ("epochs = 4", 'epochs = 4\ndecay = "some"'),
     "a clip at nothing": ("epochs = 4", "epochs = 4\nclip_norm = 0"),
+    "a watch of nothing": ("epochs = 4", "epochs = 4\nwatch = 0"),
 }
 
 
@@ -369,3 +370,10 @@ def test_the_hash_is_of(file: Path, name: str) -> None:
 
 def test_the_hash_is_not_of_where_the_file_lies(file: Path, tmp_path: Path) -> None:
     assert changed(file).hash == changed(tmp_path / "other.toml").hash
+
+
+def test_a_watch_needs_held_out_examples(file: Path) -> None:
+    old, new = TEXT.partition("epochs = 4")[0::2]
+    file.write_text((old + "epochs = 4\nwatch = 9" + new).replace("validation = 13", "validation = 0"))
+    with pytest.raises(InputError, match=r"watch = 9 needs held-out examples, and validation = 0"):
+        Suite.read(file)

@@ -15,7 +15,7 @@ from lthbench.bench.subject import Subject
 from lthbench.models.cost import multiplications
 from lthbench.training import numerics
 
-ROUND = 0.2  # the least seconds of a round in this process
+ROUND = {"cpu": 0.2, "cuda": 1.0}  # the least seconds of a round in this process, which ends with a state on the CPU
 TRAINING = 4.0  # the least seconds of a training beside others
 ROUNDS = 5
 
@@ -42,7 +42,7 @@ def measure(
         say(f"the floor of {numerics.environment(device)['kind']}")
         bound = floor.measured(precision, device)
         say(f"{step.OURS}, and the {step.PLAIN}")
-        steps, times = step.side_by_side(subject, min(ROUND, least), ROUNDS)
+        steps, times = step.side_by_side(subject, min(ROUND[device.type], least), ROUNDS)
         speeds = []
         for count in lanes or default_lanes(device):
             say(f"{count} side by side")

@@ -16,7 +16,7 @@ from typing import Any
 
 from lthbench.bench.task_graph import TaskGraph
 from lthbench.runs.driver.driver import LIVE
-from lthbench.runs.ray.executor import TRAINERS
+from lthbench.runs.workers.executors import TRAINERS
 from lthbench.runs.workers.pool import TRIES
 
 BUSY = 0.8  # the least utilisation of a device that counts as busy

@@ -1,6 +1,7 @@
 """One training at a time in this process: its step beside that of the plain loop, and the time of each part of a step."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from itertools import cycle, islice, pairwise
 from statistics import median
@@ -34,16 +35,17 @@ def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[
     trajectory, setting = subject.trajectory(), subject.setting
     feed = Worker(Store(subject.scratch, "bench"), subject.home, subject.device).feed(setting.split, "train")
     state = initial_state(trajectory.start.root)  # type: ignore[arg-type]
-    ours, bare = graph_trainer.trainer(trajectory, state, 0, feed), Trainer(trajectory, state, 0, feed)
-    plain = Plain(subject, feed)
+    bare, plain = Trainer(trajectory, state, 0, feed), Plain(subject, feed)
     steps, _ = enough(lambda steps: seconds(partial(plain.train, steps), subject.device), least)
-    works: dict[str, Callable[[], object]] = {
-        PLAIN: partial(plain.train, steps),
-        OURS: partial(_go_on, ours, steps),
-        **{part: partial(_upto, part, bare, steps) for part in PARTS[:-1]},
-        PARTS[-1]: partial(_go_on, bare, steps),
-    }
-    return steps, rounds(works, subject.device, count)
+    with closing(graph_trainer.trainer(trajectory, state, 0, feed)) as ours:
+        ours.prepare()
+        works: dict[str, Callable[[], object]] = {
+            PLAIN: partial(plain.train, steps),
+            OURS: partial(_go_on, ours, steps),
+            **{part: partial(_upto, part, bare, steps) for part in PARTS[:-1]},
+            PARTS[-1]: partial(_go_on, bare, steps),
+        }
+        return steps, rounds(works, subject.device, count)
 
 
 def shares(times: Mapping[str, list[float]]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lthbench.board import readme
 from lthbench.board.analysis import Analysis
+from lthbench.board.curves import curve_rows
 from lthbench.board.page import duel_section, marked, page
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
@@ -78,11 +79,12 @@ def _published(folder: Path) -> bool:
 
 
 def _refusal(suite: Suite) -> Refusal:
-    """Return a check that refuses records of another version of the suite, or measured on other test images.
+    """Return a check that refuses records of another version of the suite, of other test images, or of another start.
 
-    The test images must be those of the first run of the workload.
+    Test images and start must be those of the first run of the workload.
     """
     images: dict[str, tuple[Any, ...]] = {}
+    begun: dict[str, str | None] = {}
 
     def refused(result: Result) -> str | None:
         if result.suite_hash != suite.hash:
@@ -90,6 +92,9 @@ def _refusal(suite: Suite) -> Refusal:
                 f"the record was made with a definition of suite {result.suite} {result.suite_version} that differs from the present "
                 f"{suite.name} {suite.version}; run it again, or move it away"
             )
+        start = result.fingerprints.get("start")
+        if begun.setdefault(result.workload, start) != start:
+            return f"it has another start than the earlier runs of {result.workload}; keep the runs of one start"
         if result.test is None:
             return None
         own = result.fingerprints.get("test"), result.test.of
@@ -133,10 +138,12 @@ def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
 
 
 def _charts(analysis: dict[str, Analysis], folder: Path) -> None:
-    """Write the main charts as SVG: accuracy, and the first duel."""
+    """Write the main charts as SVG: accuracy, learning curves where there are any, and the first duel."""
     from lthbench.board import charts, site
 
     for name, one in analysis.items():
         write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, site.shown_methods(one)).encode())
+        if len(rows := curve_rows(one)):
+            write_whole(folder / f"{name}.curves.svg", charts.curves_svg(rows).encode())
         for duel in one.duels[:1]:
             write_whole(folder / f"{name}.duel.svg", charts.duel_svg(one, duel).encode())

@@ -114,6 +114,26 @@ def correlations(rows: pd.DataFrame) -> Any:
     return alt.layer(alt.Chart(chance).mark_line(strokeDash=[4, 4], color="#888888").encode(x, alt.Y("value:Q")), lines)
 
 
+def curves(rows: pd.DataFrame) -> Any:
+    """Draw learning curves, one panel for each learning rate: the mean loss of the seeds, and a band from the lowest to
+    the highest.
+
+    `rows` are those of `board.curves.curve_rows`. The loss is on a logarithmic scale, and dashed on held-out examples.
+    """
+    least = 1e-4  # below any loss that matters, because the axis is logarithmic
+    rows = rows.assign(**{name: rows[name].clip(lower=least) for name in ("mean", "min", "max")})
+    legend = alt.Legend(title=None, orient="top", columns=4, symbolLimit=0, labelLimit=260, symbolOpacity=1)
+    y = alt.Y("mean:Q", title="loss, nats", scale=alt.Scale(type="log", nice=False))
+    colour = alt.Color("method:N", legend=legend, scale=alt.Scale(range=COLOURS))
+    dash = alt.StrokeDash("part:N", legend=legend, sort=["training", "held-out"])
+    tip = [alt.Tooltip("method:N"), alt.Tooltip("part:N"), alt.Tooltip("step:Q"), alt.Tooltip("count:Q", title="seeds")]
+    tip += [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("mean", "min", "max")]
+    base = alt.Chart(rows).encode(alt.X("step:Q", title="optimizer step"), y, colour, detail=["part:N", "sparsity:N"])
+    band = base.mark_area(opacity=0.2, aria=False).encode(alt.Y("min:Q", scale=alt.Scale(type="log")), alt.Y2("max:Q"))
+    lines = base.mark_line(strokeWidth=2).encode(dash, tooltip=tip)
+    return alt.layer(band, lines)
+
+
 def spec(chart: Any) -> dict[str, Any]:
     """Return the Vega-Lite specification, which takes the width of its container."""
     fitted = alt.AutoSizeParams(type="fit-x", contains="padding")
@@ -129,6 +149,16 @@ def accuracy_svg(analysis: Analysis, methods: list[str]) -> str:
     panels = [
         accuracy(methods, part.round(6)).properties(width=330, height=240, title=f"learning rate {rate:g}")
         for rate, part in rows.groupby("learning_rate")
+    ]
+    return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
+
+
+def curves_svg(rows: pd.DataFrame) -> str:
+    """Draw learning curves as SVG text, one panel for each learning rate."""
+    sparsity = f"{100 * rows['sparsity'].max():.4g} % removed"
+    panels = [
+        curves(part).properties(width=380, height=280, title=f"learning rate {rate:g}, {sparsity}")
+        for rate, part in rows.round(6).groupby("learning_rate")
     ]
     return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
 

@@ -52,10 +52,11 @@ def missing(analysis: Analysis) -> list[str]:
 def failures(analysis: Analysis) -> list[str]:
     """Return a line for every kind of failure: method, number, reason, cells and seeds."""
     runs = analysis.results.runs
-    groups = runs[runs["status"] != "ok"].groupby(["method", "reason"], sort=True)
+    lost = runs[runs["status"] != "ok"].fillna({"reason": "no reason given"})
+    groups = lost.groupby(["method", "status", "reason"], sort=True)
     return [
-        f"{method}: {len(rows)} runs {rows['status'].iloc[0]}: {why} ({cells(analysis, rows)})"
-        for (method, why), rows in groups
+        f"{method}: {len(rows)} runs {status}: {why} ({cells(analysis, rows)})"
+        for (method, status, why), rows in groups
     ]
 
 

@@ -26,7 +26,7 @@ GROUPS = {
     "papers": "Protocols of the papers",
     "calibration": "Checks of the benchmark itself",
 }
-NONE = "no runs yet"
+ABSENT = "no runs yet"
 NOTE = (
     "Differences of test accuracy in percentage points, the mean over the sparsities of a row at equal epoch budgets, with "
     '95 % intervals; "in 4 of 5" leaves out sparsities at which a side collapsed or has too few seeds. ▲ the ticket is '
@@ -107,7 +107,7 @@ def table(rows: Iterable[Answer], link: str) -> str:
 
 
 def _cells(row: Answer, link: str) -> list[str]:
-    against = [" ".join(filter(None, [q.symbol, q.number, q.interval])) if q else NONE for q in row.against.values()]
+    against = [" ".join(filter(None, [q.symbol, q.number, q.interval])) if q else ABSENT for q in row.against.values()]
     return [f"[{row.workload}]({link}{row.board}/README.md)", f"{row.learning_rate:g}", *against, row.evidence]
 
 

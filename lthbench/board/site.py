@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from lthbench.board import charts, front, grids, payload
 from lthbench.board.analysis import Analysis
+from lthbench.board.curves import curve_rows
 from lthbench.board.evidence import dense_parameters, failures, machines, missing
 from lthbench.board.grids import Grid
 from lthbench.board.page import facts, footer, incomplete, marginal_lines
@@ -55,6 +56,7 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
         rankings=list(analysis.rankings),
         failures=failures(analysis),
         correlated=not analysis.results.correlation.empty,
+        curves=[f"learning rate {rate:g}" for rate in curve_rows(analysis)["learning_rate"].unique()],
         trust=MEANING | (TRIAL if unpublished(analysis.suite) else {}),
         footer=footer(analysis),
         style=_text("style.css"),
@@ -73,7 +75,7 @@ def index_page(analysis: dict[str, Analysis]) -> str:
         rivals=front.RIVALS,
         sentence=front.sentence(rows),
         note=front.NOTE,
-        none=front.NONE,
+        absent=front.ABSENT,
         groups=groups,
         style=_text("style.css"),
     )
@@ -99,6 +101,8 @@ def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
     scored = analysis.scores.assign(level=analysis.scores["method"].map(levels))
     drawn = charts.accuracy_rows(analysis.scores).round(6)
     named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(analysis.rankings.values())}
+    for i, (_, rows_of_rate) in enumerate(curve_rows(analysis).round(6).groupby("learning_rate")):
+        named[f"curves-{i}"] = charts.spec(charts.curves(rows_of_rate).properties(height=260))
     if not analysis.results.correlation.empty:
         named["correlation"] = charts.spec(charts.correlations(correlation_rows(analysis)))
     return {

@@ -4,7 +4,8 @@
                       curves/<method>/<workload>-lr…/           over the seeds: test accuracy by percentage removed
 
 A file is written whole, under a name that follows from its records. A driver that is killed therefore leaves no partial
-file, and one that continues writes none twice. Steps are the percentage of weights that the cell asks to remove.
+file, and one that continues writes none twice. Steps are the percentage of weights that the cell asks to remove; those
+of tags "by step" are optimizer steps of the training of the returned network.
 """
 
 from collections import defaultdict
@@ -71,7 +72,8 @@ class Events:
         """
         r = record.result
         values, step = _values(r), self._step(r.sparsity)
-        _write(self.folder / "runs" / record.run_id.path, [record], [(n, v, step) for n, v in values.items()], r)
+        points = [(name, value, step) for name, value in values.items()] + list(_learning(record))
+        _write(self.folder / "runs" / record.run_id.path, [record], points, r)
         curve = self.folder / "curves" / file_name(r.method) / f"{file_name(r.workload)}-lr{r.learning_rate!r}"
         self._curves[curve][r.sparsity][r.seed] = record
         self._open.add(curve)
@@ -109,6 +111,15 @@ def _values(result: Result) -> dict[str, float]:
     if result.prunable is not None and result.removed is not None:
         found["remaining weights"] = float(result.prunable - result.removed)
     return found
+
+
+def _learning(record: Record) -> Iterator[Point]:
+    """Yield the learning curve of a run, by optimizer step: losses in nats, accuracy in percent."""
+    tags = ("training loss", "validation loss", "validation accuracy")
+    for step, *values in record.provenance.curve.rows if record.provenance.curve else ():
+        for tag, value in zip(tags, values, strict=True):
+            if value is not None:
+                yield f"{tag} by step", value, step
 
 
 METRICS = ("test accuracy", "validation accuracy", "train accuracy", "test loss", "epochs charged", "remaining weights")

@@ -11,7 +11,7 @@ from lthbench.errors import InputError
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and list them.")
 FILE = click.Path(path_type=Path, dir_okay=False)
-TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images")
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images", "curves")
 
 
 @click.command()

@@ -14,6 +14,7 @@ from lthbench.errors import MethodError
 from lthbench.methods.facade import attach
 from lthbench.methods.internals.context import RunContext, context_of
 from lthbench.methods.internals.operations import Measure, Validate
+from lthbench.methods.internals.spans import count_of, span
 from lthbench.methods.mixing import mixed, statistics_of
 from lthbench.methods.network import Network, NetworkOrigin, origin_of
 from lthbench.models import Model
@@ -23,7 +24,7 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.structured import select_units
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.training.clock import Clock, Position, Steps, check_position
+from lthbench.training.clock import Position, Steps
 from lthbench.training.metering.bounds import check_fields
 from lthbench.training.probes import BatchStatistics, Probe, passes_of
 from lthbench.training.recipe import Recipe
@@ -133,13 +134,9 @@ class Run:
             check_fields(rule, self.model)
         recipe = recipe or self.recipe
         clock = recipe.clock(self.examples)
-        start = _position(net, recipe, clock)
-        if until is not None:
-            check_position("until", until)
-        stop = clock.total if until is None else clock.step(until)
-        if stop == start and until is not None:
+        start, stop = span(net, recipe, clock, until)
+        if stop == start:
             return net
-        _check_span(start, stop, clock)
         trajectory = context.trajectory(net, start, recipe, clock, rule, order, context.others(networks))
         context.starts[trajectory.key] = trajectory.start
         context.ledger.train(trajectory.key, clock, start, stop, trajectory.passes)
@@ -201,7 +198,7 @@ class Run:
         """
         context = context_of(self)
         context.admit(net)
-        count, passes = self._examples(examples, per_class), passes_of(probe)
+        count, passes = count_of(context.setting, examples, per_class), passes_of(probe)
         check_fields(probe, self.model)
         setting = context.setting
         operation = Measure(
@@ -311,32 +308,3 @@ class Run:
                 f"select: no scores for {', '.join(missing)}; a score for every prunable parameter is needed"
             )
         return {name: scores[name] for name in names}
-
-    def _examples(self, examples: int | None, per_class: int | None) -> int:
-        """Count the examples that a measurement asks for."""
-        if examples is not None and per_class is not None:
-            raise MethodError("measure: give examples or per_class, not both")
-        asked = per_class * self.model.classes if per_class is not None else examples
-        if asked is not None and not 0 < asked <= self.examples:
-            raise MethodError(f"measure: {asked} examples were asked for, there are {self.examples}")
-        return self.examples if asked is None else asked
-
-
-def _position(net: Network, recipe: Recipe, clock: Clock) -> int:
-    """Return the step of a network under a recipe."""
-    trajectory = origin_of(net).trajectory
-    if trajectory and net.step and trajectory.recipe.pace != recipe.pace:
-        raise MethodError(
-            "epochs, batch, examples or warm-up of this recipe differ from those that the network was trained "
-            f"under: say where it stands with net.at(…), net.at(0) to start the new schedule (it is at step {net.step})"
-        )
-    return net.step if trajectory else clock.step(net.position)
-
-
-def _check_span(start: int, stop: int, clock: Clock) -> None:
-    if stop > clock.total:
-        raise MethodError(f"until step {stop}: the recipe ends at step {clock.total}; give a recipe with more epochs")
-    if start >= clock.total:
-        raise MethodError(f"this network is trained to the end (step {start}); write net.at(0) to train it once more")
-    if stop < start:
-        raise MethodError(f"until step {stop}: the network stands at step {start} already; write net.at({stop}) first")

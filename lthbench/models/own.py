@@ -6,8 +6,7 @@ and in every process; a process builds it where the file has been registered, an
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -40,9 +39,11 @@ def short(text: str) -> str:
 def register_beside(text: str, folder: Path, pinned: str) -> str:
     """Register the file of a model that a suite in `folder` names, and return its digest. `pinned` is what the suite says.
 
-    InputError where the file is not there, or is another one.
+    InputError where the file is not there, or is another one. With a pinned digest it may be absent until it is built.
     """
     path = folder / text.partition(":")[0]
+    if not path.is_file() and pinned:
+        return pinned
     if not path.is_file():
         raise InputError(f"model = {text!r}: there is no file {path}; it lies beside the suite")
     digest = register(path)
@@ -88,7 +89,9 @@ def build(name: str, shape: tuple[int, int, int], classes: int, width: float) ->
     match = re.fullmatch(NAMED, name)
     path = match and _files.get(_key(match["file"], match["digest"]))
     if not match or not path:
-        raise InputError("a model in a file is named by a suite, as FILE.py:NAME; this one is not of the suite")
+        raise InputError(
+            "its code is not here; a model in a file is named by a suite as FILE.py:NAME, and lies beside it"
+        )
     module = _loaded(path, match["digest"])
     there = {n for n, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__}
     if match["name"] not in there:
@@ -106,8 +109,7 @@ def _loaded(path: Path, digest: str) -> ModuleType:
     if source.whole(path)[:DIGITS] != digest:
         raise InputError(f"{path} has changed since the suite was read; type the command again")
     _forget_changed(path)
-    with _beside(path.parent):
-        return loading.execute(path, f"lthbench_model_{path.stem}_{digest}")
+    return loading.execute(path, f"lthbench_model_{path.stem}_{digest}")
 
 
 def _forget_changed(path: Path) -> None:
@@ -117,16 +119,6 @@ def _forget_changed(path: Path) -> None:
         if _helpers.get(name, digest) != digest:
             sys.modules.pop(name, None)
         _helpers[name] = digest
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[None]:
-    """Let a file import the modules that lie beside it."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _with_own(path: Path) -> dict[str, Path]:

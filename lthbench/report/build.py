@@ -113,7 +113,9 @@ def written(measured: Measured, source: Paper, own: list[Section]) -> tuple[str,
 def beside(measured: Measured, source: Paper) -> Section:
     """Set every published number that may be shown beside what was measured for the same network, rate, sparsity, method."""
     if not source.numbers:
-        return Section("Beside the paper", "No number of the paper is at hand that could stand here.")
+        above = "The paper's numbers stand with its statements, above."
+        none = "No number of the paper is at hand that could stand here."
+        return Section("Beside the paper", above if source.statements else none)
     key = [*CELL, "label"]
     found = {tuple(row[key]): said_of(row) for _, row in summary(measured.table, key, "test").iterrows()}
     rows = []

@@ -170,7 +170,8 @@ def _check_fits(place: Destination, records: Sequence[Record]) -> None:
 
 
 def _data(r: Result) -> tuple[Any, ...]:
-    return r.fingerprints.get("test"), r.classes, r.tolerance, r.test.of if r.test else None
+    prints = r.fingerprints.get("test"), r.fingerprints.get("start")
+    return *prints, r.classes, r.tolerance, r.test.of if r.test else None
 
 
 def _words(r: Result) -> str:

@@ -26,9 +26,14 @@ from lthbench.training.augment import AUGMENTATIONS, Augmentation, rectangles
 from lthbench.training.clock import Clock
 from lthbench.training.recipe import Recipe
 
+CHUNK = 1024  # images that are normalised at once, in double precision
+
 
 class Feed:
-    """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step)."""
+    """Normalised images and labels on a device. Order and augmentation are functions of (seed, order, step).
+
+    Indices are on the CPU, from where they follow the work that is queued on a device without waiting for it.
+    """
 
     resident = True  # a batch is already on the device
 
@@ -42,20 +47,24 @@ class Feed:
     @cached_property
     def images(self) -> Tensor:
         """Return float32 [N, C, H, W], normalised by the training split's mean and deviation of each channel."""
-        return normalised(self._raw.images, self._manifest).to(self.device)
+        raw = self._raw.images
+        layout = normalised(raw[:1], self._manifest).stride()  # of one channel, that of the raw images
+        images = torch.empty_strided((len(self), *self._manifest.shape), layout, device=self.device)
+        for part, there in zip(raw.split(CHUNK), images.split(CHUNK), strict=True):
+            there.copy_(normalised(part.to(self.device), self._manifest))
+        return images
 
     def subset(self, count: int | None, seed: int, stream: int = 0) -> Tensor:
         """Return the indices of a seeded subset: the first `count` of one shuffle, so that a larger one contains a
         smaller one."""
         if count is None:
-            return torch.arange(len(self), device=self.device)
-        shuffled = torch.randperm(len(self), generator=_generator("examples", seed, stream))
-        return shuffled[:count].to(self.device)
+            return torch.arange(len(self))
+        return torch.randperm(len(self), generator=_generator("examples", seed, stream))[:count]
 
     def per_class(self, count: int, seed: int, stream: int = 0) -> Tensor:
         """Return the indices of `count` seeded examples of every class."""
-        shuffled = torch.randperm(len(self), generator=_generator("per class", seed, stream)).to(self.device)
-        labels = self.labels[shuffled]
+        shuffled = torch.randperm(len(self), generator=_generator("per class", seed, stream))
+        labels = self._raw.labels[shuffled]
         chosen = [shuffled[labels == c][:count] for c in range(self._manifest.classes)]
         if few := [c for c, index in enumerate(chosen) if len(index) < count]:
             raise MethodError(
@@ -65,13 +74,14 @@ class Feed:
 
     def epoch(self, clock: Clock, recipe: Recipe, seed: int, order: int, epoch: int) -> list[Tensor]:
         """Return the batches of one epoch, as indices."""
-        shuffled = torch.randperm(clock.size, generator=_generator("order", seed, order, epoch)).to(self.device)
+        shuffled = torch.randperm(clock.size, generator=_generator("order", seed, order, epoch))
         if recipe.examples is not None:
             shuffled = self.subset(recipe.examples, seed)[shuffled]
         return self._expected(shuffled.split(clock.batch))
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return images float32 [B, C, H, W] and labels [B] of the examples at these indices."""
+        index = index.to(self.device, non_blocking=True)
         return self.images[index], self.labels[index]
 
     def augmentation(self, recipe: Recipe) -> Augmentation:
@@ -109,11 +119,10 @@ class StreamedFeed(Feed):
         if following is not None:
             self._read[following] = self._reading(following)
         raw = read.result().to(self.device, non_blocking=True)
-        return normalised(raw, self._manifest), self.labels[index]
+        return normalised(raw, self._manifest), self.labels[index.to(self.device, non_blocking=True)]
 
     def in_order(self, batch: int) -> Iterator[Tensor]:
-        every = torch.arange(len(self), device=self.device)
-        return (self.batch(index)[0] for index in self._expected(every.split(batch)))
+        return (self.batch(index)[0] for index in self._expected(torch.arange(len(self)).split(batch)))
 
     def _expected(self, batches: Sequence[Tensor]) -> list[Tensor]:
         for index, following in pairwise(batches):
@@ -121,7 +130,7 @@ class StreamedFeed(Feed):
         return list(batches)
 
     def _reading(self, index: Tensor) -> "Future[Tensor]":
-        return self._reader.submit(self._from_disk, self._part[index.cpu()])
+        return self._reader.submit(self._from_disk, self._part[index])
 
     def _from_disk(self, positions: Tensor) -> Tensor:
         return self._pinned(self._raw.images.index_select(0, positions))

@@ -1,6 +1,7 @@
 """Precisions, and the environment within which results are equal bit for bit."""
 
 import contextlib
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -17,25 +18,47 @@ FEW = 8  # input channels, below which oneDNN's AVX2 kernel writes out of bounds
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
+class NotDeterministic(MethodError):
+    """The error that an operation has no deterministic implementation on a device."""
+
+
 def set_up(device: torch.device) -> None:
-    """Set the process to one thread and deterministic algorithms. Every process does this before it computes a result."""
+    """Set the process to one thread and deterministic algorithms. Every thread that computes a result does this before."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
+        _set_up_cuda()
+        if device.index is not None:
+            torch.cuda.set_device(device)  # of this thread: a stray call would start a context on the first GPU
+
+
+ENVIRONMENT = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # one of the two sizes with which cuBLAS is deterministic
+    "CUDA_DEVICE_MAX_CONNECTIONS": "32",  # hardware queues: by default 8, which 16 trainings would share
+}
+"""The variables that CUDA reads when it starts."""
+
+
+def _set_up_cuda() -> None:
+    """Choose deterministic algorithms, and let torch refuse an operation that has none."""
+    os.environ.update(ENVIRONMENT)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it changes no result
 
 
 @contextlib.contextmanager
 def one_thread(device: torch.device) -> Any:
     """Apply `set_up` within a context, and restore the previous settings afterwards."""
-    threads = torch.get_num_threads()
+    threads, refusing = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     try:
         set_up(device)
         yield
     finally:
         torch.set_num_threads(threads)
         torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(refusing)
 
 
 @contextlib.contextmanager
@@ -45,12 +68,28 @@ def precision(name: str, device: torch.device) -> Any:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     try:
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False)
-        with autocast, attention_as_products():
+        with autocast, attention_as_products(), deterministic(device):
             yield
             if torch.is_autocast_enabled(device.type) != (name == "bf16"):
                 raise MethodError("an operation changed the autocast mode of the process, which other trainings share")
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@contextlib.contextmanager
+def deterministic(device: torch.device) -> Any:
+    """Raise NotDeterministic in place of torch's error, where the code inside asks for an operation that has no
+    deterministic implementation."""
+    try:
+        yield
+    except RuntimeError as error:
+        operation, lacking, _ = str(error).partition(" does not have a deterministic implementation")
+        if not lacking:
+            raise
+        raise NotDeterministic(
+            f"{operation} has no deterministic implementation on {device.type}, so results would differ from run to run; "
+            "use a layer or an operation that has one"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -74,13 +113,14 @@ def environment(device: torch.device) -> dict[str, str]:
     Within one environment, results are equal bit for bit.
     """
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    on_cuda = device.type == "cuda"
     return {
         "device": device.type,
         "kind": kind,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
-        "cuda": str(torch.version.cuda) if device.type == "cuda" else "",
-    }
+        "cuda": str(torch.version.cuda) if on_cuda else "",
+    } | ({"cudnn": str(torch.backends.cudnn.version())} if on_cuda else {})
 
 
 def environment_key(device: torch.device) -> str:
@@ -135,6 +175,11 @@ def memory_format(module: nn.Module, device: torch.device) -> torch.memory_forma
     """
     breaks = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() != "AVX512"
     return torch.contiguous_format if breaks and any(map(_strided, module.modules())) else torch.channels_last
+
+
+def for_evaluation(module: nn.Module, device: torch.device) -> nn.Module:
+    """Lay a module out for evaluation, in place: channels-last on CUDA, where convolutions in bf16 are made for it."""
+    return module.to(memory_format=torch.channels_last) if device.type == "cuda" else module
 
 
 def _strided(layer: nn.Module) -> bool:

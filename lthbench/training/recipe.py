@@ -50,8 +50,9 @@ BOUNDS = {
     "shards": Bound(1),
     "eps": Bound(0.0),
     "clip_norm": Bound(0.0, above=True),
+    "watch": Bound(1),
 }
-OPTIONAL = ("fine_tune_lr", "examples", "clip_norm")
+OPTIONAL = ("fine_tune_lr", "examples", "clip_norm", "watch")
 CHOICES: dict[str, Collection[str]] = {
     "schedule": SCHEDULES,
     "augment": AUGMENTATIONS,
@@ -69,7 +70,8 @@ class Recipe:
     The optimizer is "sgd" (with `momentum` and `nesterov`), "adam" or "adamw" (with `betas` and `eps`), as in torch.optim.
     Weight decay is for all parameters, or with `decay` = "weights" not for biases, scales and shifts. `clip_norm` is the
     largest norm of the gradient. A step schedule multiplies the learning rate by `gamma` at every drop. `examples` trains
-    on a fixed seeded subset of that size.
+    on a fixed seeded subset of that size. `watch` is the number of steps between two looks at the held-out examples, which
+    change no training.
     `fine_tune_lr` is the learning rate of Run.fine_tune, by default the last one of the schedule (Renda et al. 2020).
     `shards` is the number of parts of a batch that are normalised separately, one for each device; on fewer devices the
     result is the same.
@@ -97,6 +99,7 @@ class Recipe:
     eps: float = 1e-8
     clip_norm: float | None = None
     decay: str = "all"
+    watch: int | None = None
 
     def __post_init__(self) -> None:
         if wrong := [*self._out_of_bounds(), *self._unknown(), *self._unused()]:
@@ -152,8 +155,7 @@ class Recipe:
     @property
     def identity(self) -> dict[str, Any]:
         """The fields that change a training, coerced to their declared types, for keys."""
-        values = self._values
-        values.pop("fine_tune_lr")
+        values = {name: value for name, value in self._values.items() if name not in ("fine_tune_lr", "watch")}
         return {n: v for n, v in values.items() if n not in LATER or v != _plain(n, _DEFAULTS[n])}
 
     @property

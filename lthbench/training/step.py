@@ -27,7 +27,8 @@ class Step:
     """The forward pass, the backward pass, the optimizer and the mask, with the hooks of a rule.
 
     `current` is the training that it changes, `shown` what the hooks may look at, `networks` what they may ask for logits.
-    `seen` counts examples, once for each forward pass.
+    `seen` counts examples, once for each forward pass. `loss` is the sum of the losses of examples, without a penalty, since
+    it was last set to zero.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Step:
         current._logits, current._descend = self._logits, self._descend
         self.shown: Any = current
         self.seen = 0  # examples
+        self.loss = torch.zeros((), dtype=torch.float64, device=current.lr.device)
         self.rule, self.basis = trajectory.rule or Rule(), trajectory.start.basis
         self.trained = {name: t.requires_grad_() for name, t in self.rule.trained(current).items()}
         self._penalised, self._own_weights, self._updates = (
@@ -71,18 +73,22 @@ class Step:
         for name, factor in self.factors.items():
             factor.copy_(self.current.mask[name])
 
-    def gradient(self, images: Tensor, labels: Tensor) -> list[Tensor]:
-        """Return the gradient of the loss by the trained tensors, in their order: one pass."""
+    def gradient(self, images: Tensor, labels: Tensor, first: bool = True) -> list[Tensor]:
+        """Return the gradient of the loss by the trained tensors, in their order: one pass. The `first` one adds its loss."""
         self.seen += len(images)
+        counted = len(images) * first
         if self.shards is not None:
-            return self._averaged(self.shards, images, labels)
-        return self._by_trained(self._with_penalty(self._loss(self._forward(images), labels, images)))
+            return self._averaged(self.shards, images, labels, counted)
+        loss = self._loss(self._forward(images), labels, images)
+        self._add(loss, counted)
+        return self._by_trained(self._with_penalty(loss))
 
-    def _averaged(self, shards: Shards, images: Tensor, labels: Tensor) -> list[Tensor]:
+    def _averaged(self, shards: Shards, images: Tensor, labels: Tensor, counted: int) -> list[Tensor]:
         """Return the gradients of the mean over the parts of the batch."""
         sums: list[Tensor] = []
         for some, theirs, share in shards.split(images, labels):
             loss = share * self._loss(shards.forward(self._weights(), some), theirs, some)
+            self._add(loss.to(self.loss.device), counted)
             if sums:
                 torch._foreach_add_(sums, self._by_trained(loss))
             else:
@@ -92,6 +98,10 @@ class Step:
 
     def _loss(self, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         return check_returned(self.rule, "loss", (self.rule.loss(self.shown, logits, labels, images),))[0]
+
+    def _add(self, loss: Tensor, examples: int) -> None:
+        """Add the mean loss of some examples to the sum, on the device."""
+        self.loss.add_(loss.detach(), alpha=examples)
 
     def _with_penalty(self, loss: Tensor) -> Tensor:
         return loss + self.rule.penalty(self.shown) if self._penalised else loss
@@ -154,8 +164,9 @@ class Gradient:
         self._step, self._batch, self._first = step, (images, labels), True
 
     def __call__(self, values: Tensors | None = None) -> dict[str, Tensor]:
-        with self._moved(values or {}), self._statistics_kept(), torch.enable_grad():
-            return dict(zip(self._step.trained, self._step.gradient(*self._batch), strict=True))
+        first, self._first = self._first, False
+        with self._moved(values or {}), self._statistics_kept(first), torch.enable_grad():
+            return dict(zip(self._step.trained, self._step.gradient(*self._batch, first), strict=True))
 
     @contextmanager
     def _moved(self, values: Tensors) -> Iterator[None]:
@@ -168,9 +179,8 @@ class Gradient:
             self._step.trained[name].copy_(t)
 
     @contextmanager
-    def _statistics_kept(self) -> Iterator[None]:
-        buffers = [] if self._first else [(b, b.clone()) for b in self._step.module.buffers()]
-        self._first = False
+    def _statistics_kept(self, first: bool) -> Iterator[None]:
+        buffers = [] if first else [(b, b.clone()) for b in self._step.module.buffers()]
         yield
         for buffer, before in buffers:
             buffer.copy_(before)

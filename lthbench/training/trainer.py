@@ -21,6 +21,7 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed, step_generator
+from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_draws, check_rate, check_start
@@ -28,6 +29,9 @@ from lthbench.training.schedule import rates
 from lthbench.training.single_example import check_batches
 from lthbench.training.step import Step
 from lthbench.training.trajectory import Trajectory
+
+OnStop = Callable[[int, State], None]
+"""A function that gets a step and the state after it."""
 
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
@@ -41,7 +45,10 @@ class Trainer:
     It starts from the state of the trajectory at step `at` and returns a State at every stop. The caller has the turn
     while it makes the trainer; afterwards the trainer takes turns itself. `devices` are the feed's device and others
     that may compute shards of a batch. `networks` are those that the rule may ask for logits, in evaluation mode.
+    `spoilt` says why the process must end after this training; "" if it need not.
     """
+
+    spoilt = ""
 
     def __init__(
         self,
@@ -64,6 +71,8 @@ class Trainer:
         self.step = Step(trajectory, self.module, self.current, devices, networks)
         self.current.slots = self.step.optimizer.begin(self.step.trained, state.slots)
         self._own = [dict(part) for part in _parts(self.current)]
+        self._losses: list[Tensor] = []  # of the epochs that ended
+        self.work: SampledWork | None = None  # counts operations, under a rule of an author's own
         self.draws = _draws(self.module, feed)
         if self.draws and self.recipe.shards > 1:
             raise MethodError(
@@ -75,14 +84,26 @@ class Trainer:
         """Examples that the network has seen."""
         return self.step.seen
 
-    def run(self, stops: Iterable[int], on_stop: Callable[[int, State], None]) -> int:
+    @property
+    def losses(self) -> tuple[list[float], float]:
+        """Return the mean training loss of each epoch that ended in this training, and the sum in the one under way."""
+        self._wait()
+        return [float(loss) for loss in self._losses], float(self.step.loss)
+
+    def add_loss(self, under_way: float) -> None:
+        """Add the losses of the examples of this epoch that an earlier training has seen."""
+        with self._alone():
+            self.step.loss.add_(under_way)
+
+    def run(self, stops: Iterable[int], on_stop: OnStop, on_watch: OnStop | None = None) -> int:
         """Train to the last of the stops, and pass on the state at each. Returns the step at which the training ended.
 
-        That step is before the last stop if the rule's `done` said so.
+        That step is before the last stop if the rule's `done` said so. `on_watch` gets the state every `recipe.watch`
+        steps, before `on_stop` does. It must change nothing.
         """
         stops = sorted(stops)
         while self.current.step < stops[-1] and not self._done():
-            self._epoch(stops, on_stop)
+            self._epoch(stops, on_stop, on_watch)
         state = self.snapshot()
         for stop in stops:
             if stop >= self.current.step:  # where the rule ended the training, this is the state at all later stops
@@ -102,18 +123,34 @@ class Trainer:
             short = self.current.step < self.current.total
             return State(**{**vars(self._copy(finished)), "raw": state if short else None})
 
-    def _epoch(self, stops: list[int], on_stop: Callable[[int, State], None]) -> None:
+    def _epoch(self, stops: list[int], on_stop: OnStop, on_watch: OnStop | None) -> None:
         """Train to the end of the current epoch, or to the last stop if that comes first."""
         trajectory, clock = self.trajectory, self.trajectory.clock
         epoch, offset = divmod(self.current.step, clock.steps_per_epoch)
         with self._alone():
             batches = self.feed.epoch(clock, self.recipe, trajectory.seed, trajectory.order, epoch)[offset:]
         while batches and self.current.step < stops[-1]:
-            count = min(stop for stop in stops if stop > self.current.step) - self.current.step
+            watched = self._next_watched if on_watch else clock.total
+            count = min(watched, *(stop for stop in stops if stop > self.current.step)) - self.current.step
             self._train(batches[:count])
             batches = batches[count:]
+            if not batches:
+                self._end_epoch()
+            if on_watch and self.current.step == watched:
+                on_watch(watched, self.snapshot())
             if self.current.step in stops[:-1]:
                 on_stop(self.current.step, self.snapshot())
+
+    @property
+    def _next_watched(self) -> int:
+        every, total = self.recipe.watch or self.current.total, self.current.total
+        return min(self.current.step + every - self.current.step % every, total)
+
+    def _end_epoch(self) -> None:
+        """Note the mean loss of the epoch, without waiting for the device."""
+        with self._alone():
+            self._losses.append(self.step.loss / self.trajectory.clock.size)
+            self.step.loss.zero_()
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         """Do consecutive steps of one epoch on the examples at these indices, with no stop in between."""
@@ -123,7 +160,8 @@ class Trainer:
                     torch.manual_seed(
                         keys.seed("module", self.trajectory.seed, self.trajectory.order, self.current.step)
                     )
-                self.step(*self._batch(index), self.rates[self.current.step])
+                with self.work.step(self.current.step, len(index)) if self.work else nullcontext():
+                    self.step(*self._batch(index), self.rates[self.current.step])
                 if self._looks:
                     self._look()
                 self.current.step += 1
@@ -162,9 +200,15 @@ class Trainer:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
+        """Take a turn, and compute in it."""
+        with self._alone(), self._numerics():
+            yield
+
+    @contextmanager
+    def _numerics(self) -> Iterator[None]:
         """Compute in the trajectory's precision, with a private random state for draws of the module."""
         private = torch.random.fork_rng(devices=_devices(self.feed.device), enabled=self.draws)
-        with self._alone(), private, precision(self.trajectory.precision, self.feed.device):
+        with private, precision(self.trajectory.precision, self.feed.device):
             yield
 
     def _alone(self) -> AbstractContextManager[object]:
@@ -174,8 +218,15 @@ class Trainer:
     def _wait(self) -> None:
         """Wait until all steps are done, outside of a turn, before the training is looked at. Here they already are."""
 
-    def prepare(self) -> None:
-        """Do work that needs much time or memory before the first step. Here there is none."""
+    def prepare(self) -> int:
+        """Do work that needs much time or memory before the first step. The caller has the turn. Here there is none.
+
+        Returns the bytes of its device that the training holds from now on; 0 if only an upper bound is known.
+        """
+        return 0
+
+    def close(self) -> None:
+        """Give back what the training holds of its device. Here there is nothing."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self._augmented(

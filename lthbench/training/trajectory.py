@@ -54,6 +54,10 @@ class Trajectory:
         """Return the state after `step` steps."""
         return Trained(self.model, self.key, step, self.start.basis)
 
+    def curve(self, step: int) -> str:
+        """Return the key of the learning curve up to a step. It depends on how often the training is watched."""
+        return keys.key("curve", 1, self.state(step).key, self.recipe.watch)
+
     def continues(self, recipe: Recipe, rule: Rule | None, order: int, networks: NamedLineages = ()) -> bool:
         """Tell whether training with these settings is the same trajectory."""
         same_rule = (rule and identity(rule)) == (self.rule and identity(self.rule))

@@ -130,6 +130,10 @@ def test_a_duel_says_on_new_images_only_what_every_run_says(folder: Path, tmp_pa
     cells = json.loads(lthbench(*words, cwd=tmp_path).stdout)["cells"]
     known = {row["sparsity"]: row["se_images"] is not None for row in cells}
     assert known == {0.8: False, 0.95: True}
+    record["result"]["fingerprints"]["start"] = "0" * 32
+    (smoke / "records/random-reinit.jsonl").write_text("\n".join([*others, json.dumps(record)]))
+    assert "random-reinit.jsonl:4: it has another start than" in lthbench(*words, cwd=tmp_path).stderr
+    del record["result"]["fingerprints"]["start"]
     record["result"]["test"] = {"right": 100, "of": 400}
     (smoke / "records/random-reinit.jsonl").write_text("\n".join([*others, json.dumps(record)]))
     refused = lthbench(*words, cwd=tmp_path)

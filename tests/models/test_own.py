@@ -114,7 +114,7 @@ model = Model({name!r}, (1, 8, 8), 10, "all")
 try:
     model.shapes
 except InputError as error:
-    print("refused" if "this one is not of the suite" in str(error) else error)
+    print("refused" if "its code is not here" in str(error) else error)
 own.register_kept(Path({str(kept)!r}))
 print(model.prunable_count, Model("renamed-" + {name!r}, (1, 8, 8), 10, "all").prunable_count)
 """
@@ -124,7 +124,7 @@ print(model.prunable_count, Model("renamed-" + {name!r}, (1, 8, 8), 10, "all").p
 def test_a_file_that_no_suite_has_named_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'done')!r}, 'w')\n")
     for name in ("evil.py:Net", f"{tmp_path}/evil.py:Net", "evil.py:Net@" + "0" * 12, "evil.py"):
-        with pytest.raises(InputError, match="is named by a suite"):
+        with pytest.raises(InputError, match="is named by a suite as FILE.py:NAME"):
             _ = Model(name, DIGITS, 10, "all").shapes
     assert not (tmp_path / "done").exists()
 

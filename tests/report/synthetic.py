@@ -6,7 +6,7 @@ import numpy as np
 
 from lthbench.methods import registry
 from lthbench.methods.registry import Method
-from lthbench.runs.records.record import Count, Kept, Provenance, Record, Result
+from lthbench.runs.records.record import Count, EarlyStop, Kept, Provenance, Record, Result
 from lthbench.suite import Cell, Suite
 
 Accuracy = Callable[[Method, Cell], float]  # in percent
@@ -33,6 +33,7 @@ def _record(suite: Suite, method: Method, cell: Cell, percent: float, g: np.rand
     width = float(method.defaults.get("epsilon") or 1) ** -1
     built = {"width": width, "error": 1 / width, "error_99": 0.5 / width, "kept_ratio": 5.0, "drawn_ratio": 30.0}
     kept = Kept(test=test, train=test, loss={"train": 0.5}, removed=0, prunable=100, ticket="t")
+    early = EarlyStop(step=500, loss=0.4, validation=test, test=test) if suite.recipe.watch else None
     correlation = {f"{p:g}": min(1.0, p + 0.1 * float(g.random())) for p in (0.1, 0.2, 0.3, 0.4, 0.5)}
     result = Result(
         suite=suite.name,
@@ -64,6 +65,7 @@ def _record(suite: Suite, method: Method, cell: Cell, percent: float, g: np.rand
         epoch=1000,
         pipeline="made up",
         kept={"before": kept, "trained": kept, "target": kept},
+        early_stop=early,
         correlation={"init": correlation, "trained": correlation},
         barriers={"orders": {"train": 1.5, "test": 2.5}} if method.name == "elastic" else {},
         notes=built

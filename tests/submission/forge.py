@@ -59,7 +59,9 @@ class Forgery:
 
     def rehash(self) -> None:
         """Sizes and sha256 as they are now."""
-        for file in [self.manifest["source"], self.manifest["records"], *(t["file"] for t in self.manifest["tickets"])]:
+        helpers = self.manifest.get("helpers", [])
+        tickets = [ticket["file"] for ticket in self.manifest["tickets"]]
+        for file in [self.manifest["source"], *helpers, self.manifest["records"], *tickets]:
             if file["path"] in self.files:
                 content = self.files[file["path"]]
                 file |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -52,8 +52,8 @@ class Wandering(Rule):
         g = s.generator
         for n in s.prunable:
             s.state[f"mean.{n}"].mul_(0.9).add_(s.params[n], alpha=0.1)
-        scores = {n: s.state[f"mean.{n}"].abs() + torch.rand(s.params[n].shape, generator=g) for n in s.prunable}
-        s.set_mask(s.select(scores, 0.4))
+        drawn = {n: torch.rand(s.params[n].shape, generator=g).to(s.params[n].device) for n in s.prunable}
+        s.set_mask(s.select({n: s.state[f"mean.{n}"].abs() + drawn[n] for n in s.prunable}, 0.4))
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,9 @@ class RunContext:
         order: int,
         networks: NamedLineages = (),
     ) -> Trajectory:
-        """Return the trajectory that a training continues, or a new one from this network."""
+        """Return the trajectory that a training continues, or a new one from this network, watched as the suite says."""
         origin, setting = origin_of(net), self.setting
+        recipe = recipe.replace(watch=setting.recipe.watch)
         running = origin.trajectory
         if running and not origin.lineage.edits and running.continues(recipe, rule, order, networks):
             return running

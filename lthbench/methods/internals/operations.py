@@ -40,6 +40,12 @@ class Train:
         return self.trajectory.state(self.stops[-1]).key
 
     @property
+    def split(self) -> Split:
+        """Return the training data of the workload."""
+        t = self.trajectory
+        return Split(t.dataset, t.validation, t.data, t.normalisation, t.limit)
+
+    @property
     def source(self) -> Lineage:
         """Return the lineage that the training starts from."""
         first = self.begin == self.trajectory.first

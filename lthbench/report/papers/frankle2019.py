@@ -142,4 +142,5 @@ def early_stopping(result: Result) -> tuple[float, float]:
 
     Both are NaN where the training was not watched.
     """
-    return math.nan, math.nan
+    stop = result.early_stop
+    return (stop.step, stop.test.percent) if stop else (math.nan, math.nan)

@@ -6,9 +6,10 @@ worker.
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -18,6 +19,7 @@ from lthbench.methods.internals.operations import Operation, Train, Value, sourc
 from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.state import State, edited
 from lthbench.pruning.tensors import Tensors
+from lthbench.runs.store.curve import Curve
 from lthbench.runs.store.locks import FOLDER, FileLocks
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor
@@ -77,13 +79,14 @@ class Broker:
         key = trajectory.state(stop).key
         self._trajectories[trajectory.key] = trajectory
         work = Work()
+        there = partial(self._trained, trajectory, stop)
         for _ in range(TRIES):
-            if self.store.has("states", key):
+            if there():
                 return work
-            with suppress(MissingEntry), self._claimed(trajectory.key, "states", key, work) as mine:
+            with suppress(MissingEntry), self._claimed(trajectory.key, there, work) as mine:
                 if mine:
                     self._done(self._training(trajectory, stop, stops), edit_tensors, remainder, work)
-        if self.store.has("states", key):
+        if there():
             return work
         raise LthbenchError(f"state {key} could not be computed in {TRIES} tries: its source goes missing each time")
 
@@ -92,7 +95,7 @@ class Broker:
         work = Work()
         for _ in range(TRIES):
             try:
-                with self._claimed(operation.key, "values", operation.key, work) as mine:
+                with self._claimed(operation.key, partial(self.store.has, "values", operation.key), work) as mine:
                     if mine:
                         self._done(operation, edit_tensors, 0.0, work)
                 return *self.store.read("values", operation.key), work
@@ -118,22 +121,33 @@ class Broker:
                 self.state(trajectory, stop, edit_tensors)
         raise LthbenchError(f"state {trajectory.state(stop).key} could not be read in {TRIES} tries")
 
+    def curve(self, trajectory: Trajectory, stop: int, edit_tensors: EditTensors) -> Curve | None:
+        """Return the learning curve up to a stop. None where a training that is not watched left none."""
+        for _ in range(TRIES):
+            with suppress(MissingEntry):
+                return self.store.read_curve(trajectory.curve(stop))
+            if not trajectory.recipe.watch:
+                return None
+            self.state(trajectory, stop, edit_tensors)
+        raise LthbenchError(f"the curve of {trajectory.state(stop).key} could not be read in {TRIES} tries")
+
+    def _trained(self, trajectory: Trajectory, stop: int) -> bool:
+        """Tell whether the state at a stop is stored and, where the training is watched, its curve."""
+        curve = not trajectory.recipe.watch or self.store.has("curves", trajectory.curve(stop))
+        return curve and self.store.has("states", trajectory.state(stop).key)
+
     def _training(self, trajectory: Trajectory, stop: int, stops: Iterable[int]) -> Train:
         """Return the training from the last stored state to this stop, through the planned stops that are not stored."""
         left = self._left[trajectory.key] | set(stops)
-        there = [s for s in left if s < stop and self.store.has("states", trajectory.state(s).key)]
+        there = [s for s in left if s < stop and self._trained(trajectory, s)]
         begin = max([trajectory.first, *there])
         wanted = {s for s in {*stops, stop} if s > begin}
         self._left[trajectory.key] |= {*stops, stop}
         return Train(trajectory, begin, tuple(sorted(wanted)))
 
     @contextmanager
-    def _claimed(self, name: str, kind: str, key: str, work: Work) -> Iterator[bool]:
-        """Wait until an entry is stored, or this driver may compute it. Yields whether this driver has to compute it."""
-
-        def there() -> bool:
-            return self.store.has(kind, key)
-
+    def _claimed(self, name: str, there: Callable[[], bool], work: Work) -> Iterator[bool]:
+        """Wait until an entry is `there`, or this driver may compute it. Yields whether this driver has to compute it."""
         if there():
             yield False
             return

@@ -41,7 +41,7 @@ def run_suite(
 ) -> Results:
     """Run a suite and return its results, as `load_results(out)` reads them. Finished work is never computed again.
 
-    `suite`: a name, a TOML file or a Suite.
+    `suite`: a name, a TOML file or a Suite. Files that a Suite names lie in the working folder.
     `methods`: others beside the suite's own, as typed for --method, or functions under @method. `only`: run these alone.
     `out`: the run folder (default: runs/<suite>; for a trial, or an edited copy of a published suite, runs/<suite>-<hash>).
     `only_failed`: repeat the runs of the folder that failed.
@@ -52,7 +52,8 @@ def run_suite(
     It works in a script without `if __name__ == "__main__"`, in a notebook and from standard input. InputError for anything
     unknown. A run that fails raises nothing.
     """
-    job = Job.make(suite if isinstance(suite, Suite) else Suite.read(suite), methods, data, only, device)
+    read = suite.beside(Path.cwd()) if isinstance(suite, Suite) else Suite.read(suite)
+    job = Job.make(read, methods, data, only, device)
     folder = _folder(out, job.suite, only_failed)
     driver = job.driver(
         folder,

@@ -25,11 +25,13 @@ from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.driver.broker import Broker
 from lthbench.runs.driver.failure_message import in_one_line, location
+from lthbench.runs.driver.learning_curve import ended_by, on_record
 from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.run_log import Asked, RunLog
 from lthbench.runs.driver.work_account import WorkAccount
 from lthbench.runs.plan.plan import PlannedRun
-from lthbench.runs.records.record import Provenance, Record, Result
+from lthbench.runs.records.record import Count, EarlyStop, LearningCurve, Provenance, Record, Result
+from lthbench.runs.store.curve import Point
 from lthbench.runs.store.store import Trace
 from lthbench.runs.workers.evaluation import Evaluation
 from lthbench.training.metering.bounds import check_own_work
@@ -137,6 +139,7 @@ class Session:
         final = self.context.returned(self._method())
         self.final = final
         found = self._evaluate(final, compared(self.context, final))
+        curve = self._curve(final, ended_by(final))
         removed, prunable = counted(self.context, found.layers)
         check_pattern(self.context, found.off_pattern)
         kept = {name: self._evaluate(net) for name, net in self.context.kept.items()}
@@ -159,7 +162,26 @@ class Session:
             multiplications=found.multiplications,
             ticket=found.mask_digest,
             weights=found.weights,
+            **curve,
         )
+
+    def _curve(self, final: Network, trajectory: Trajectory | None) -> dict[str, Any]:
+        """Return the learning curve of the training that the returned network ends and, where it was watched, the early stop."""
+        if trajectory is None:
+            return {}
+        with _halting(), self.run_lock.released(), self._work.paused():
+            curve = self.broker.curve(trajectory, final.step, self.context.edit_tensors)
+        least = curve.least if curve else None
+        stop = self._early_stop(trajectory, least) if least else None
+        return {"curve": on_record(trajectory, curve) if curve else None, "early_stop": stop}
+
+    def _early_stop(self, trajectory: Trajectory, least: Point) -> dict[str, Any]:
+        """Evaluate the network of least validation loss of a watched training."""
+        found = self._evaluated(Lineage(trajectory.state(least.step)))
+        validation = Count(right=least.right, of=trajectory.validation)
+        return EarlyStop(
+            step=least.step, loss=least.loss, validation=validation, test=found.counts["test"]
+        ).model_dump()
 
     def _method(self) -> Any:
         """Run the method's own code. MethodError where that code feeds examples to networks or trains by itself."""
@@ -187,11 +209,13 @@ class Session:
         return self._result(status=status, reason=reason)
 
     def _evaluate(self, net: Network, others: Mapping[str, Lineage] = MappingProxyType({})) -> Evaluation:
-        suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
         origin_of(net).check_unchanged()
         self.context.edit_tensors |= origin_of(net).edit_tensors
-        origin, split = origin_of(net), self.setting.split
-        operation = Evaluate(origin.lineage, split, suite.precision, test, tuple(others.items()), suite.pattern)
+        return self._evaluated(origin_of(net).lineage, tuple(others.items()))
+
+    def _evaluated(self, source: Lineage, others: tuple[tuple[str, Lineage], ...] = ()) -> Evaluation:
+        suite, test = self.setting.suite, self.setting.manifest.fingerprints["test"]
+        operation = Evaluate(source, self.setting.split, suite.precision, test, others, suite.pattern)
         return Evaluation.model_validate(self._unseen("evaluate", operation))
 
     def _barrier(self, a: Network, b: Network) -> dict[str, float]:
@@ -238,6 +262,7 @@ class Session:
         }
 
     def _record(self, outcome: dict[str, Any]) -> Record:
+        result = {name: value for name, value in outcome.items() if name != "curve"}
         charged = sum(outcome["charged"].values()) / outcome["epoch"]
         provenance = Provenance(
             epochs_computed=self.computed,
@@ -248,8 +273,9 @@ class Session:
             started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
             host=platform.node(),
             environment=self.environment,
+            curve=LearningCurve.model_validate(outcome["curve"], strict=False) if outcome.get("curve") else None,
         )
-        return Record(result=Result.model_validate(outcome, strict=False), provenance=provenance)
+        return Record(result=Result.model_validate(result, strict=False), provenance=provenance)
 
     def _ask(self, kind: str, key: str) -> str:
         """Note an operation. Returns its planned trajectory, or "". MethodError if an earlier run asked for another one."""

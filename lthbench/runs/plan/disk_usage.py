@@ -20,14 +20,15 @@ TEXT = 4000  # of the note on a network
 def state(trajectory: Trajectory, stop: int) -> int:
     """Return the bytes of a state of a training.
 
-    A rule that keeps tensors is assumed to train a number for each prunable weight.
+    A rule that keeps tensors is assumed to train a number for each prunable weight. A watched training also leaves the state
+    of least validation loss.
     """
     model, rule = trajectory.model, trajectory.rule
     slots = len(optimizer(trajectory.recipe).slots)
     kept = 4 * model.prunable_count * overrides(rule, "start")
     trained = weights(model) * (1 + slots * (stop < trajectory.clock.total)) + kept * (1 + slots)
     once = trained + _buffer_bytes(model) + model.prunable_count + 1000 * len(model.shapes)
-    return once * (1 + overrides(rule, "finish"))
+    return once * (1 + overrides(rule, "finish")) * (2 if trajectory.recipe.watch else 1)
 
 
 def weights(model: Model) -> int:

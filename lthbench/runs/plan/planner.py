@@ -12,7 +12,7 @@ from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Measure, Validate
 from lthbench.methods.internals.returned import compared
 from lthbench.methods.internals.setting import Setting
-from lthbench.methods.network import Network
+from lthbench.methods.network import Network, origin_of
 from lthbench.methods.registry import Method
 from lthbench.methods.run import Run
 from lthbench.pruning.state import State
@@ -68,6 +68,8 @@ def _evaluations(context: RunContext, final: Network) -> Iterator[Step]:
         return Step(kind, keys.key(kind, *parts), disk_usage.TEXT + 2 * test * (kind == "evaluate"), charged, work)
 
     yield step("evaluate", 1, final.key, *(other.key for other in compared(context, final).values()))
+    if context.setting.recipe.watch and origin_of(final).trajectory:
+        yield step("evaluate", 1, "least validation loss", final.key)
     for net in context.kept.values():
         yield step("evaluate", 1, net.key)
     for a, b in context.lines.values():

@@ -12,9 +12,9 @@ from lthbench.methods.internals.operations import Operation
 from lthbench.runs.ray.node import library
 from lthbench.runs.ray.transfer import Transfer
 from lthbench.runs.workers.heartbeat import BEAT, Heartbeat
-from lthbench.runs.workers.pool import Handle, Lost
+from lthbench.runs.workers.pool import Handle
 from lthbench.runs.workers.serialization import pickled
-from lthbench.runs.workers.worker import Reply
+from lthbench.runs.workers.worker import Lost, Reply, Retired
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +31,20 @@ class Actor(Handle):
     def __init__(self, actor: Any, transfer: Transfer, closed: threading.Event, differs: Differs):
         self._ray, self._actor = library(), actor
         self._transfer, self._closed = transfer, closed
-        self.dead = False
+        self.dead = self._retired = False
         self.node, described = self._answer(actor.ready.remote())
         if why := differs(self.node[:8], described):
             self.end()
             raise Lost(why)
 
-    def ask(self, operation: Operation) -> Reply:
+    def ask(self, operation: Operation, alone: bool = False) -> Reply:
         files, message = pickle.loads(pickled(operation))
         modules = {Path(file).name: Path(file).read_bytes() for file in files}
         needed = {name: self._ray.put(content) for name, content in self._transfer.needed(operation, self.node).items()}
-        reply, left = self._answer(self._actor.perform.remote(modules, message, needed), beating=True)
+        reply, left = self._answer(self._actor.perform.remote(modules, message, needed, alone), beating=True)
         self._transfer.settle(self.node, left)
         if isinstance(reply, Lost):
+            self._retired = isinstance(reply, Retired)
             self.end()
         if isinstance(reply, MissingEntry):
             self._transfer.forget(self.node)
@@ -76,7 +77,7 @@ class Actor(Handle):
             return self._ray.get(asked)
         except Exception as error:  # Ray's own, of many kinds: the process or the node is gone
             self.end()
-            raise Lost(" ".join(str(error).split())[:200]) from None
+            raise (Retired if self._retired else Lost)(" ".join(str(error).split())[:200]) from None
 
     def _feel(self, heartbeat: Heartbeat) -> None:
         try:

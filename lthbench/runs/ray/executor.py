@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,14 +25,14 @@ from lthbench.runs.ray.node import ClusterConfig, NodeWorker, clean, describe
 from lthbench.runs.ray.transfer import Transfer
 from lthbench.runs.store.files import contents_below, writing
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.pool import CLOSED, Handle, Lost, Pool
-from lthbench.runs.workers.worker import Reply
+from lthbench.runs.workers.executors import evaluators
+from lthbench.runs.workers.pool import CLOSED, Handle, Pool
+from lthbench.runs.workers.worker import Lost, Reply
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
 log = logging.getLogger(__name__)
 
-TRAINERS = 8  # workers that one evaluator serves
 SHARES = "sharing of the store's folder"
 
 
@@ -46,7 +47,8 @@ class RayExecutor:
         self._here |= {f"data set {name}": prints for name, prints in datasets.items()}
         self._cluster = Connection(address, "GPU" if self._gpus else "CPU")
         models = contents_below(config.models) if config.models else {}
-        self.cluster_config = ClusterConfig(config, f"token-{uuid.uuid4().hex}", tuple(datasets), models)
+        shared = replace(config, share=share)
+        self.cluster_config = ClusterConfig(shared, f"token-{uuid.uuid4().hex}", tuple(datasets), models)
         with writing(config.store):
             config.store.mkdir(parents=True, exist_ok=True)
             (config.store / self.cluster_config.token).touch()
@@ -99,16 +101,17 @@ class RayExecutor:
         nodes = list(self._cluster.nodes)
         if not nodes:
             raise Lost("no node is there")
-        return self._actor(frozenset({"train", "test"}), 1, beside(nodes[len(there) % len(nodes)]))
+        turn, node = divmod(len(there), len(nodes))
+        return self._actor(frozenset({"train", "test"}), 1, beside(nodes[node]), turn)
 
-    def _actor(self, splits: frozenset[str], slots: int, takes: Mapping[str, Any]) -> Actor:
+    def _actor(self, splits: frozenset[str], slots: int, takes: Mapping[str, Any], turn: int = 0) -> Actor:
         remote = self._cluster.ray.remote(NodeWorker).options(max_concurrency=slots + 1, **takes)  # one for heartbeats
-        return Actor(remote.remote(self.cluster_config, splits), self._transfer, self._closed, self._differs)
+        return Actor(remote.remote(self.cluster_config, splits, turn), self._transfer, self._closed, self._differs)
 
     def _look(self) -> None:
         """Set the number of workers to what the cluster can hold now."""
         self._trainers.resize(max(1, int(self._cluster.devices / (self._gpus or 1))))
-        self._evaluators.resize(-(-self._trainers.size // TRAINERS))
+        self._evaluators.resize(evaluators(self.cluster_config.worker, self._trainers.size))
 
     def _follow(self) -> None:
         """Adjust the number of workers as the cluster grows and shrinks."""

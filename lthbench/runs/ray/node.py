@@ -17,8 +17,8 @@ from lthbench.methods import registry
 from lthbench.methods.internals.operations import Operation, Train
 from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.pool import Lost
-from lthbench.runs.workers.serialization import operation_of, out_of_memory, wrapped_exception
+from lthbench.runs.workers.failure import failure
+from lthbench.runs.workers.serialization import operation_of
 from lthbench.runs.workers.worker import Reply
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
@@ -92,13 +92,17 @@ def clean(cluster_config: ClusterConfig) -> None:
 
 
 class NodeWorker:
-    """A worker in an actor. Ray places the actor; its operations are lost with it."""
+    """A worker in an actor. Ray places the actor; its operations are lost with it.
 
-    def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str]):
+    Of the devices that it sees it takes the first, or the next one in its `turn`.
+    """
+
+    def __init__(self, cluster_config: ClusterConfig, splits: frozenset[str], turn: int = 0):
         self.cluster_config = cluster_config
         for name, content in cluster_config.models.items():
             write_whole(cluster_config.scratch / "models" / name, content)
-        self.worker = cluster_config.here.each()[0].worker(splits)  # on the devices that Ray gave to this process
+        each = cluster_config.here.each()  # on the devices that Ray gave to this process
+        self.worker = each[turn % len(each)].worker(splits)
 
     def ready(self) -> tuple[str, dict[str, Any] | LthbenchError]:
         """Return the node of the worker, and the node's description."""
@@ -108,17 +112,15 @@ class NodeWorker:
         """Return the number of completed turns, as a sign of life."""
         return self.worker.turns.served
 
-    def perform(self, modules: Entries, message: bytes, needed: Mapping[str, Any]) -> Answer:
+    def perform(self, modules: Entries, message: bytes, needed: Mapping[str, Any], alone: bool) -> Answer:
         """Do an operation, after storing the method files and store entries that this node lacks."""
         numerics.set_up(self.worker.device)
         try:
             with self.worker.turns:
                 operation = self._operation(modules, message, needed)
-            reply = self.worker.perform(operation)
-        except LthbenchError as error:
-            return error, {}
+            reply = self.worker.perform(operation, alone)
         except Exception as error:
-            return Lost(f"out of memory: {error}") if out_of_memory(error) else wrapped_exception(error), {}
+            return failure(self.worker, error), {}
         root = self.worker.store.root
         left = [] if self.cluster_config.shares else _left(self.worker.store, operation)
         return reply, {str(path.relative_to(root)): path.read_bytes() for path in left}

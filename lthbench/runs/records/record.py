@@ -46,6 +46,39 @@ class Kept(_Strict):
     mask_digest: str = Field(alias="ticket")
 
 
+class EarlyStop(_Strict):
+    """The first network of least validation loss, in nats, among those that were watched: its step and right answers."""
+
+    step: Whole
+    loss: float
+    validation: Count
+    test: Count
+
+
+class LearningCurve(_Strict):
+    """The curve of the training that the returned network ends.
+
+    `first` is the step at which it began, and `epoch` the number of steps in an epoch. `losses` are mean training losses
+    of whole epochs, in nats. `points` are (step, mean loss, right answers) on the `held_out` examples. A loss that is not
+    finite is None.
+    """
+
+    first: Whole
+    epoch: Annotated[int, Field(ge=1, le=2**53)]
+    losses: list[float | None]
+    points: list[tuple[Whole, float | None, Whole]] = []
+    held_out: Whole = 0
+
+    @property
+    def rows(self) -> list[tuple[int, float | None, float | None, float | None]]:
+        """Return step, training loss, validation loss and validation accuracy in percent, by step; None where not known."""
+        begun = self.first // self.epoch
+        training = {(begun + 1 + epoch) * self.epoch: loss for epoch, loss in enumerate(self.losses)}
+        held_out = {step: (loss, 100 * right / self.held_out) for step, loss, right in self.points}
+        steps = sorted(training.keys() | held_out.keys())
+        return [(step, training.get(step), *held_out.get(step, (None, None))) for step in steps]
+
+
 class Result(_Strict):
     """The accuracies and charges of a run. It has the same bits under every executor and order, in one environment.
 
@@ -57,7 +90,8 @@ class Result(_Strict):
     `budget` are in training examples; one epoch is `epoch` examples. `loss` is the mean cross-entropy in nats by part of
     the data. `correlation` is R_p by the network that the result is compared with, then by p. The network "init" is the
     initialisation that the result descends from; the others were kept. `barriers` are in percentage points of error by
-    pair, then by part. `mask_digest` is written as "ticket", `off_budget` as "apart".
+    pair, then by part. `early_stop` is another network of the last training, where the suite watches. `mask_digest` is
+    written as "ticket", `off_budget` as "apart".
     """
 
     suite: str
@@ -103,6 +137,7 @@ class Result(_Strict):
     correlation: dict[str, dict[Share, float]] = {}
     barriers: dict[str, dict[str, float]] = {}
     notes: dict[str, float | list[float]] = {}
+    early_stop: EarlyStop | None = None
 
     @field_validator("correct")
     @classmethod
@@ -126,7 +161,8 @@ class Provenance(_Strict):
     """The circumstances in which a record was made.
 
     `cpu`: CPU seconds of the method's own code ("method") and of the operations computed for this run, by kind. `seen`:
-    examples that networks saw in those operations. Both are None in records from before they were counted.
+    examples that networks saw in those operations. Both are None in records from before they were counted. `curve` is None
+    too where the returned network does not end a training.
     """
 
     epochs_computed: Epochs
@@ -137,6 +173,7 @@ class Provenance(_Strict):
     environment: dict[str, str] = Field(alias="build")
     cpu: dict[str, float] | None = None
     seen: dict[str, int] | None = None
+    curve: LearningCurve | None = None
 
 
 class Record(_Strict):
@@ -162,7 +199,14 @@ class Record(_Strict):
         return json.dumps(written, ensure_ascii=False)
 
 
-LATER = {"chance", "correct", "cpu", "seen"}  # fields that older records lack: left out where there is nothing to say
+LATER = {
+    "chance",
+    "correct",
+    "cpu",
+    "seen",
+    "early_stop",
+    "curve",
+}  # fields that older records lack: left out where there is nothing to say
 
 Refusal = Callable[[Result], str | None]  # the reason why a record does not belong where it lies, or None
 

@@ -22,6 +22,7 @@ class Results:
     layers: run, layer, removed, size.      kept: run, network, accuracy, sparsity.
     notes: run, note, position, value.      correlation: run, reference, p, value.
     images: run, correct: the test images with a correct answer, as `lthbench.bits` reads it; not of every run.
+    curves: run, step, training_loss (mean of the epoch that ends there), validation_loss, validation_accuracy.
     """
 
     runs: pd.DataFrame
@@ -30,6 +31,7 @@ class Results:
     notes: pd.DataFrame
     correlation: pd.DataFrame
     images: pd.DataFrame
+    curves: pd.DataFrame
 
     @cached_property
     def scored(self) -> pd.DataFrame:
@@ -60,6 +62,7 @@ def tabulated(records: Iterable[Record]) -> Results:
     notes: list[tuple[Any, ...]] = []
     correlation: list[tuple[Any, ...]] = []
     images: list[tuple[Any, ...]] = []
+    curves: list[tuple[Any, ...]] = []
     for run, record in enumerate(records):
         result = record.result
         rows.append([column.of(record) for column in RUN_COLUMNS])
@@ -70,6 +73,8 @@ def tabulated(records: Iterable[Record]) -> Results:
             notes += [(run, note, i, v) for i, v in enumerate(values if isinstance(values, list) else [values])]
         if result.correct is not None:
             images.append((run, result.correct))
+        if record.provenance.curve:
+            curves += [(run, *point) for point in record.provenance.curve.rows]
         for reference, shares in result.correlation.items():
             correlation += [(run, reference, float(p), value) for p, value in shares.items()]
     return Results(
@@ -79,6 +84,7 @@ def tabulated(records: Iterable[Record]) -> Results:
         notes=pd.DataFrame(notes, columns=["run", "note", "position", "value"]),
         correlation=pd.DataFrame(correlation, columns=["run", "reference", "p", "value"]),
         images=pd.DataFrame(images, columns=["run", "correct"]),
+        curves=pd.DataFrame(curves, columns=["run", "step", "training_loss", "validation_loss", "validation_accuracy"]),
     )
 
 

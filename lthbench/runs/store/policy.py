@@ -6,7 +6,7 @@ Keep = Literal["nothing", "masks", "finals", "all"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
 
 DROPPED: dict[Keep, tuple[str, ...]] = {
-    "nothing": ("states", "finals", "values", "tensors", "traces"),
+    "nothing": ("states", "finals", "curves", "values", "tensors", "traces"),
     "masks": ("states", "finals"),
     "finals": ("states",),
     "all": (),

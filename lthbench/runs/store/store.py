@@ -1,6 +1,7 @@
 """A store: a folder of finished work, by environment and key.
 
     <folder>/<environment>/states/    networks at the stops of trajectories
+                           curves/    learning curves of trajectories up to their stops
                            values/    results of probes and evaluations
                            tensors/   masks (bit-packed) and weights that methods made, by digest
                            finals/    final networks, where --keep finals asks for them
@@ -28,6 +29,7 @@ from lthbench.errors import MissingEntry
 from lthbench.pruning.lineage import Init, Lineage, Trained
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.tensors import Tensors, digest, mapped, packed, unpacked
+from lthbench.runs.store.curve import Curve
 from lthbench.runs.store.files import append_line, write_whole
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,14 @@ class Store:
         tensors, note = self.read("states", key)
         raw = _nested({name[4:]: t for name, t in tensors.items() if name.startswith("raw/")}) if note["raw"] else None
         return _nested(tensors, raw), note["ended"]
+
+    def write_curve(self, key: str, curve: Curve) -> None:
+        """Write the learning curve of a training, under its key."""
+        self.write("curves", key, {}, curve.note)
+
+    def read_curve(self, key: str) -> Curve:
+        """Return a learning curve. MissingEntry where its training left none."""
+        return Curve.of(self.read("curves", key)[1])
 
     def network(self, lineage: Lineage) -> State:
         """Return the state of a network: its root with the edits applied."""

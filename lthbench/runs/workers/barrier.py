@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lthbench.errors import MethodError
 from lthbench.models import Model
 from lthbench.pruning.state import State, module_of
+from lthbench.training.numerics import for_evaluation
 
 POINTS = 11  # both ends among them
 
@@ -37,7 +38,7 @@ def along(
     for point in range(POINTS):
         share = point / (POINTS - 1)
         between = {name: torch.lerp(t, b.params[name], share) for name, t in a.params.items()}
-        module = module_of(model, replace(a, params=between), device).eval()
+        module = for_evaluation(module_of(model, replace(a, params=between), device).eval(), device)
         measure_norms(module, images())
         for part, value in error(module).items():
             found.setdefault(part, []).append(value)

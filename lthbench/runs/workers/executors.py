@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import torch
+
 from lthbench.errors import LthbenchError
 from lthbench.methods.internals.operations import Judgement, Operation
 from lthbench.runs.workers.pool import Handle, Pool
@@ -17,6 +19,9 @@ from lthbench.runs.workers.process import Process
 from lthbench.runs.workers.serialization import pickled, unpickled, wrapped_exception
 from lthbench.runs.workers.worker import Reply, Worker
 from lthbench.runs.workers.worker_config import WorkerConfig
+
+TRAINERS = 8  # workers that one evaluator serves
+TRAINERS_ON_GPU = 2  # as each of them trains many networks at once
 
 
 @dataclass
@@ -42,7 +47,7 @@ class SerialExecutor:
         future: Future[Reply] = Future()
         self._worker = self._worker or self.config.worker(frozenset({"train"}))
         try:
-            future.set_result(self._worker.perform(unpickled(pickled(operation))))
+            future.set_result(self._worker.perform(unpickled(pickled(operation)), alone=True))
         except Exception as error:
             future.set_exception(error if isinstance(error, LthbenchError) else wrapped_exception(error))
         return future
@@ -52,12 +57,12 @@ class SerialExecutor:
 
 
 class LocalExecutor:
-    """An executor with `workers` processes on this machine, and one more that evaluates."""
+    """An executor with `workers` processes on this machine, and others that evaluate."""
 
     def __init__(self, config: WorkerConfig, workers: int, start: str = "spawn"):
         self.slots = workers * config.slots
         self._trainers = processes(config, workers, frozenset({"train"}), start)
-        self._evaluators = _evaluators(config, start)
+        self._evaluators = _evaluators(config, start, workers)
 
     def submit(self, operation: Operation, remainder: float = 0.0) -> "Future[Reply]":
         pool = self._evaluators if isinstance(operation, Judgement) else self._trainers
@@ -77,16 +82,25 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-def _evaluators(config: WorkerConfig, start: str) -> Pool:
-    return processes(replace(config, lanes=1), 1, frozenset({"train", "test"}), start)
+def _evaluators(config: WorkerConfig, start: str, trainers: int = 1) -> Pool:
+    """Return the pool of evaluators: one for every few workers that train, on GPUs of their own as far as there are."""
+    return processes(replace(config, lanes=1), evaluators(config, trainers), frozenset({"train", "test"}), start)
+
+
+def evaluators(config: WorkerConfig, trainers: int) -> int:
+    """Return the number of evaluators beside this number of workers that train."""
+    on_gpu = torch.device(config.device).type == "cuda"
+    return -(-trainers // (TRAINERS_ON_GPU if on_gpu else TRAINERS))
 
 
 def processes(config: WorkerConfig, size: int, splits: frozenset[str], start: str) -> Pool:
-    """Return a pool of processes on this machine, which take its devices in turn."""
+    """Return a pool of processes on this machine, which take its devices in turn. Those on one GPU share it."""
     context = multiprocessing.get_context(start)
 
     def started(there: list[Handle]) -> Process:
+        each = config.each()
+        shares = [replace(one, share=config.share / -(-size // len(each))) for one in each]
         busy = [worker.config for worker in there if isinstance(worker, Process)]
-        return Process(context, min(config.each(), key=busy.count), splits)
+        return Process(context, min(shares, key=busy.count), splits)
 
     return Pool(started, size, config.slots)

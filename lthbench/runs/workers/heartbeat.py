@@ -1,6 +1,6 @@
 """The watchdog by which a driver notices a worker that hangs: it is silent, or completes nothing."""
 
-from lthbench.runs.workers.pool import Lost
+from lthbench.runs.workers.worker import Lost
 
 BEAT = 1.0  # seconds between two signs of life
 SILENCE = 120  # beats in a row that may be missed: the machine may swap, or the process may still import

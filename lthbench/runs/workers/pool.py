@@ -11,7 +11,7 @@ from typing import Protocol
 from lthbench.errors import LthbenchError, MethodError
 from lthbench.methods.internals.operations import Operation
 from lthbench.runs.workers.queue import Queue, Waiting
-from lthbench.runs.workers.worker import Reply
+from lthbench.runs.workers.worker import Lost, Reply, Retired
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +27,13 @@ class WorkerDied(LthbenchError):
 CLOSED = WorkerDied("the executor was closed")
 
 
-class Lost(Exception):
-    """The error that a worker is gone, or has to be ended, and why. Its operations are not done."""
-
-
 class Handle(Protocol):
     """A worker that has been started, as its pool sees it."""
 
     dead: bool
 
-    def ask(self, operation: Operation) -> Reply:
-        """Have an operation done, and wait for it. Raises the worker's exception, or Lost."""
+    def ask(self, operation: Operation, alone: bool = False) -> Reply:
+        """Have an operation done, with `alone` beside no training, and wait for it. Raises its exception, or Lost."""
 
     def near(self, operation: Operation) -> bool:
         """Say whether the entries that an operation starts from lie with this worker, and nowhere else."""
@@ -63,6 +59,7 @@ class Pool:
 
     def __init__(self, start: Callable[[list[Handle]], Handle], size: int, slots: int = 1):
         self.size, self.slots = size, slots
+        self._lanes = slots  # operations that a worker gets at once
         self._start = start
         self._queue = Queue()
         self._why: LthbenchError = CLOSED
@@ -113,14 +110,14 @@ class Pool:
                 return
             if len(self._seats) < self.size:
                 self._seats.append(Seat())
-            seat = self._seats[len(self._threads) % self.size]
-            thread = threading.Thread(target=self._serve, args=(seat,), daemon=True)
+            lane, number = divmod(len(self._threads), self.size)
+            thread = threading.Thread(target=self._serve, args=(self._seats[number], lane), daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def _serve(self, seat: Seat) -> None:
+    def _serve(self, seat: Seat, lane: int) -> None:
         """Hand one operation after another to the worker of a seat. The worker is started before it gets the first."""
-        while self._queue.wait():
+        while self._queue.wait() and lane < self._lanes:
             try:
                 worker = self._seated(seat)
             except Lost as error:
@@ -132,13 +129,31 @@ class Pool:
                 self._hand(worker, one)
 
     def _hand(self, worker: Handle, one: Waiting) -> None:
-        alone = one.lost and self.slots > 1
+        apart = one.lost and self.slots > 1
         try:
-            one.future.set_result(self._ask_apart(one.operation) if alone else worker.ask(one.operation))
+            one.future.set_result(self._ask_apart(one.operation) if apart else worker.ask(one.operation, one.alone))
+        except Retired as error:
+            self._elsewhere(one, error)
         except Lost as error:
             self._again(one, error)
         except Exception as error:
             one.future.set_exception(error)
+
+    def _elsewhere(self, one: Waiting, error: Retired) -> None:
+        """Give an operation to another worker than the one that has retired."""
+        if self._queue.closed:
+            one.future.set_exception(self._why)
+            return
+        if error.alone:
+            one.alone = True
+            self._lessen(max(1, error.beside), str(error))
+        self._queue.put(one)
+
+    def _lessen(self, lanes: int, why: str) -> None:
+        """Give every worker at most this number of operations at once from now on."""
+        if lanes < self._lanes:
+            log.warning("%s for %d operations at once: at most %d from now on", why, self._lanes, lanes)
+            self._lanes = lanes
 
     def _again(self, one: Waiting, error: Lost) -> None:
         """Retry an operation whose worker was lost, or fail it after several tries."""

@@ -14,12 +14,11 @@ from multiprocessing.context import BaseContext
 from typing import Any
 
 from lthbench import system
-from lthbench.errors import LthbenchError
 from lthbench.methods.internals.operations import Operation
+from lthbench.runs.workers.failure import failure
 from lthbench.runs.workers.heartbeat import BEAT, Heartbeat
-from lthbench.runs.workers.pool import Lost
-from lthbench.runs.workers.serialization import out_of_memory, pickled, unpickled, wrapped_exception
-from lthbench.runs.workers.worker import Reply, Worker
+from lthbench.runs.workers.serialization import pickled, unpickled, wrapped_exception
+from lthbench.runs.workers.worker import Lost, Reply, Retired, Worker
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
 
@@ -31,6 +30,7 @@ class Process:
 
     def __init__(self, context: BaseContext, config: WorkerConfig, splits: frozenset[str]):
         self.config, self.dead = config, False
+        self._retired: Retired | None = None
         with _starting:
             self._connection, there = context.Pipe()
             lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
@@ -44,7 +44,7 @@ class Process:
         self._waiting: dict[int, Future[Reply]] = {}
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def ask(self, operation: Operation) -> Reply:
+    def ask(self, operation: Operation, alone: bool = False) -> Reply:
         message, future = pickled(operation), Future[Reply]()
         with self._lock:
             if self.dead:
@@ -52,7 +52,7 @@ class Process:
             tag = next(self._tags)
             self._waiting[tag] = future
             try:
-                self._connection.send((tag, message))
+                self._connection.send((tag, message, alone))
             except OSError as error:
                 raise Lost(f"{error}") from None
         return future.result()
@@ -73,6 +73,7 @@ class Process:
                     if tag is None:
                         heartbeat.felt(reply, bool(self._waiting))
                         continue
+                    self._retired = reply if isinstance(reply, Retired) else self._retired
                     future = self._waiting.pop(tag)
                     if isinstance(reply, BaseException):
                         future.set_exception(reply)
@@ -90,7 +91,7 @@ class Process:
         self.end()
         why = str(error) if isinstance(error, Lost) else _ended(self.process.exitcode)
         for future in self._waiting.values():
-            future.set_exception(Lost(why))
+            future.set_exception(Retired(why) if self._retired else Lost(why))
 
 
 @contextmanager
@@ -138,8 +139,8 @@ def main(
         with sending:
             connection.send_bytes(content)
 
-    def answer(tag: int, message: bytes) -> None:
-        reply = _reply(worker, message)
+    def answer(tag: int, message: bytes, alone: bool) -> None:
+        reply = _reply(worker, message, alone)
         send(_sendable(tag, reply))
         if isinstance(reply, Lost):
             os._exit(1)
@@ -152,22 +153,20 @@ def main(
     with ThreadPoolExecutor(config.slots, initializer=numerics.set_up, initargs=(worker.device,)) as threads:
         while True:
             try:
-                tag, message = connection.recv()
+                request = connection.recv()
             except (EOFError, OSError):
                 ending.set()
                 return
-            threads.submit(answer, tag, message)
+            threads.submit(answer, *request)
 
 
-def _reply(worker: Worker, message: bytes) -> Any:
+def _reply(worker: Worker, message: bytes, alone: bool) -> Any:
     try:
         with worker.turns:
             operation = unpickled(message, evaluates="test" in worker.home.splits)
-        return worker.perform(operation)
-    except LthbenchError as error:
-        return error
+        return worker.perform(operation, alone)
     except Exception as error:
-        return Lost(f"out of memory: {error}") if out_of_memory(error) else wrapped_exception(error)
+        return failure(worker, error)
 
 
 def _sendable(tag: int, reply: Any) -> bytes:

@@ -2,12 +2,14 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch.backends import cuda, cudnn
 
 from lthbench.errors import MethodError
 
@@ -53,7 +55,12 @@ def restore(state: tuple[Any, ...]) -> None:
     np.random.set_state(numpy)
 
 
-_FLAGS = {
+def _setting(where: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+    """Return two functions that read and write an attribute."""
+    return partial(getattr, where, name), partial(setattr, where, name)
+
+
+_FLAGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "thread count": (torch.get_num_threads, torch.set_num_threads),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
@@ -65,20 +72,49 @@ _FLAGS = {
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
+    "cudnn switch": _setting(cudnn, "enabled"),
+    "cudnn benchmark": _setting(cudnn, "benchmark"),
+    "cudnn deterministic flag": _setting(cudnn, "deterministic"),
+    "precision of convolutions": _setting(cudnn, "allow_tf32"),
+    "precision of matrix products": _setting(cuda.matmul, "allow_tf32"),
+    "flash attention": (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
+    "memory-efficient attention": (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
+    "attention of cudnn": (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
 }
+"""The settings of the process, by name: functions that read and write them."""
+
+_CUDA_FLAGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "autocast mode of the GPU": (
+        lambda: torch.is_autocast_enabled("cuda"),
+        lambda on: torch.set_autocast_enabled("cuda", on),
+    ),
+    "current device": (torch.cuda.current_device, torch.cuda.set_device),
+    "current stream": (torch.cuda.current_stream, torch.cuda.set_stream),
+    "global generator of the GPU": (
+        lambda: torch.cuda.get_rng_state().numpy().tobytes(),
+        lambda state: torch.cuda.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8)),
+    ),
+}
+"""Those that exist once CUDA has started."""
+
+
+def _flags() -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    return _FLAGS | _CUDA_FLAGS if torch.cuda.is_initialized() else _FLAGS
 
 
 @contextmanager
 def unchanged(what: str) -> Iterator[None]:
     """Restore the process-wide state of torch afterwards. Raises MethodError if it was changed."""
-    before, random_before = {name: get() for name, (get, _) in _FLAGS.items()}, generators()
+    flags = _flags()
+    before, random_before = {name: get() for name, (get, _) in flags.items()}, generators()
     try:
         yield
-        changed = [name for name, (get, _) in _FLAGS.items() if get() != before[name]]
+        changed = [name for name, (get, _) in flags.items() if get() != before[name]]
         changed += ["global generator"] * (generators() != random_before)
         if changed:
             raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which other trainings share")
     finally:
-        for name, (_, put) in _FLAGS.items():
-            put(before[name])  # type: ignore[operator]
+        for name, (get, put) in flags.items():
+            if get() != before[name]:
+                put(before[name])
         restore(random_before)

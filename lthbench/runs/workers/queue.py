@@ -14,12 +14,13 @@ _order = count()
 
 @dataclass
 class Waiting:
-    """A waiting operation, and the number of workers that were lost in it."""
+    """A waiting operation, and the number of workers that were lost in it. `alone`: beside others it had no memory."""
 
     operation: Operation
     remainder: float
     future: "Future[Any]" = field(default_factory=Future)
     lost: int = 0
+    alone: bool = False
     order: int = field(default_factory=lambda: next(_order))
 
 
@@ -37,7 +38,7 @@ class Queue:
     def put(self, one: Waiting) -> None:
         with self._changed:
             self._waiting.append(one)
-            self._changed.notify()
+            self._changed.notify_all()  # a thread that wakes may have to stop instead
 
     def wait(self) -> bool:
         """Wait until an operation waits. Returns False when the queue is closed."""

@@ -17,6 +17,9 @@ NO_MEMORY = (
     "Cannot allocate memory",
     "could not create a primitive",
     "failed to map segment",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_ALLOC_FAILED",
 )
 
 

@@ -1,5 +1,6 @@
 """The configuration that a worker needs to start, in any process."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,17 +10,18 @@ from lthbench.data import DataHome
 from lthbench.errors import InputError
 from lthbench.models import own
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.capacity import Capacity
 from lthbench.runs.workers.worker import Worker
+from lthbench.runs.workers.worker.capacity import Capacity
 from lthbench.training import numerics
-from lthbench.training.gpu.settings import GPU_SETTINGS
+from lthbench.training.gpu.settings import GPU_SETTINGS, STREAMS
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
     """The store's folder, the data's folder, the device, and the number of trainings that a worker does at once.
 
-    `lanes` None: one on a CPU, as many as fit on a GPU. `models`: a folder with the files of models that the suite names.
+    `lanes` None: one on a CPU, as many as fit on a GPU. `share`: the share of a GPU that the worker may use. `models`: a
+    folder with the files of models that the suite names.
     """
 
     store: Path
@@ -28,7 +30,14 @@ class WorkerConfig:
     lanes: int | None = None
     gpus: int = 1  # GPUs of one worker, for recipes with shards
     peers: tuple[str, ...] = ()
+    share: float = 1.0
     models: Path | None = None
+
+    def __post_init__(self) -> None:
+        if torch.device(self.device).type == "cuda" and (self.lanes or 0) > STREAMS:
+            raise InputError(
+                f"{self.lanes} lanes were asked for; a GPU has streams for {STREAMS}: write {STREAMS} or less"
+            )
 
     @property
     def slots(self) -> int:
@@ -50,6 +59,8 @@ class WorkerConfig:
         if self.models:
             own.register_kept(self.models)
         store = Store(self.store, numerics.environment_key(device))
-        auto = device.type == "cuda" and self.lanes is None
-        capacity = Capacity.on(device) if auto else Capacity(self.slots)
-        return Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), capacity)
+        memory = Capacity.on(device, self.share) if device.type == "cuda" else Capacity(self.slots)
+        capacity = memory if self.lanes is None else Capacity(self.slots)
+        worker = Worker(store, DataHome(self.data, splits), device, tuple(map(torch.device, self.peers)), capacity)
+        worker.memory = memory.capacity if memory.measured else math.inf
+        return worker

@@ -39,20 +39,21 @@ SPECIAL = {
 
 
 def refused(file: Path) -> list[str]:
-    """Return the forbidden imports and names of a method file, as `mine.py:9 imports os: …`."""
-    found = sorted(set(_refused(source.parsed(source.read(file)))))
-    return [f"{file.name}:{line} {what}: {why}" for line, what, why in found]
+    """Return the forbidden imports and names of a method file, as `mine.py:9 imports os: …`, and of its own modules."""
+    own = source.own_modules(file)
+    found = {each: sorted(set(_refused(source.parsed(source.read(each)), set(own)))) for each in (file, *own.values())}
+    return [f"{each.name}:{line} {what}: {why}" for each, lines in found.items() for line, what, why in lines]
 
 
-def _refused(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    offered = (
-        "a method may import lthbench, torch, numpy, torch_pruning, and plain modules such as math and dataclasses"
-    )
+def _refused(tree: ast.AST, own: set[str]) -> Iterator[tuple[int, str, str]]:
+    offered = "a method may import lthbench, torch, numpy, torch_pruning, plain modules such as math and dataclasses, and files beside it"
     for node in ast.walk(tree):
         match node:
             case ast.Import() | ast.ImportFrom():
                 for name in _imported(node):
                     root, _, rest = name.partition(".")
+                    if root in own:
+                        continue
                     if root not in IMPORTS:
                         yield node.lineno, f"imports {name}", offered
                     elif root == "lthbench" and (rest.partition(".")[0] in NOT_OF_LTHBENCH or "." in rest):

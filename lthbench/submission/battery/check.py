@@ -22,6 +22,7 @@ from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.peeking import private, watched
 from lthbench.submission.battery.substitution import acts_otherwise
 from lthbench.suite import Suite
+from lthbench.training.gpu.watch import watching_steps
 
 OWN_SHARE = 0.5  # share of the CPU time of a run's trainings that the method's own code may take
 MEASURE_SHARE = 20  # a measurement may take this many times the CPU time of training on the same number of examples
@@ -57,7 +58,8 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
         whole = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
         small = whole.model_copy(update={"seeds": min(SEEDS, max(whole.looks))})
         job = Job.make(small, [method], data, only=True, device="cpu")
-        once, again = _records(job, start), _records(job, start)
+        with watching_steps(job.methods[0].file) as waits:
+            once, again = _records(job, start), _records(job, start)
     first, second = [[record.result for record in records] for records in (once, again)]
     failed = [r for r in first if r.status != "ok"]
     file = job.methods[0].file
@@ -76,6 +78,7 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
         _finding("deterministic", _differences(first, second), "two executions, the same bits"),
         _finding("seeds differ", _same_seeds(first), "another seed gives other weights"),
         _learns(first),
+        Finding("fast on a GPU", True, _speed(waits)),
     ]
     said = acts_otherwise(job, once[0], lambda other: _records(other, start))
     findings.append(_finding("substitution", [said], "the same actions under other names and permuted classes"))
@@ -133,6 +136,13 @@ def own_work(record: Record) -> str | None:
             f"{record.run_id}: measuring {few} examples took {measure:.3g} s of CPU, training {many} took {train:.3g} s"
         )
     return None
+
+
+def _speed(waits: Iterable[str]) -> str:
+    """Say whether a GPU can replay the steps. What it cannot replay is right all the same."""
+    for wait in waits:
+        return f"no: {wait} inside the step, so that a GPU trains by the plain loop, several times as slowly"
+    return "a GPU can replay the steps of its trainings"
 
 
 def _finding(check: str, problems: Iterable[str | None], fine: str) -> Finding:

@@ -2,7 +2,9 @@
 
     manifest.json  method.py  records.jsonl  tickets/<number>.safetensors
 
-as a folder, or as a zip with stored members whose bytes depend on the content alone.
+and the modules beside it that the method imports,
+
+in a folder, or in a zip with stored members whose bytes depend on the content alone.
 """
 
 import hashlib
@@ -33,7 +35,6 @@ LINE_ITEMS = 20_000  # commas in one record: what memory it takes grows with the
 RECORDS_ITEMS = 2_000_000
 SOURCE_BYTES = 64_000
 TICKET_BYTES = 2_000_000_000
-LIMITS = {SOURCE: SOURCE_BYTES, RECORDS: RECORDS_BYTES}
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,13 @@ class Bundle:
 
     manifest: Manifest
     records: tuple[Record, ...]
-    source: str
+    sources: Mapping[str, str]  # by file: method.py, then its helpers
     container: Container
     digest: str
+
+    @property
+    def source(self) -> str:
+        return self.sources[SOURCE]
 
     def final(self, ticket: Ticket, models: Collection[str] = ()) -> final_network.FinalNetwork:
         """Return the final network of a run. BundleError where its tensors are not those of its model, or where that is
@@ -65,12 +70,11 @@ def opened(path: Path) -> Iterator[Bundle]:
         content = files.read(NAME, MANIFEST_BYTES)
         named = manifest.parse(content)
         _check_names(named, files)
-        source, lines = (files.read(file.path, LIMITS[file.path]) for file in (named.source, named.records))
-        _check_hash(named.source, source)
-        _check_hash(named.records, lines)
+        sources = {f.path: _text(_read(f, files, SOURCE_BYTES), f.path) for f in (named.source, *named.helpers)}
+        lines = _read(named.records, files, RECORDS_BYTES)
         _check_tickets(named, files)
         digest = hashlib.sha256(content).hexdigest()
-        yield Bundle(named, tuple(_records(lines)), _text(source, SOURCE), files, digest)
+        yield Bundle(named, tuple(_records(lines)), sources, files, digest)
 
 
 def check_own(model: Model) -> None:
@@ -157,6 +161,12 @@ def _check_tickets(named: Manifest, files: Container) -> None:
     for ticket in named.tickets:
         if files.sha256(ticket.file.path, TICKET_BYTES) != ticket.file.sha256:
             raise BundleError(f"{ticket.file.path} is not the file that the manifest names: its sha256 differs")
+
+
+def _read(file: File, files: Container, most: int) -> bytes:
+    content = files.read(file.path, most)
+    _check_hash(file, content)
+    return content
 
 
 def _check_hash(file: File, content: bytes) -> None:

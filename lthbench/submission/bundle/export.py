@@ -52,11 +52,17 @@ def state_dict(ticket: Ticket, trained: bool) -> dict[str, Tensor]:
 
 
 def prune_form(ticket: Ticket, trained: bool) -> nn.Module:
-    """A module whose prunable parameters are parametrised as torch.nn.utils.prune does: `<name>_orig`, `<name>_mask`."""
+    """Return a module whose prunable parameters are as torch.nn.utils.prune leaves them: `<name>_orig`, `<name>_mask`.
+
+    It can be copied. torch leaves the product of both as an attribute that hangs on a graph, which `copy.deepcopy` refuses;
+    here it is detached, and the next forward pass computes it again.
+    """
     module = ticket.module(trained)
     for name, mask in ticket.mask.tensors.items():
         layer, _, parameter = name.rpartition(".")
-        prune.custom_from_mask(module.get_submodule(layer), parameter, mask.to(torch.float32))
+        holder = module.get_submodule(layer)
+        prune.custom_from_mask(holder, parameter, mask.to(torch.float32))
+        setattr(holder, parameter, getattr(holder, parameter).detach())
     return module
 
 

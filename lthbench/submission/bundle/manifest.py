@@ -14,6 +14,7 @@ FORMAT = 1
 NAME = "manifest.json"
 SOURCE = "method.py"
 RECORDS = "records.jsonl"
+HELPERS = 8  # modules beside a method
 TICKETS = 20_000
 ITEMS = 1_000_000  # commas in a manifest: what memory it takes grows with them
 
@@ -43,6 +44,12 @@ class File(_Strict):
     path: Path_
     size: int = Field(ge=0, le=4_000_000_000)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Helper(File):
+    """A module that the method's source imports, beside it."""
+
+    path: str = Field(pattern=r"^[a-z_][a-z0-9_]{0,59}\.py$")
 
 
 Side = Annotated[int, Field(ge=1, le=100_000)]
@@ -148,6 +155,7 @@ class Manifest(_Strict):
     lthbench: str = Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,40}$")
     environment: Annotated[dict[Text, Text], Field(max_length=40)]
     source: File
+    helpers: Annotated[tuple[Helper, ...], Field(max_length=HELPERS)] = ()
     records: File
     scores: Annotated[tuple[Score, ...], Field(max_length=100_000)]
     tickets: Annotated[tuple[Ticket, ...], Field(max_length=TICKETS)]
@@ -167,12 +175,13 @@ class Manifest(_Strict):
 
     @property
     def files(self) -> list[File]:
-        return [self.source, self.records, *(ticket.file for ticket in self.tickets)]
+        return [self.source, *self.helpers, self.records, *(ticket.file for ticket in self.tickets)]
 
     @property
     def bytes(self) -> bytes:
-        """As it is written."""
-        return (self.model_dump_json(indent=1, by_alias=True) + "\n").encode()
+        """As it is written, without helpers where there are none."""
+        lacking = None if self.helpers else {"helpers"}
+        return (self.model_dump_json(indent=1, by_alias=True, exclude=lacking) + "\n").encode()
 
 
 def parse(content: bytes) -> Manifest:

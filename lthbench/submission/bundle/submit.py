@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 from safetensors.torch import save
 
+from lthbench import source
 from lthbench._version import __version__
 from lthbench.board.scores import scores
 from lthbench.errors import InputError, unknown
@@ -26,6 +27,7 @@ from lthbench.submission.bundle.manifest import (
     SOURCE,
     Architecture,
     File,
+    Helper,
     Manifest,
     Named,
     Origin,
@@ -57,7 +59,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
         path = f"tickets/{number:05}.safetensors"
         ticket, files[path] = _ticket(results, record, path)
         tickets.append(ticket)
-    files[SOURCE] = Path(inspect.getfile(found.function)).read_bytes()
+    files |= _sources(found)
     files[RECORDS] = "".join(record.line() + "\n" for record in mine).encode()
     named = _manifest(suite, found, mine, authors, paper, license, tickets, files)
     bundle.write(out, named, files)
@@ -103,6 +105,20 @@ def _records(results: Path, suite: Suite, method: Method) -> list[Record]:
     return sorted(mine, key=lambda r: r.run_id)
 
 
+def _sources(method: Method) -> dict[str, bytes]:
+    """Return the method's file and the modules beside it that it imports. InputError for modules that lie elsewhere."""
+    function = inspect.unwrap(method.function)
+    path = Path(inspect.getfile(function)).resolve()
+    own = source.own_modules(path, function.__module__)
+    for name, file in own.items():
+        if file.resolve() != path.with_name(f"{name}.py"):
+            raise InputError(
+                f"{method.label} imports {name} from {file}; a bundle carries {path.name} and modules that lie beside it: "
+                f"move it to {path.parent}"
+            )
+    return {SOURCE: path.read_bytes()} | {f"{name}.py": file.read_bytes() for name, file in sorted(own.items())}
+
+
 def _ticket(results: Path, record: Record, path: str) -> tuple[Ticket, bytes]:
     tensors, note = entry(results, str(record.result.weights))
     content = save(tensors)
@@ -140,6 +156,7 @@ def _manifest(
             lthbench=__version__,
             environment=environment | mine[0].provenance.environment,
             source=_file(SOURCE, files[SOURCE]),
+            helpers=tuple(Helper(**dict(_file(n, t))) for n, t in files.items() if n.endswith(".py") and n != SOURCE),
             records=_file(RECORDS, files[RECORDS]),
             scores=tuple(claimed_scores(mine)),
             tickets=tuple(tickets),

@@ -115,9 +115,10 @@ def _kind(r: Result) -> str:
 
 
 def _source(bundle: Bundle, results: list[Result]) -> Iterator[str]:
-    wrong = list(source_rules.problems(bundle.source))
+    wrong = list(source_rules.problems(bundle.sources))
     yield from wrong
-    digest = source.digest_of(bundle.source)
+    digests = {path.removesuffix(".py"): source.digest_of(text) for path, text in bundle.sources.items()}
+    digest = source.joined(digests.pop("method"), digests)
     yield from (f"{_where(r)}: was made by other code than the bundle holds" for r in results if r.source != digest)
     if wrong:
         return

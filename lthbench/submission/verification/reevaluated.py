@@ -199,6 +199,8 @@ def _other_data(r: Result, setting: Setting) -> str | None:
     for split in ("train", "test"):
         if r.fingerprints.get(split) != manifest.fingerprints[split]:
             return f"its {split} split is not the {r.dataset} that is here"
+    if r.fingerprints.get("start") != setting.given.get("start"):
+        return f"its start is not the one that {setting.cell.workload.name} has here"
     if (r.classes, r.epoch) != (manifest.classes, setting.n_train):
         return f"{r.classes} classes and epochs of {r.epoch}, here are {manifest.classes} and {setting.n_train}"
     return None

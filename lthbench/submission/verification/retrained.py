@@ -159,7 +159,7 @@ def _permuted(task: Task, key: Key, rng: random.Random, how: Retrain, measure: M
 def _job(task: Task, keys: list[Key], order: list[int] | None = None) -> Job:
     named = task.bundle.manifest.method
     return Job(
-        task.bundle.source, named, [task.cell(key) for key in keys], task.suite, task.manifests, task.home, order
+        task.bundle.sources, named, [task.cell(key) for key in keys], task.suite, task.manifests, task.home, order
     )
 
 

@@ -5,7 +5,7 @@ seeds and permutes classes that the author has not seen.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from lthbench import source
@@ -39,20 +39,30 @@ class Declared:
     control_of: str | None = None
 
 
-def problems(text: str) -> Iterator[str]:
-    """Yield what a source may not hold, each with its line."""
+def problems(sources: Mapping[str, str]) -> Iterator[str]:
+    """Yield what the files of a source, by name, may not hold, each with its line. Sizes are those of all files together."""
+    trees = []
+    own = {name.removesuffix(".py") for name in sources} - {"method"}
+    for name, text in sources.items():
+        try:
+            trees.append(_parsed(text))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            yield f"{name} {error}" if isinstance(error, _Unread) else f"{name} cannot be parsed: {error}"
+            return
+        yield from (f"{name}:{line} {what}" for line, what in _found(trees[-1], own))
+    yield from _sizes(trees, "method.py" if len(trees) == 1 else ", ".join(sources))
+
+
+class _Unread(ValueError):
+    """A text that is not parsed at all."""
+
+
+def _parsed(text: str) -> ast.AST:
     if (longest := max(map(len, text.splitlines()), default=0)) > LINE:
-        yield f"method.py has a line of {longest:,} characters; at most {LINE:,} are read"
-        return
-    try:
-        if source.encoding(text) != "utf-8":
-            raise SyntaxError(f"it is written in {source.encoding(text)}, not UTF-8")
-        tree = source.parsed(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        yield f"method.py cannot be parsed: {error}"
-        return
-    yield from (f"method.py:{line} {what}" for line, what in _found(tree))
-    yield from _sizes(tree)
+        raise _Unread(f"has a line of {longest:,} characters; at most {LINE:,} are read")
+    if source.encoding(text) != "utf-8":
+        raise SyntaxError(f"it is written in {source.encoding(text)}, not UTF-8")
+    return source.parsed(text)
 
 
 def declared(text: str, name: str) -> Declared | None:
@@ -70,14 +80,19 @@ def declared(text: str, name: str) -> Declared | None:
     return None
 
 
-def _found(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def _found(tree: ast.AST, modules: Collection[str] = ()) -> Iterator[tuple[int, str]]:
+    """Yield lines and what is wrong there; `modules` are the source's own."""
     own = {"self", "cls"}
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
-                yield from ((node.lineno, f"imports {a.name}: {_offer()}") for a in names if not _may_import(a.name))
+                yield from (
+                    (node.lineno, f"imports {a.name}: {_offer()}")
+                    for a in names
+                    if a.name not in modules and not _may_import(a.name)
+                )
             case ast.ImportFrom(module=module, level=level):
-                if level or not _may_import(module or ""):
+                if level or not (module in modules or _may_import(module or "")):
                     yield node.lineno, f"imports {'.' * level}{module or ''}: {_offer()}"
                 yield from ((node.lineno, f"imports {a.name}") for a in node.names if _hidden(a.name))
             case ast.Name(id=name) if name in REFUSED or (_hidden(name) and name.startswith("__")):
@@ -87,21 +102,26 @@ def _found(tree: ast.AST) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"uses .{name}: a method is given what `import lthbench` offers"
 
 
-def _sizes(tree: ast.AST) -> Iterator[str]:
-    for node in source.docstrings(tree):
-        node.value = ast.Constant("")
-    code = len(ast.unparse(tree).encode())
+def _sizes(trees: list[ast.AST], named: str) -> Iterator[str]:
+    nodes = [node for tree in trees for node in ast.walk(_without_docstrings(tree))]
+    code = sum(len(ast.unparse(tree).encode()) for tree in trees)
     if code > CODE:
-        yield f"method.py has {code:,} bytes of code; at most {CODE:,} are taken"
-    literals = [_written(n.value) for n in ast.walk(tree) if isinstance(n, ast.Constant)]
+        yield f"{named}: {code:,} bytes of code; at most {CODE:,} are taken"
+    literals = [_written(n.value) for n in nodes if isinstance(n, ast.Constant)]
     if sum(literals) > LITERALS or max(literals, default=0) > LITERAL:
         yield (
-            f"method.py holds {sum(literals):,} bytes of numbers and texts, {max(literals):,} in one; at most {LITERALS} "
+            f"{named}: {sum(literals):,} bytes of numbers and texts, {max(literals):,} in one; at most {LITERALS} "
             f"and {LITERAL} are taken, so that a source carries no weights"
         )
-    names = {name.encode() for name in _names(tree)}
+    names = {name.encode() for name in _names(nodes)}
     if sum(map(len, names)) > NAMES or max(map(len, names), default=0) > NAME:
-        yield f"method.py holds {sum(map(len, names)):,} bytes of names; at most {NAMES:,}, and {NAME} in one, are taken"
+        yield f"{named}: {sum(map(len, names)):,} bytes of names; at most {NAMES:,}, and {NAME} in one, are taken"
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in source.docstrings(tree):
+        node.value = ast.Constant("")
+    return tree
 
 
 def _written(value: object) -> int:
@@ -113,8 +133,8 @@ def _written(value: object) -> int:
     return len(value if isinstance(value, bytes) else str(value).encode(errors="replace"))
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _names(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         for _, value in ast.iter_fields(node):
             if isinstance(value, str) and not isinstance(node, ast.Constant):
                 yield value
@@ -134,4 +154,5 @@ def _hidden(name: str) -> bool:
 
 
 def _offer() -> str:
-    return f"a submission imports {', '.join(OFFERED)} and plain modules of the standard library ({', '.join(sorted(STANDARD)[1:4])}, …)"
+    plain = ", ".join(sorted(STANDARD)[1:4])
+    return f"a submission imports {', '.join(OFFERED)}, modules beside it and plain ones of the standard library ({plain}, …)"

@@ -18,17 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from lthbench.pruning.state import State
-from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed
+from lthbench.training.gpu import streams
+from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_waits
 from lthbench.training.gpu.settings import GPU_SETTINGS
+from lthbench.training.gpu.tables import Tables
 from lthbench.training.metering.meter import metered, unmetered
+from lthbench.training.numerics import NotDeterministic, deterministic
 from lthbench.training.rules import TrainingState
 from lthbench.training.trainer import Trainer, Turn
 from lthbench.training.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
-
-REHEARSALS = 2  # before a capture: libraries choose algorithms and allocate workspaces in the first steps
 
 
 def trainer(
@@ -52,29 +53,6 @@ def trainer(
         if graphs
         else Trainer(trajectory, state, at, feed, turn, devices, networks)
     )
-
-
-class Tables:
-    """The inputs of consecutive steps on a device, one row a step, and the number of the next row."""
-
-    def __init__(self, rows: int, batch: int, draws: Draws, device: torch.device):
-        self._order = torch.zeros(rows, batch, dtype=torch.int64, device=device)
-        self._draws = {name: torch.zeros(rows, batch, dtype=t.dtype, device=device) for name, t in draws.items()}
-        self._rates = torch.zeros(rows, device=device)
-        self.row = torch.zeros(1, dtype=torch.int64, device=device)
-
-    def load(self, batches: Sequence[Tensor], draws: Sequence[Draws], rates: Tensor) -> None:
-        """Fill the first rows, and start at the first one. All batches are full except perhaps the last."""
-        _fill(self._order, torch.cat([*batches]))
-        for name, table in self._draws.items():
-            _fill(table, torch.cat([drawn[name] for drawn in draws]))
-        _fill(self._rates, rates)
-        self.row.zero_()
-
-    def next(self, size: int) -> tuple[Tensor, Draws, Tensor]:
-        """Return indices [size], draws [size] and the learning rate of the next row."""
-        draws = {name: table.index_select(0, self.row)[0, :size] for name, table in self._draws.items()}
-        return self._order.index_select(0, self.row)[0, :size], draws, self._rates.index_select(0, self.row)[0]
 
 
 class Replay(NamedTuple):
@@ -102,31 +80,52 @@ class GraphTrainer(Trainer):
         networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
         self.stream = _stream(feed)
-        with torch.cuda.stream(self.stream):
-            super().__init__(trajectory, state, at, feed, turn, networks=networks)
-            rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
-            self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
         self.replays: dict[int, Replay] = {}  # by batch size
         self._fixed: list[Tensor] = []  # the tensors that they read and write
-        self._pool = torch.cuda.graph_pool_handle() if self.stream else None
-        self.step.shown = GraphSafeView(self.current)
         self.plain = False
+        try:
+            with torch.cuda.stream(self.stream):
+                super().__init__(trajectory, state, at, feed, turn, networks=networks)
+                rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
+                self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
+        except BaseException:
+            self._release()
+            raise
+        self._pooled = 0  # bytes of the pool
+        self.step.shown = GraphSafeView(self.current)
         if self.draws:
             self._give_up("its module draws random numbers")
 
-    def prepare(self) -> None:
+    def prepare(self) -> int:
         """Make all graphs now. This training takes no further memory afterwards."""
         clock = self.trajectory.clock
-        if not self.plain:
+        with torch.cuda.stream(self.stream), self._numerics():
             self._ready({clock.batch} if clock.size >= clock.batch else set())
             self._ready({clock.size % clock.batch} - {0})
+        return 0 if self.plain else self._bytes()
+
+    def close(self) -> None:
+        """Wait for the last step, drop the graphs, and only then give the stream back."""
+        self._wait()
+        with self.turn():
+            self._release()
+
+    def _release(self) -> None:
+        self.replays.clear()
+        stream, self.stream = self.stream, None
+        if stream:
+            streams.streams(stream.device).give_back(stream)
+
+    def _bytes(self) -> int:
+        """Return the bytes that the training holds: the graphs' pool, as much for rehearsals, and tensors with a copy."""
+        return 2 * self._pooled + 2 * sum(t.nbytes for t in self._fixed)
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         if not self.plain:
             self._load(batches)
         while batches and not self.plain:
             count = self._undisturbed(len(batches))
-            if self._ready({len(index) for index in batches[:count]}):
+            if self._up_to_date({len(index) for index in batches[:count]}):
                 self._replay([len(index) for index in batches[:count]])
                 batches = batches[count:]
         if batches:
@@ -167,64 +166,78 @@ class GraphTrainer(Trainer):
         self.step(*self._augmented(index, draws), rate)
         self.tables.row.add_(1)
 
+    def _up_to_date(self, sizes: set[int]) -> bool:
+        """Tell whether there are graphs for batches of these sizes, after making those that are missing in a turn."""
+        if sizes <= self.replays.keys() and not self._replaced():
+            return True
+        with self._computing():
+            return self._ready(sizes)
+
     def _ready(self, sizes: set[int]) -> bool:
         """Make the graphs that are missing for batches of these sizes.
 
         Returns False, after a warning, if that is impossible.
         """
-        fixed = self._changing()
-        if len(fixed) != len(self._fixed) or any(a is not b for a, b in zip(fixed, self._fixed, strict=True)):
-            self.replays.clear()  # a rule has replaced its tensors by tensors of another shape
-            self._fixed = fixed
+        if self._replaced():
+            self.replays.clear()
+            self._pool = torch.cuda.graph_pool_handle() if self.stream else None  # one ends with its graphs
+            self._fixed = self._changing()
         try:
             for size in sorted(sizes - self.replays.keys(), reverse=True):
-                with self._computing():
+                if not self.plain:
                     self.replays[size] = self._made(size)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, NotDeterministic):
             self.replays.clear()
             raise
         except Exception as error:
+            self.spoilt = str(error) if isinstance(error, InvalidCapture) else ""
             self._give_up(f"its step cannot be captured ({type(error).__name__}: {str(error).partition(chr(10))[0]})")
         return not self.plain
+
+    def _replaced(self) -> bool:
+        """Tell whether a rule has replaced its tensors, by tensors of another shape, since the graphs were made."""
+        now = self._changing()
+        return len(now) != len(self._fixed) or any(a is not b for a, b in zip(now, self._fixed, strict=True))
 
     def _made(self, size: int) -> Replay:
         """A program, rehearsed and captured. What that has changed is put back."""
         before, seen = [t.detach().clone() for t in self._fixed], self.step.seen
         try:
-            failures = self._failed_allocations()
-            with metered(flops=False) as meter:  # one of its own: what a rehearsal changes is put back
-                for _ in range(REHEARSALS):
-                    self.tables.row.zero_()
-                    self._program(size)
-            examples = max(meter.seen, self.step.seen - seen) // REHEARSALS
-            with unmetered():
-                made = self._captured(size, examples) if self.stream else Replay(partial(self._program, size), {})
-            if self._failed_allocations() > failures:  # a library may have gone on with an algorithm that needs less
-                raise torch.OutOfMemoryError(
-                    "too little memory: a library would choose other algorithms than with enough memory"
-                )
-            return made
+            return self._rehearsed(size)
         finally:
             self.step.seen = seen
             with torch.no_grad():
                 for t, value in zip(self._fixed, before, strict=True):
                     t.copy_(value)
 
-    def _captured(self, size: int, seen: int) -> Replay:
-        """Capture a step. Both graphs of a training share one memory pool, since they never run at the same time."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"):
-            self._program(size)
-        return Replay(graph.replay, dict(self.current.grads), seen)
-
-    def _failed_allocations(self) -> int:
-        return torch.cuda.memory_stats(self.feed.device)["num_ooms"] if self.stream else 0
+    def _rehearsed(self, size: int) -> Replay:
+        """Rehearse a step twice, then capture it. The second rehearsal finds what would invalidate the capture."""
+        seen, program = self.step.seen, partial(self._program, size)
+        with (
+            deterministic(self.feed.device),
+            metered(flops=bool(self.work)) as meter,
+        ):  # put back afterwards, so not charged
+            for allowed in (nullcontext, refusing_waits if self.stream else nullcontext):
+                self.tables.row.zero_()
+                with allowed():
+                    program()
+        examples = max(meter.seen, self.step.seen - seen) // 2
+        if self.work:
+            self.work.add(meter.flops // 2, size)
+        if self.stream is None:
+            return Replay(program, {}, examples)
+        before = torch.cuda.memory_reserved(self.feed.device)
+        with unmetered():
+            graph = captured(program, self.stream, self._pool)  # both graphs of a training never run at once
+        self._pooled += torch.cuda.memory_reserved(self.feed.device) - before
+        return Replay(graph.replay, dict(self.current.grads), examples)
 
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step reads and writes, except for the data."""
         current, step = self.current, self.step
         parts = (current.params, current.mask, *current.slots.values(), current.state, step.trained, step.factors)
-        return [*self.module.buffers(), *(t for part in parts for t in part.values()), current.lr, self.tables.row]
+        tensors = (t for part in parts for t in part.values())
+        return [*self.module.buffers(), *tensors, current.lr, step.loss, self.tables.row]
 
     def _give_up(self, why: str) -> None:
         self.plain, self.step.shown = True, self.current
@@ -237,8 +250,9 @@ class GraphTrainer(Trainer):
             yield
 
     def _wait(self) -> None:
+        """Wait for an event, not for the stream: a neighbour's rehearsal may refuse all waits for streams."""
         if self.stream:
-            self.stream.synchronize()
+            self.stream.record_event(torch.cuda.Event(blocking=True)).synchronize()
 
 
 class GraphSafeView:
@@ -257,18 +271,13 @@ class GraphSafeView:
 
 
 def _stream(feed: Feed) -> torch.cuda.Stream | None:
-    """Return a new stream on CUDA, started after the data has arrived. None on other devices."""
+    """Take a stream on CUDA, which waits on the device until the data has arrived. None on other devices."""
     if feed.device.type != "cuda":
         return None
-    feed.batch(torch.zeros(1, dtype=torch.int64, device=feed.device))
-    torch.cuda.synchronize(feed.device)
-    return torch.cuda.Stream(feed.device)
-
-
-def _fill(table: Tensor, values: Tensor) -> None:
-    """Copy values into the beginning of a table, without waiting for the copy."""
-    pinned = values.pin_memory() if table.is_cuda and not values.is_cuda else values
-    table.view(-1)[: len(values)].copy_(pinned, non_blocking=True)
+    feed.batch(torch.zeros(1, dtype=torch.int64))
+    stream = streams.streams(feed.device).take()
+    stream.wait_stream(torch.cuda.current_stream(feed.device))
+    return stream
 
 
 _warning = threading.Lock()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+STREAMS = 32  # that torch has for a device, and so the most trainings at once in a process
+
 
 @dataclass(frozen=True)
 class GpuSettings:

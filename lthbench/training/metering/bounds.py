@@ -62,7 +62,7 @@ def check_found(name: str, found: Any, model: Model, images: Tensor, examples: i
 
 
 def check_work(name: str, flops: int, examples: int, model: Model) -> None:
-    """Raise MethodError where a measurement computed far more than the passes that it was charged for.
+    """Raise MethodError where a measurement, or a rule, computed far more than the passes that it was charged for.
 
     One pass is a forward and a backward pass, and costs three forward passes. A measurement may compute WORK of them for
     each charged pass, which allows second derivatives. It may also send FREE single images forward, for scores that use no

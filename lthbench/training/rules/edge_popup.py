@@ -112,5 +112,5 @@ def _top(scores: Tensor, gone: int) -> Tensor:
     """Mark all but the `gone` lowest scores: boolean, an exact number even if scores tie."""
     flat = scores.flatten()
     kept = torch.zeros_like(flat, dtype=torch.bool)
-    kept[flat.topk(len(flat) - gone, sorted=False).indices] = True
+    kept.index_fill_(0, flat.topk(len(flat) - gone, sorted=False).indices, True)
     return kept.view_as(scores)

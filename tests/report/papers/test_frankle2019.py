@@ -108,6 +108,15 @@ def test_draws_of_a_seed_are_one_run_of_it() -> None:
 
 
 def test_runs_that_nobody_watched_have_no_early_stopping() -> None:
-    suite = Suite.read("frankle2019-digits").model_copy(update={"seeds": 2})
+    suite = Suite.read("frankle2019-digits")
+    suite = suite.model_copy(update={"seeds": 2, "recipe": suite.recipe.replace(watch=None)})
     claim, curves = frankle2019.sections(Measured(suite, records(suite, lambda method, cell: 90)))
     assert "not run here: 17" in claim.text and list(curves.charts) == ["test", "train"]
+
+
+def test_early_stopping_is_read_from_the_record() -> None:
+    suite = Suite.read("frankle2019-digits").model_copy(update={"seeds": 2})
+    made = records(suite, lambda method, cell: 90)
+    claim, curves = frankle2019.sections(Measured(suite, made))
+    assert list(curves.charts) == ["step", "stopped", "test", "train"] and "not run here: 2" in claim.text
+    assert frankle2019.early_stopping(made[0].result) == (500, made[0].result.test.percent)

@@ -92,7 +92,7 @@ def test_a_method_cannot_bring_a_file(suite: Suite, home: DataHome, tmp_path: Pa
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'done')!r}, 'w')\n")
     with open_run(tmp_path, home, suite) as run:
         for name in (f"{tmp_path}/evil.py:Net", "evil.py:Net"):
-            with pytest.raises(InputError, match="this one is not of the suite"):
+            with pytest.raises(InputError, match="its code is not here"):
                 run.init(model=name)
     assert not (tmp_path / "done").exists()
 
@@ -128,7 +128,7 @@ prunable = "all"
     [
         ('model = "gone.py:Net"', "model = 'gone.py:Net': there is no file"),
         ('model = "net.py:Nat"', "Did you mean 'Net'"),
-        ('model = "net.py"', "is named by a suite, as FILE.py:NAME"),
+        ('model = "net.py"', "is named by a suite as FILE.py:NAME"),
         ('model = "net.py:Net"\nmodel_digest = "12"', "model_digest = '12'"),
         ('model = "mlp-8"\nstart = "gone.pth"', "start = 'gone.pth': there is no file"),
         ('model = "mlp-8"\nstart = "net.py"', "is neither a file (.safetensors"),

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from lthbench import Network, Run
 from lthbench.data import DataHome
-from lthbench.methods.internals.operations import Measure, Operation
-from lthbench.runs.workers import executors, worker
-from lthbench.runs.workers.capacity import Capacity
+from lthbench.methods.internals.operations import Measure
+from lthbench.runs.workers import executors
 from lthbench.runs.workers.process_state import FairLock
-from lthbench.runs.workers.worker import Reply, Worker
+from lthbench.runs.workers.worker import Reply, Worker, worker
+from lthbench.runs.workers.worker.capacity import Capacity
+from lthbench.runs.workers.worker.measuring import measure
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
+from lthbench.training.gpu import graph_trainer
 from lthbench.training.gpu.settings import GPU_SETTINGS
 from lthbench.training.trainer import Trainer
 from tests.runs.helpers import METHODS, ONE, TINY, Outcome, chance, dense, drive, method, snip, ticket
@@ -37,12 +39,13 @@ class Crowd:
         crowd = self
 
         class Needy(Trainer):
-            def prepare(self) -> None:
+            def prepare(self) -> int:
                 with crowd.lock:
                     if crowd.now >= crowd.most:
                         raise torch.OutOfMemoryError("no room")
                     crowd.now += 1
                     crowd.peak = max(crowd.peak, crowd.now)
+                return 0
 
             def run(self, *args: object) -> int:
                 try:
@@ -92,21 +95,25 @@ def test_an_operation_that_kills_its_process_fails_alone(tmp_path: Path, home: D
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_too_little_memory_means_fewer_at_once_with_one_warning(
-    tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch, most: int
+    tmp_path: Path,
+    home: DataHome,
+    whole: Outcome,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    most: int,
 ) -> None:
-    crowd, said = Crowd(most), tmp_path / "said"
-    monkeypatch.setattr(worker.graph_trainer, "trainer", crowd.trainer())
-    monkeypatch.setattr(worker.log, "warning", lambda text, *more: said.open("a").write(text % more + "\n"))
+    crowd = Crowd(most)
+    monkeypatch.setattr(graph_trainer, "trainer", crowd.trainer())
     methods = [method(dense, track="dense"), method(ticket), method(chance)]
     found = drive(TINY, methods, tmp_path / "out", home, executor="local", lanes=6).results
     assert found == {name: result for name, result in whole.results.items() if name in found} and found
-    assert said.read_text() == "cpu has too little memory for this number of trainings at once: fewer from now on\n"
+    assert caplog.messages == [f"cpu had too little memory for 6 operations at once: at most {most} from now on"]
 
 
 def test_a_network_that_fits_no_memory_fails_its_run(
     tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_room(self: Trainer) -> None:
+    def no_room(self: Trainer) -> int:
         raise torch.OutOfMemoryError("asked for 3 TB")
 
     monkeypatch.setattr(Trainer, "prepare", no_room)
@@ -116,29 +123,29 @@ def test_a_network_that_fits_no_memory_fails_its_run(
 
 def starved(monkeypatch: pytest.MonkeyPatch, lacks: Callable[[Measure], bool]) -> None:
     """Workers find no memory for the probes that lack it."""
-    done = Worker.__dict__["_do"]
 
-    def needy(self: Worker, operation: Operation) -> Reply:
-        if isinstance(operation, Measure) and lacks(operation):
+    def needy(place: Worker, operation: Measure) -> Reply:
+        if lacks(operation):
             raise torch.OutOfMemoryError("asked for 3 TB")
-        return done.__get__(self, Worker)(operation)  # type: ignore[no-any-return]
+        return measure(place, operation)
 
-    monkeypatch.setattr(Worker, "_do", needy)
+    monkeypatch.setitem(worker.WORK, Measure, needy)
 
 
 def test_a_probe_without_memory_waits_until_it_is_alone(
     tmp_path: Path, home: DataHome, whole: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every probe finds none at first; then no training may be under way."""
-    crowd, tried = Crowd(), set[str]()
+    """Every probe finds none at first, in whichever process; then no training may be under way."""
+    crowd, tried = Crowd(), tmp_path / "tried"
+    tried.mkdir()
 
     def lacks(operation: Measure) -> bool:
-        first = operation.key not in tried
-        tried.add(operation.key)
+        first = not (tried / operation.key).exists()
+        (tried / operation.key).touch()
         return first or crowd.now > 0
 
     starved(monkeypatch, lacks)
-    monkeypatch.setattr(worker.graph_trainer, "trainer", crowd.trainer())
+    monkeypatch.setattr(graph_trainer, "trainer", crowd.trainer())
     methods = [method(snip), method(dense, track="dense"), method(chance)]
     found = drive(TINY, methods, tmp_path, home, executor="local", lanes=4).results
     assert found == {name: result for name, result in whole.results.items() if name in found} and found
@@ -167,27 +174,44 @@ class TestCapacity:
         self.together([lambda k=k: training(k) for k in works])  # type: ignore[misc]
         assert crowd["peak"] <= lanes and crowd["now"] == 0
 
-    def test_the_first_of_a_kind_is_alone_until_its_size_is_known(self) -> None:
-        capacity, inside = Capacity(1600, measured=True), []
-        first, others = threading.Event(), threading.Barrier(4)
+    def test_a_new_kind_waits_for_no_other_to_end(self) -> None:
+        capacity = Capacity(1600, measured=True)
+        with capacity.taken("mobilenet", most=800) as settle:
+            settle(100)
+            with capacity.taken("mlp", most=800) as other, capacity.taken("vgg", most=700):
+                other(100)
 
-        def training(number: int) -> None:
-            with capacity.taken("resnet20") as settle:
-                inside.append(number)
-                if len(inside) == 1:
-                    assert not capacity.knows("resnet20")
-                    first.wait(10)
+    @given(
+        st.lists(st.tuples(st.integers(0, 2), st.integers(100, 2000), st.integers(1, 2000)), min_size=1, max_size=12)
+    )
+    def test_the_memory_of_all_that_are_in_fits(self, works: list[tuple[int, int, int]]) -> None:
+        """A training takes no more than its bound, and one that is larger than the whole capacity is in alone."""
+        capacity, lock, held = Capacity(1600, measured=True), threading.Lock(), dict[int, int]()
+        most_of = {kind: max(most for k, most, _ in works if k == kind) for kind, _, _ in works}
+        sizes = {kind: min(size, most_of[kind]) for kind, _, size in works}
+
+        def training(number: int, kind: int) -> None:
+            with capacity.taken(kind, most_of[kind]) as settle:
+                with lock:
+                    held[number] = sizes[kind]
+                    assert sum(held.values()) <= 1600 or len(held) == 1
+                settle(sizes[kind])
+                with lock:
+                    del held[number]
+
+        self.together([lambda n=n, k=k: training(n, k) for n, (k, _, _) in enumerate(works)])  # type: ignore[misc]
+        assert not held
+
+    def test_a_kind_that_was_measured_counts_with_its_size(self) -> None:
+        capacity, inside = Capacity(1600, measured=True), threading.Barrier(4)
+
+        def training() -> None:
+            with capacity.taken("resnet20", most=1600) as settle:
                 settle(400)
-                others.wait(10)  # four of 400 are in at once
+                inside.wait(10)  # four of 400 are in at once
 
-        threads = [threading.Thread(target=training, args=(n,)) for n in range(4)]
-        for thread in threads:
-            thread.start()
-        assert len(inside) == 1
-        first.set()
-        for thread in threads:
-            thread.join(10)
-        assert sorted(inside) == [0, 1, 2, 3] and not others.broken
+        self.together([training] * 4)
+        assert not inside.broken
 
     def test_no_more_than_the_most_however_small(self) -> None:
         capacity, held = Capacity(1600, measured=True), []
@@ -213,7 +237,7 @@ class TestCapacity:
         capacity, order = Capacity(2), []
 
         def training(name: str, alone: bool) -> None:
-            with capacity.taken(name, alone):
+            with capacity.taken(name, alone=alone):
                 order.append(name)
 
         threads = [threading.Thread(target=training, args=(name, name == "alone")) for name in ("alone", "late")]
@@ -225,13 +249,6 @@ class TestCapacity:
         for thread in threads:
             thread.join(10)
         assert order == ["alone", "late"]
-
-    def test_shrinking_leaves_those_that_are_in(self) -> None:
-        capacity = Capacity(4)
-        assert not capacity.shrink()
-        with capacity.taken(1), capacity.taken(1):
-            assert capacity.shrink()
-        assert capacity.capacity == 2
 
     def together(self, works: list[object]) -> None:
         threads = [threading.Thread(target=work) for work in works]  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ CHEATS = Path(__file__).parent / "cheats"
 
 RUN = {
     "driver_training": r"Home: 'x' has one row for each of 1167 examples",
-    "probe_training": r"Fit fed 70020 examples to networks, 1167 were charged",
+    "probe_training": r"Fit fed 7002 examples to networks, 1167 were charged",
     "ledger": r"Run has no attribute 'ledger'",
     "ledger_back": r"Run has no attribute 'ledger'",
     "counter": r"a probe with passes = 0 asked for pass 1",
@@ -26,6 +26,7 @@ RUN = {
     "rule_with_a_pass": r"Beside fed \d+ examples to networks, 4668 were charged",
     "teacher_for_free": r"Free fed 9336 examples to networks, 4668 were charged",
     "steps_in_a_step": r"Thrice fed 14004 examples to networks, 4668 were charged",
+    "functional_rule": r"ByHand computed \S+ floating-point operations .* \S+ are allowed for the \d+ examples",
     "mapped_probe": r"Mapped fed 3501 examples to networks, 1167 were charged",
 }
 

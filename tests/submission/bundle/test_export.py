@@ -1,5 +1,6 @@
 """A ticket outside: every form gives the same outputs."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -76,6 +77,17 @@ def test_prune(ticket: Ticket, tmp_path: Path) -> None:
         layer, _, parameter = name.rpartition(".")
         prune.remove(module.get_submodule(layer), parameter)
     assert torch.equal(module(IMAGES), ticket.module(True)(IMAGES))
+
+
+def test_the_prune_form_can_be_copied_and_trained(ticket: Ticket) -> None:
+    module = prune_form(ticket, True)
+    copied = copy.deepcopy(module)
+    assert torch.equal(copied(IMAGES), module(IMAGES))
+    copied(IMAGES).square().sum().backward()
+    for name, mask in ticket.mask.tensors.items():
+        slope = copied.get_parameter(f"{name}_orig").grad
+        assert slope is not None and slope[mask].any() and not slope[~mask].any()
+        assert module.get_parameter(f"{name}_orig").grad is None
 
 
 def test_onnx(ticket: Ticket, tmp_path: Path) -> None:

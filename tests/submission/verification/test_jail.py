@@ -159,7 +159,9 @@ def confined_run(name: str, folder: Path, home: DataHome, seconds: int) -> Itera
     source = TRIES.format(labels=str(labels), outside=str(folder / "escaped"))
     suite = Suite.read("smoke")
     cell = Cell(suite.workload[0], 0.1, 0.8, 0)
-    with sandbox.run(Job(source, name, [cell], suite, settings(suite, home), home), Limits(seconds)) as left:
+    with sandbox.run(
+        Job({"method.py": source}, name, [cell], suite, settings(suite, home), home), Limits(seconds)
+    ) as left:
         yield left
 
 

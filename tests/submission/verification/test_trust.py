@@ -150,7 +150,7 @@ def test_a_new_row_moves_no_old_one(published: Analysis, data: st.DataObject) ->
         track=data.draw(st.sampled_from(["one-shot", "iterative", "dense"])),
     )
     runs = pd.concat([base.runs, new], ignore_index=True)
-    rest = (base.layers, base.kept, base.notes, base.correlation, base.images)
+    rest = (base.layers, base.kept, base.notes, base.correlation, base.images, base.curves)
     after = Analysis(published.suite, Results(runs, *rest))
     assert after.meta == published.meta
     assert after.seeds == published.seeds

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -89,7 +89,7 @@ class Cyclic(Rule):
 class Consistent(Rule):
     """A second view of each image gives the same answer, by two more passes through the network itself."""
 
-    passes: ClassVar[int] = 2
+    passes = 2
 
     def loss(self, s: TrainingState, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         return super().loss(s, logits, labels, images) + (s.forward(images.flip(3)) - logits).square().mean()
@@ -143,6 +143,16 @@ def test_hooks_that_change_nothing_change_no_bit(name: str, rule: Rule) -> None:
     start = masked(begin(t), half_mask(t))
     [plain], [hooked] = (ran(Trainer, each, state=start).values() for each in (t, replace(t, rule=rule)))
     assert bits(plain) == bits(hooked)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_hooks_go_with_any_optimizer(optimizer: str) -> None:
+    t = trajectory(conv("conv-norm"), optimizer=optimizer, lr=0.01, rule=SAM(0.1))
+    start = masked(begin(t), half_mask(t))
+    [plain], [hooked] = (ran(Trainer, replace(t, rule=rule), state=start).values() for rule in (None, Defaults()))
+    assert bits(plain) == bits(hooked)
+    whole = ran(GraphTrainer, t, [4], start)
+    assert bits(ran(Trainer, t, state=whole[4], at=4)[t.clock.total]) == bits(whole[t.clock.total]) != bits(plain)
 
 
 @pytest.mark.parametrize("name", RULES)

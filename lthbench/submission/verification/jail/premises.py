@@ -36,9 +36,12 @@ SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linu
 
 @dataclass(frozen=True)
 class Job:
-    """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images."""
+    """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images.
 
-    source: str
+    `sources` are the method's file, method.py, and the modules beside it, by name.
+    """
+
+    sources: Mapping[str, str]
     method: str
     cells: Sequence[Cell]
     suite: Suite
@@ -57,7 +60,8 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
     given, folder = outer / "given", outer / "job"
     for made in (given, folder, folder / "left"):
         made.mkdir()
-    (given / "method.py").write_bytes(job.source.encode())
+    for name, text in job.sources.items():
+        (given / name).write_bytes(text.encode())
     (given / "suite.json").write_text(job.suite.model_dump_json())
     _write_starts(job, given / "data")
     used = {cell.workload.dataset for cell in job.cells}
