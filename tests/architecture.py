@@ -21,7 +21,7 @@ ORDER = (
     ("data", "models"),
     ("pruning",),
     ("training",),
-    ("suite", "trial"),
+    ("suite",),
     ("methods",),
     ("runs",),
     ("scoring",),

@@ -39,7 +39,7 @@ from lthbench.data import DataHome, overview
 from lthbench.data.__main__ import main as packed
 from lthbench.errors import InputError
 from lthbench.models import FAMILIES, Model
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 
 home = DataHome(Path({folder!r}))
 packed("stripes", {folder!r})

@@ -15,7 +15,7 @@ from lthbench.runs.driver.folder import default_folder
 from lthbench.runs.records.record import in_folder as records_of
 from lthbench.submission.bundle.submit import submit
 from lthbench.suite import Suite, in_folder
-from lthbench.trial import trial, unpublished
+from lthbench.suite.trial import trial, unpublished
 
 SMOKE = Suite.read("smoke")
 VALUES = {

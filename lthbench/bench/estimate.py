@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from lthbench.bench.measurement import Measurement
 from lthbench.models import Model
 from lthbench.models.cost import multiplications
-from lthbench.suite import Suite, Workload
+from lthbench.suite import Suite
+from lthbench.suite.workload import Workload
 
 FAR = 20.0  # a factor in multiplications: beyond it, time is no longer proportional to them
 

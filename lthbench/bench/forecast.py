@@ -12,7 +12,7 @@ from lthbench.bench.estimate import Estimate
 from lthbench.bench.simulation import BUSY, Fleet, Schedule, most, simulated
 from lthbench.bench.task_graph import Costs, TaskGraph
 from lthbench.runs.plan.totals import PlanTotals
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 
 SAMPLE = 10_000  # the largest number of runs to simulate
 

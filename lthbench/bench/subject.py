@@ -17,7 +17,8 @@ from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import origin_of
 from lthbench.methods.run import Run
 from lthbench.models import Model, own
-from lthbench.suite import Suite, Workload
+from lthbench.suite import Suite
+from lthbench.suite.workload import Workload
 from lthbench.training.recipe import Recipe
 from lthbench.training.trajectory import Trajectory
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lthbench.runs.plan.totals import PlanTotals
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 
 EVALUATIONS = ("evaluate", "barrier")  # run beside the trainings
 

@@ -17,7 +17,7 @@ from lthbench.runs.status.announcement import named
 from lthbench.runs.store.files import write_whole
 from lthbench.suite import Suite
 from lthbench.suite import in_folder as suite_of
-from lthbench.trial import unpublished
+from lthbench.suite.trial import unpublished
 
 log = logging.getLogger(__name__)
 

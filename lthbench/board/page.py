@@ -12,7 +12,7 @@ from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.evidence import dense_parameters, failures, machines, missing
 from lthbench.board.scores import best_rates
 from lthbench.scoring import words
-from lthbench.trial import unpublished
+from lthbench.suite.trial import unpublished
 
 
 def page(analysis: Analysis) -> str:

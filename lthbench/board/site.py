@@ -16,7 +16,7 @@ from lthbench.board.evidence import dense_parameters, failures, machines, missin
 from lthbench.board.grids import Grid
 from lthbench.board.page import facts, footer, incomplete, marginal_lines
 from lthbench.runs.records.trust import MEANING, Row, words
-from lthbench.trial import unpublished
+from lthbench.suite.trial import unpublished
 
 TEMPLATES = Path(__file__).parent / "templates"
 TRIAL = {"trial": "not a run of the published suite, and not to be compared with its rows"}

@@ -41,7 +41,7 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         suite: str, changes: tuple[tuple[str, Any], ...], seeds: int | None, limit: int | None, **options: Any
     ) -> Any:
         from lthbench.suite import Suite
-        from lthbench.trial import trial
+        from lthbench.suite.trial import trial
 
         short = [(key, value) for key, value in (("seeds", seeds), ("limit", limit)) if value is not None]
         return command(suite=trial(Suite.read(suite), _each_once([*changes, *short])), **options)

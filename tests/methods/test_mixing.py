@@ -25,7 +25,7 @@ from lthbench import (
 )
 from lthbench.data import DataHome
 from lthbench.methods.internals.context import context_of
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 from tests.runs.helpers import EPOCHS, drive, equal, found, method, open_run, same, tiny
 
 FREE = tiny(sparsities=(0.5,), seeds=1, budget="none")

@@ -11,7 +11,7 @@ from lthbench.data import DataHome
 from lthbench.methods import registry
 from lthbench.methods.internals.context import context_of
 from lthbench.models.cost import multiplications
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 from tests.runs.helpers import drive, found, open_run, tiny
 
 VGG = Workload(model="vgg11-w0.05", dataset="digits", prunable="all")

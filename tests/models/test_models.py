@@ -11,7 +11,7 @@ from lthbench.errors import InputError
 from lthbench.models import FAMILIES, SCHEMES, Model, initial_tensors
 from lthbench.models.cost import multiplications
 from lthbench.pruning.tensors import digest
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 from tests.helpers import BIASES, FAMILY, WEIGHTS, conv, in_fresh_process, mlp
 
 DIGITS = (1, 8, 8)

@@ -12,7 +12,8 @@ from lthbench.errors import InputError
 from lthbench.models import Model, installed, own
 from lthbench.models import model as families
 from lthbench.models.cost import multiplications
-from lthbench.suite import Suite, Workload
+from lthbench.suite import Suite
+from lthbench.suite.workload import Workload
 from tests.helpers import in_fresh_process
 from tests.models.zoo import DIGITS, trained
 

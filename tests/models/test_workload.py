@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from lthbench.errors import InputError
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 from tests.models.zoo import CIFAR
 
 

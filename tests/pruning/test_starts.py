@@ -17,7 +17,8 @@ from lthbench.pruning import starts
 from lthbench.pruning.lineage import Init
 from lthbench.pruning.starts import Start
 from lthbench.pruning.state import initial_state
-from lthbench.suite import Suite, Workload
+from lthbench.suite import Suite
+from lthbench.suite.workload import Workload
 from lthbench.training.feed import feed
 from tests.models.zoo import DIGITS, model
 

@@ -6,7 +6,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from lthbench.suite import Suite, Workload
+from lthbench.suite import Suite
+from lthbench.suite.workload import Workload
 from lthbench.training.recipe import Recipe
 from tests.runs.helpers import tiny
 

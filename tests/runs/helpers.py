@@ -24,7 +24,8 @@ from lthbench.runs.records.record import Record
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import SerialExecutor
 from lthbench.runs.workers.worker_config import WorkerConfig
-from lthbench.suite import Suite, Workload
+from lthbench.suite import Suite
+from lthbench.suite.workload import Workload
 from lthbench.training import numerics
 from lthbench.training.recipe import Recipe
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lthbench import suite as suites
 from lthbench.methods import registry
 from lthbench.runs.driver.job import Job
 from lthbench.submission.bundle.submit import submit
 from lthbench.suite import Suite
+from lthbench.suite import suite as suites
 
 METHOD = '''"""Tickets from another draw of the order. Nobody, nowhere. Cost: 2T epochs."""
 

@@ -14,8 +14,8 @@ from lthbench.methods import registry
 from lthbench.models import FAMILIES
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.totals import MethodTotals
+from lthbench.suite.trial import unpublished
 from lthbench.training import numerics
-from lthbench.trial import unpublished
 
 Table = tuple[list[tuple[Any, ...]], list[str]]
 

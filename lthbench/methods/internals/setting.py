@@ -13,7 +13,8 @@ from lthbench.pruning import starts
 from lthbench.pruning.pattern import Pattern, check_fit
 from lthbench.pruning.starts import Start
 from lthbench.pruning.tensors import Tensors
-from lthbench.suite import Cell, Suite, Workload
+from lthbench.suite import Cell, Suite
+from lthbench.suite.workload import Workload
 from lthbench.training.recipe import Recipe
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lthbench.errors import InputError
 from lthbench.suite import Suite, in_folder
-from lthbench.trial import unpublished
+from lthbench.suite.trial import unpublished
 
 log = logging.getLogger(__name__)
 

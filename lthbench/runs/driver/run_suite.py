@@ -16,7 +16,7 @@ from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import Results, load_results
 from lthbench.runs.store.policy import Keep
 from lthbench.suite import Suite
-from lthbench.trial import unpublished
+from lthbench.suite.trial import unpublished
 
 log = logging.getLogger(__name__)
 

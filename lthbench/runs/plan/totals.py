@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from lthbench.runs.plan.planned_run import PlannedRun, Step
-from lthbench.suite import Workload
+from lthbench.suite.workload import Workload
 
 TEXT = 10_000  # bytes of a run's record, trace and notes, generously
 

@@ -36,7 +36,7 @@ from lthbench.submission.bundle.manifest import (
 )
 from lthbench.submission.bundle.ticket import entry
 from lthbench.suite import Suite, in_folder
-from lthbench.trial import unpublished
+from lthbench.suite.trial import unpublished
 
 
 def submit(results: Path, method: str, authors: Sequence[str], paper: str, license: str, out: Path) -> Manifest:

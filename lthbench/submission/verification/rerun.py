@@ -23,7 +23,8 @@ from lthbench.runs.plan.planner import planned
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import pickled, unpickled
 from lthbench.runs.workers.worker import Reply, Worker
-from lthbench.suite import Cell, Suite, Workload, in_folder
+from lthbench.suite import Cell, Suite, in_folder
+from lthbench.suite.workload import Workload
 from lthbench.training import numerics
 
 BOTH = frozenset({"train", "test"})

@@ -16,7 +16,8 @@ from lthbench.methods.registry import Method
 from lthbench.runs.plan.plan import Plan, outline, plan
 from lthbench.runs.plan.planned_run import PlannedRun, Step
 from lthbench.runs.plan.totals import PlanTotals
-from lthbench.suite import Cell, Workload
+from lthbench.suite import Cell
+from lthbench.suite.workload import Workload
 from tests.helpers import same_sums
 from tests.runs.helpers import METHODS, TINY, chance, drive, method, store_in, tiny
 from tests.runs.plan.test_plan import chooser, early, looker, twice_over

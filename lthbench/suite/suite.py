@@ -8,35 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from lthbench import budget, keys, source
 from lthbench.errors import InputError, unknown
-from lthbench.models import INITIALISATIONS, PRUNABLE, STEMS, Model, own
-from lthbench.pruning import starts
+from lthbench.models import own
 from lthbench.pruning.allocate import ALLOCATIONS
 from lthbench.pruning.pattern import Pattern
+from lthbench.suite.workload import Frozen, Workload, one_of
 from lthbench.training.numerics import PRECISIONS
 from lthbench.training.recipe import Recipe
 
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parent.parent
 FOLDER = next(path for path in (_ROOT / "suites", _ROOT.parent / "suites") if path.is_dir())
 
 MODELS = "models"  # the folder in a run folder with copies of the files that hold its models
 
 MOST_RUNS = 100_000  # of a grid; the largest suite that comes with lthbench has about 8,000
-
-
-def _one_of(what: str, known: Any) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in known:
-            raise ValueError(unknown(what, name, known))
-        return name
-
-    return AfterValidator(check)
-
-
-DIGEST: Any = Field("", pattern=r"^([0-9a-f]{32})?$")
 
 
 def _a_pattern(text: str) -> str:
@@ -52,70 +40,6 @@ def _a_pattern(text: str) -> str:
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-
-
-class Workload(_Frozen):
-    """A model with its initialisation on a data set, its prunable parameters, and the tolerance within which accuracies are similar.
-
-    `prunable` is the name of a set ("all", "ma2021", …), which classifies every parameter, or a list of patterns; then
-    `dense` lists the patterns of the other parameters. `stem` is "cifar" or "tiny-imagenet" for ImageNet models on small
-    images. `tolerance` is in percentage points of test accuracy. `sufficient` says that the recipe trains the dense
-    network well. `model` may be FILE.py:NAME, and `start` the file of pretrained weights, both beside the suite; or `start`
-    is "timm:NAME.TAG". Their digests are noted when the suite is read; a suite that says one is refused with another file.
-    """
-
-    model: str
-    dataset: str
-    init: Annotated[str, _one_of("initialisation", INITIALISATIONS)] = "kaiming-normal"
-    prunable: str | tuple[str, ...] = ("*.weight",)
-    dense: tuple[str, ...] = ("*.bias",)
-    tolerance: float = Field(0.5, gt=0)
-    sufficient: bool = True
-    stem: Annotated[str, _one_of("stem", ("", *STEMS))] = ""
-    start: str = ""
-    start_digest: str = DIGEST
-    model_digest: str = DIGEST
-
-    @model_validator(mode="after")
-    def _a_set_or_patterns(self) -> Self:
-        if isinstance(self.prunable, str):
-            if self.prunable not in PRUNABLE:
-                raise ValueError("prunable: " + unknown("prunable set", self.prunable, PRUNABLE))
-            if self.dense != type(self).model_fields["dense"].default:
-                raise ValueError(f"prunable = {self.prunable!r} classifies every parameter; leave dense out")
-        return self
-
-    @property
-    def name(self) -> str:
-        start = f" from {starts.label(self.start)}" if self.start else ""
-        return f"{own.short(self.model)}/{self.dataset}{start}"
-
-    @property
-    def model_name(self) -> str:
-        """Return the name of the model, with the digest of its file where it lies in one."""
-        return own.named(self.model, self.model_digest) if own.is_written(self.model) else self.model
-
-    def beside(self, folder: Path) -> Self:
-        """Return the workload with the digests of the files that it names in a folder.
-
-        InputError where one is not there, or is not the one whose digest the workload says.
-        """
-        found = {"start_digest": starts.register(self.start, folder, self.start_digest)} if self.start else {}
-        if own.is_written(self.model):
-            found["model_digest"] = own.register_beside(self.model, folder, self.model_digest)
-        return self.model_copy(update={name: digest for name, digest in found.items() if digest})
-
-    def build(self, shape: tuple[int, int, int], classes: int) -> Model:
-        """Return the model for images of this shape. Raises InputError if a parameter is not classified."""
-        dense = () if isinstance(self.prunable, str) else self.dense
-        model = Model(self.model_name, shape, classes, self.prunable, dense, stem=self.stem)
-        if not model.prunable_count:
-            raise InputError(f"workload {self.name}: prunable = {self.prunable!r} matches no parameter")
-        return model
-
-
 @dataclass(frozen=True)
 class Cell:
     """One point of the grid."""
@@ -129,14 +53,14 @@ class Cell:
         return f"{self.workload.name} lr {self.learning_rate:g} sparsity {self.sparsity:g} seed {self.seed}"
 
 
-class Suite(_Frozen):
+class Suite(Frozen):
     """A grid of workloads x learning rates x sparsities x seeds, and how methods are run on it.
 
     `control_sparsities` are the sparsities that controls run on (default: all). `seeds` is their number, or a list of the
     declared looks ([3, 5, 10]). `budget` is a formula in T and n, or "none". `validation` is the number of training
     examples that are held out, and `limit` the number of the others that are used (default: all). `duels` are pairs of
     methods. `tickets` are the methods that get verdicts. `pattern` is N:M (2:4, say) where N of every M weights along the
-    input dimension stay; then the sparsity is that of the pattern. `changes` are those of a trial (lthbench.trial). `group`
+    input dimension stay; then the sparsity is that of the pattern. `changes` are those of a trial (lthbench.suite.trial). `group`
     is the place of the board on the front page.
     """
 
@@ -152,9 +76,9 @@ class Suite(_Frozen):
     control_sparsities: tuple[Fraction, ...] = ()
     seeds: Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     budget: str
-    allocation: Annotated[str, _one_of("allocation", ALLOCATIONS)] = "global"
+    allocation: Annotated[str, one_of("allocation", ALLOCATIONS)] = "global"
     pattern: Annotated[str, AfterValidator(_a_pattern)] = ""
-    precision: Annotated[str, _one_of("precision", PRECISIONS)] = "fp32"
+    precision: Annotated[str, one_of("precision", PRECISIONS)] = "fp32"
     validation: int = Field(ge=0)
     limit: int | None = Field(None, ge=1)
     recipe: Recipe

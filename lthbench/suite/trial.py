@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from lthbench.errors import InputError, unknown
-from lthbench.suite import Suite, Workload, names, problems
+from lthbench.suite.suite import Suite, names, problems
+from lthbench.suite.workload import Workload
 from lthbench.training.recipe import Recipe
 
 FIXED = {"name", "version", "about", "group", "changes"}  # they tell a trial from its suite, or only describe it
