@@ -24,7 +24,11 @@ from tests.helpers import same_sums
 
 LITE = [name for name in suite.names() if name.endswith("-lite")]
 SMALL = [name for name in suite.names() if name.startswith("smoke") or "digits" in name]
-MAIN = [name for name in suite.names() if name.startswith(("cifar", "tiny-imagenet")) and name not in LITE]
+MAIN = [
+    name
+    for name in suite.names()
+    if name.startswith(("cifar", "tiny-imagenet")) and not name.endswith(("-lite", "-cpu"))
+]
 PAPERS = ("frankle2019", "liu2021", "ma2021", "malach2020", "generalized", "wolfe2021", "elastic")
 GPU = [name for name in suite.names() if name.startswith(PAPERS) and "digits" not in name]
 

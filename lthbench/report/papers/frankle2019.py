@@ -21,6 +21,7 @@ MEASURES = {
     "train": "training accuracy at the end, %",
 }
 REMOVED = 0.2  # of the remaining weights, in a round
+LATE = 0.95  # of a training: where the validation loss is least only here, it was still falling
 KEY = ["workload", "learning_rate"]
 
 
@@ -60,9 +61,17 @@ def claim(measured: Measured, runs: pd.DataFrame) -> Section:
         f"Of {len(rows)} statements, {said}. Steps are compared as ratios and accuracies as differences, paired by seed; "
         "the interval is Student's t at 95 % for each statement alone. A statement is *shown* where its interval lies on "
         "the claimed side of no difference, and *contradicted* where it lies on the other side. The early-stopping step is "
-        "that of the least validation loss, found afterwards."
+        f"that of the least validation loss, found afterwards.{_at_the_end(measured)}"
     )
     return Section("Does the claim hold here", f"{text}\n\n{markdown(pd.DataFrame(rows), headers)}")
+
+
+def _at_the_end(measured: Measured) -> str:
+    """Say in how many runs the validation loss was still falling at the end, so that their step is only a lower bound."""
+    recipe, watched = measured.suite.recipe, [r for r in measured.table["result"] if r.early_stop]
+    late = sum(r.early_stop.step > LATE * recipe.clock(r.epoch).total for r in watched)
+    where = f"in the last {1 - LATE:.0%} of the training, and is only a lower bound"
+    return f" In {late} of {len(watched)} runs it lies {where}." if late else ""
 
 
 @dataclass(frozen=True)

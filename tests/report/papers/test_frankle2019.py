@@ -120,3 +120,11 @@ def test_early_stopping_is_read_from_the_record() -> None:
     claim, curves = frankle2019.sections(Measured(suite, made))
     assert list(curves.charts) == ["step", "stopped", "test", "train"] and "not run here: 2" in claim.text
     assert frankle2019.early_stopping(made[0].result) == (500, made[0].result.test.percent)
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(40, False), (26, True)])  # 680 and 442 steps; all stop at 500 or never
+def test_steps_at_the_end_are_called_lower_bounds(epochs: int, said: bool) -> None:
+    suite = Suite.read("frankle2019-digits")
+    suite = suite.model_copy(update={"seeds": 2, "recipe": suite.recipe.replace(epochs=epochs)})
+    claim = frankle2019.claim(found := Measured(suite, records(suite, lambda m, c: 90)), frankle2019.by_seed(found))
+    assert ("In 42 of 42 runs it lies in the last 5% of the training" in claim.text) == said
