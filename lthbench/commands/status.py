@@ -37,6 +37,8 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
             return
         print_rows(status_view.rows(snapshot), status_view.HEADERS, False)
         click.echo(f"\n{status_view.pace(snapshot)}")
+        if learned := status_view.learned(snapshot):
+            click.echo(learned)
     for line in status_view.failures(observer):
         click.echo(line)
 

@@ -37,6 +37,15 @@ def pace(snapshot: Snapshot) -> str:
     return said + ("" if snapshot.at_work else "; nothing runs here")
 
 
+def learned(snapshot: Snapshot) -> str:
+    """Return one line with the training loss of the run that ended last; "" where no run has a learning curve."""
+    if not snapshot.latest or not snapshot.latest[1].losses:
+        return ""
+    run, ended = snapshot.latest
+    first, last = ("not finite" if loss is None else f"{loss:.3g}" for loss in ended.losses or ())
+    return f"last run: {run}: training loss {first} in its first epoch, {last} in its last"
+
+
 def line(snapshot: Snapshot) -> str:
     """Return a snapshot in one line, for output that is not a terminal."""
     counts = ", ".join(f"{snapshot.count(name)} {name.replace('_', ' ')}" for name in COLUMNS[1:])
@@ -76,7 +85,7 @@ def _shown(snapshot: Snapshot) -> Group:
     for row in rows(snapshot):
         table.add_row(*(str(cell) if cell else "" for cell in row))
     table.add_row("", *(str(snapshot.count(name)) for name in COLUMNS), style="bold")
-    return Group(table, Text(pace(snapshot)))
+    return Group(table, Text(pace(snapshot)), Text(learned(snapshot)))
 
 
 def failed(observer: Observer) -> dict[RunId, str]:

@@ -38,7 +38,7 @@ class Snapshot:
     """The progress of a run folder: epochs charged and computed.
 
     While a driver is at work, it also holds the seconds since the last driver started, the epochs computed a second since
-    then, and an estimate of the seconds that are left.
+    then, and an estimate of the seconds that are left. `latest` is the run that ended last with a learning curve.
     """
 
     rows: list[Row]
@@ -47,6 +47,7 @@ class Snapshot:
     elapsed: float | None = None
     epochs_per_second: float | None = None
     left: float | None = None
+    latest: tuple[RunId, Ended] | None = None
 
     def count(self, what: str) -> int:
         """Return the number of runs of all methods: `runs`, or those `ok`, `diverged`, `failed`, `running`, `to_do`."""
@@ -82,8 +83,14 @@ class Observer:
         current = said if said and said.suite_hash == self.suite.hash else None
         rows = list(self._rows(current.methods if current else {}))
         charged = sum(ended.charged for ended in self.ended.values())
-        snapshot = Snapshot(rows, charged, sum(ended.computed for ended in self.ended.values()))
+        computed = sum(ended.computed for ended in self.ended.values())
+        snapshot = Snapshot(rows, charged, computed, latest=self._latest)
         return _timed(snapshot, self.ended.values(), current.started) if current and snapshot.at_work else snapshot
+
+    @property
+    def _latest(self) -> tuple[RunId, Ended] | None:
+        learned = (item for item in self.ended.items() if item[1].losses)
+        return max(learned, key=lambda item: item[1].at, default=None)
 
     @property
     def failed(self) -> dict[RunId, Ended]:

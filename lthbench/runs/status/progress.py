@@ -15,13 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class Ended(NamedTuple):
-    """A summary of a record: how the run ended and why, its epochs, and when (seconds since 1970)."""
+    """A summary of a record: how the run ended and why, its epochs, and when (seconds since 1970).
+
+    `losses` are the training losses of the first and the last epoch of the training that its network ends, where known.
+    """
 
     status: str
     reason: str | None
     charged: float
     computed: float
     at: float
+    losses: tuple[float | None, float | None] | None = None
 
 
 @dataclass
@@ -60,4 +64,6 @@ def ended(record: Record) -> float:
 def _ended(record: Record) -> Ended:
     result = record.result
     charged = sum(result.charged.values()) / result.epoch
-    return Ended(result.status, result.reason, charged, record.provenance.epochs_computed, ended(record))
+    curve = record.provenance.curve
+    losses = (curve.losses[0], curve.losses[-1]) if curve and curve.losses else None
+    return Ended(result.status, result.reason, charged, record.provenance.epochs_computed, ended(record), losses)

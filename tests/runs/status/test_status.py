@@ -51,6 +51,14 @@ class TestStatus:
         assert there["shaky"] == {"method": "shaky", "runs": 4, "ok": 2, "failed": 2, **nothing}
         assert there["dense"] == {"method": "dense", "runs": 2, "ok": 2, "failed": 0, **nothing}
 
+    def test_says_how_the_last_training_went(self, ran: Path) -> None:
+        said = re.search(
+            r"^last run: .* on mlp-16/digits, .*: training loss ([\d.]+) in its first epoch, ([\d.]+) in its last$",
+            looked("status", ran / "runs/little").stdout,
+            re.M,
+        )
+        assert said and float(said[2]) < float(said[1])
+
     def test_names_what_failed_where_and_why(self, ran: Path) -> None:
         said = looked("status", ran / "runs/little").stdout
         assert re.search(r"^method +runs +to do +running +ok +diverged +failed$", said, re.M)
