@@ -22,6 +22,7 @@ RIVALS = {
 }
 GROUPS = {
     "main": "Tickets against prune-and-fine-tune",
+    "pretrained": "The same from pretrained weights, which re-initialised and small networks cannot have",
     "baselines": "Many methods side by side",
     "papers": "Protocols of the papers",
     "calibration": "Checks of the benchmark itself",

@@ -68,7 +68,7 @@ class Suite(Frozen):
     version: str = Field(pattern=r"^\d+\.\d+(\+trial)?$")
     about: str = ""
     changes: tuple[str, ...] = ()
-    group: Literal["main", "baselines", "papers", "calibration"] = "main"
+    group: Literal["main", "pretrained", "baselines", "papers", "calibration"] = "main"
     methods: tuple[str, ...] = Field(min_length=1)
     workload: tuple[Workload, ...] = Field(min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
