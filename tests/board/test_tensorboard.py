@@ -138,7 +138,7 @@ def test_a_run_that_diverged_is_in_no_mean(tmp_path: Path, suite: Suite, records
     assert scalars(board, run, f"{CURVE}/mean") == {50: pytest.approx(one.result.test.percent)}
     assert scalars(board, run, f"{CURVE}/seeds") == {50: 1}
     diverged = f"runs/prune-finetune/mlp-16_digits-lr0.1-s0.5-seed{two.result.seed}"
-    assert board.Runs()[diverged]["scalars"] == ["epochs charged"]
+    assert board.Runs()[diverged]["scalars"] == ["epochs charged", "training loss by step"]
 
 
 def test_curves_come_in_the_order_of_sparsity_whatever_order_records_come_in(

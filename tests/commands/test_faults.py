@@ -276,4 +276,4 @@ def test_a_board_says_what_is_missing(user: Path) -> None:
     run("little.toml", "--method", "uses.py", "--only")
     lthbench("board", "runs/little")
     page = (user / "runs/little/board/README.md").read_text()
-    assert "**Incomplete: 1 runs of the suite's own methods have no result.** By method: dense 1." in page
+    assert "**Incomplete: 1 runs of the suite's own methods have no result.**\n\n- dense" in page

@@ -57,4 +57,4 @@ def test_a_method_that_breaks_the_context_fails_neither_itself_nor_a_neighbour(r
 
 def test_smoke_ends_with_no_failed_run(run: Run) -> None:
     printed, ended = run("smoke", "--serial")
-    assert ended == {"ok": 18}, printed
+    assert ended == {"ok": 27}, printed

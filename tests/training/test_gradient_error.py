@@ -6,6 +6,7 @@ many of them jumped: 1e-6 in one run and 1e-3 in the next, in either layout. So 
 took. What is left is rounding, and a branch that float64 alone would not take must have been a near tie.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -112,8 +113,8 @@ def distance(ours: dict[str, Tensor], exact: dict[str, Tensor]) -> float:
 
 
 def test_every_family_is_in_these_tests() -> None:
-    own = {name for name in FAMILIES if ":" not in name and "…" not in name and "NAME" not in name}
-    assert own == {m.name.removesuffix("-w0.25") for m in MODELS if "mlp" not in m.name}
+    own = {name for name in FAMILIES if re.fullmatch(r"[a-z0-9-]+", name)}
+    assert own == {m.name.removesuffix("-w0.25") for m in MODELS if not m.name.startswith(("mlp", "vit"))}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -127,7 +128,7 @@ def test_the_gradient_of_a_step_is_that_of_float64_along_the_same_branches(m: Mo
             trainer.step(images, labels, torch.tensor(0.01))
         replayed = Replayed(recorded.branches)
         exact = in_float64(m, state, images, labels, replayed)
-    assert recorded.branches and next(replayed.branches, None) is None
+    assert bool(recorded.branches) != m.name.startswith("vit") and next(replayed.branches, None) is None
     assert replayed.tie < NEAR
     error, layers = distance(trainer.current.grads, exact), len(m.prunable_shapes)
     assert error < ROUNDING[layout] * layers

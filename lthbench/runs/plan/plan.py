@@ -48,7 +48,7 @@ def plan(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manife
 
 def outline(suite: Suite, methods: Iterable[Method], manifests: Mapping[str, Manifest]) -> PlanTotals:
     """Return the totals of the plan, computed from the runs of one seed alone."""
-    totals = PlanTotals(max(suite.looks))
+    totals = PlanTotals(suite.looks)
     for run in _planned(suite, order(suite.model_copy(update={"seeds": 1}), methods), manifests):
         totals.add(run)
     return totals

@@ -1,9 +1,10 @@
 """Totals of planned runs, without the runs themselves: operations, epochs, bytes."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from lthbench.runs.plan.planned_run import PlannedRun, Step
@@ -54,15 +55,16 @@ class Training:
 
 
 class PlanTotals:
-    """Sums over runs, in the order in which they start. Each added run stands for a block of `seeds` runs, one a seed.
+    """Sums over runs, in the order in which they start. Each added run stands for one run a seed, look by look (`order`).
 
     Runs with different seeds share no operation, because the seed is in the key of every initialisation and of everything
     that is computed from it. The sums of one seed are therefore multiplied by the number of seeds. This assumes that a
     method asks for the same operations on every seed. Memory grows with the number of distinct operations added.
     """
 
-    def __init__(self, seeds: int = 1):
-        self.seeds = seeds
+    def __init__(self, looks: Sequence[int] = (1,)):
+        self.seeds = max(looks)
+        self._new = [end - first for first, end in pairwise((0, *looks))]  # seeds of each look
         self.methods: dict[str, MethodTotals] = {}
         self.trainings: dict[str, Training] = {}  # by trajectory
         self.values: dict[str, tuple[Step, Workload]] = {}  # other operations, by key
@@ -152,16 +154,19 @@ class PlanTotals:
     def peak(self, live: int = 8) -> int:
         """Return the most bytes of states that lie in the store at once when `live` runs go on at a time, in order.
 
-        On seed s, a state of the blocks first…last exists from run first·seeds + s to run last·seeds + s + live. Over
-        all seeds that is a slope up and a slope down, so the sum is piecewise linear in the run. Its maximum is at a
-        corner.
+        On seed s of a look of n seeds, a state of the blocks first…last exists from the look's run first·n + s to its run
+        last·n + s + live. Over all seeds that is a slope up and a slope down, so the sum is piecewise linear in the run.
+        Its maximum is at a corner.
         """
         slopes: Counter[int] = Counter()  # change of the slope (bytes a run), by run
-        for first, last, size in self._held():
-            slopes[first * self.seeds] += size
-            slopes[(first + 1) * self.seeds] -= size
-            slopes[last * self.seeds + live + 1] -= size
-            slopes[(last + 1) * self.seeds + live + 1] += size
+        begun = 0  # runs of earlier looks
+        for seeds in self._new:
+            for first, last, size in self._held():
+                slopes[begun + first * seeds] += size
+                slopes[begun + (first + 1) * seeds] -= size
+                slopes[begun + last * seeds + live + 1] -= size
+                slopes[begun + (last + 1) * seeds + live + 1] += size
+            begun += seeds * len(self.chains)
         held = slope = before = peak = 0
         for corner in sorted({*slopes, self.count}):
             if corner > self.count:

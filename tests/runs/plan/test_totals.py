@@ -101,7 +101,7 @@ def peak_by_hand(runs: list[PlannedRun], live: int) -> int:
     st.integers(1, 20),
 )
 def test_the_peak_is_that_of_going_through_the_runs(asked: list[Any], seeds: int, live: int) -> None:
-    short = PlanTotals(seeds)
+    short = PlanTotals((seeds,))
     for run in runs_of(asked, 1):
         short.add(run)
     whole = list(runs_of(asked, seeds))

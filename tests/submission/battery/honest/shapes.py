@@ -178,8 +178,8 @@ def fisher_blocks(run: Run) -> Network:
     return scored(run, init, run.measure(init, FisherBlocks()))
 
 
-@one("wanda", 1, "2T")
-def wanda(run: Run) -> Network:
+@one("weights-times-inputs", 1, "2T")
+def weights_times_inputs(run: Run) -> Network:
     dense = run.train(run.init())
     norms = run.measure(dense, InputNorms())
     scores = {n: w.abs() * norms[n.removesuffix(".weight")] for n, w in dense.prunable.items()}
