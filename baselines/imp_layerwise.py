@@ -3,8 +3,8 @@
 `imp-layerwise` prunes round by round, each a full training from θ_0. `one-shot-layerwise` prunes once, to the same number in
 every layer. `start`: init (the ticket), reinit, reinit-2, … (other draws), trained, or an epoch to rewind to.
 Frankle and Carbin, ICLR 2019, arXiv:1803.03635. Cost: at most (n + 1) T and 2T epochs.
-Expect on frankle2019-digits, n = 3, iterative: ticket 98.4 ± 0.2 with 21 % left and 97.8 ± 0.5 with 3.5 %, re-initialised 97.8 ± 0.2
-and 96.7 ± 0.5; one-shot tickets 98.6 ± 0.4 and 96.7 ± 0.1.
+Expect on frankle2019-digits, n = 5, iterative: ticket 98.2 ± 0.4 with 21 % left and 97.5 ± 0.5 with 3.5 %, re-initialised 97.6 ± 0.4
+and 96.7 ± 0.6; one-shot tickets 98.5 ± 0.3 and 96.5 ± 0.3.
 """
 
 from lthbench import Mask, Network, Run, layerwise_mask, magnitude, method, starting_point
