@@ -3,7 +3,7 @@
 Jayakumar et al., NeurIPS 2020, arXiv:2106.03517: sets by magnitude, by the suite's allocation. Weights outside of the
 forward set are pulled to 0 harder, by 1/density. Weights outside of both sets follow the recipe's decay. Cost: T epochs.
 Expect on baselines-digits at 95 %, MLP 300-100, n = 3: 72.8 ± 14.0.
-ResNet-8, n = 1: 10.2, collapsed.
+ResNet-8, 95 %: 10.2, since three or four layers lose all weights under the global allocation; 94.5 ± 2.1 with ERK, n = 2.
 """
 
 from dataclasses import dataclass
