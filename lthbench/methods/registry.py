@@ -43,7 +43,8 @@ M = TypeVar("M", bound=Callable[..., "Network"])
 class Method:
     """A method function with its contract.
 
-    `cost`: epochs of training, a formula in T, n and its own parameters, "<=" in front where it depends on the data.
+    `cost`: epochs of training, a formula in T, n, the budget B and its own parameters, "<=" in front where it depends on
+    the data.
     `control_of`: the method that it is a control of. `at_zero`: the method whose result it must give at sparsity 0.
     `suite`: the suite that `lthbench check` tries it on, where it needs something that `smoke` lacks.
     `source`: a digest of its code, and of the author's own modules that it imports, as they were loaded.
@@ -71,6 +72,11 @@ class Method:
         """Return each of the method's parameters with its value."""
         own = list(inspect.signature(self.function).parameters.values())[1:]
         return {p.name: p.default for p in own} | dict(self.parameters)
+
+    @property
+    def spends_the_budget(self) -> bool:
+        """Return whether the cost is a formula in B, which the suite must then set."""
+        return "B" in re.findall("[A-Za-z_]+", self.cost)
 
     @property
     def file(self) -> Path:

@@ -1,7 +1,7 @@
 """A job: a suite with the methods to run on it, its data and its plan."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,7 @@ class Job:
         found = own | named
         check_file_names("method", found)
         check_file_names("workload", [workload.name for workload in suite.workload])
+        _check_budget(suite, found.values())
         if data is not None and not data.is_dir():
             raise InputError(f"there is no data folder {data}; make it, or leave --data out to use {default_folder()}")
         home = DataHome(data or default_folder())
@@ -106,3 +107,11 @@ class Job:
         write_whole(out / "suite.json", self.suite.as_json().encode())
         announce(out, self.suite.hash, {} if part else sums(self.plan), command, self.named)
         return Driver(self.suite, self.manifests, todo, out, self.home, self.device, partial=bool(part), **options)
+
+
+def _check_budget(suite: Suite, methods: Iterable[Method]) -> None:
+    if suite.budget == "none" and (spending := [method.label for method in methods if method.spends_the_budget]):
+        raise InputError(
+            f"suite {suite.name} sets no budget, and {', '.join(spending)} would spend it whole; "
+            "leave the method out, or set one: --set 'budget=\"2T\"'"
+        )
