@@ -156,7 +156,10 @@ def test_two_labels_that_make_one_file_name_are_refused_before_any_work(user: Pa
         (("new", "a" * 65), "cannot name a method"),
         (("check", "odd.py:a|b"), "'a|b' cannot name a method"),
         (("run", "little.toml", "--method", "odd.py"), "'a|b' cannot name a method"),
-        (("plan", "little.toml", "--method", "imp", "--set", "budget=\"none\""), "sets no budget, and imp would spend it"),
+        (
+            ("plan", "little.toml", "--method", "imp", "--set", 'budget="none"'),
+            "sets no budget, and imp would spend it",
+        ),
     ],
 )
 def test_bad_input_is_one_line(user: Path, words: tuple[str, ...], said: str) -> None:
