@@ -26,9 +26,10 @@ from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import origin_of
 from lthbench.runs.driver import final_network
 from lthbench.runs.driver.broker import Broker, Counts
+from lthbench.runs.driver.outcome import trace_name
 from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.run_log import RunLog
-from lthbench.runs.driver.session import Session, Stopped, trace_name
+from lthbench.runs.driver.session import Session, Stopped
 from lthbench.runs.plan.plan import Plan, PlannedRun
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.run_id import RunId

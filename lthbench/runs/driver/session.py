@@ -1,7 +1,6 @@
 """A session carries out one run, from its method's first line to its record."""
 
 import logging
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,15 +9,12 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from lthbench import keys
-from lthbench._version import __version__
 from lthbench.errors import Halted, MethodError
 from lthbench.methods.internals.context import RunContext
 from lthbench.methods.internals.operations import Barrier, Evaluate, Measure, Validate, Value
 from lthbench.methods.internals.returned import check_pattern, compared, counted
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
-from lthbench.methods.registry import Method
 from lthbench.methods.run import Run
 from lthbench.pruning.lineage import Lineage
 from lthbench.pruning.state import State
@@ -26,11 +22,12 @@ from lthbench.pruning.tensors import Tensors
 from lthbench.runs.driver.broker import Broker
 from lthbench.runs.driver.failure_message import in_one_line, location
 from lthbench.runs.driver.learning_curve import ended_by, on_record
+from lthbench.runs.driver.outcome import as_record, heading, trace_name
 from lthbench.runs.driver.run_lock import RunLock
 from lthbench.runs.driver.run_log import Asked, RunLog
 from lthbench.runs.driver.work_account import WorkAccount
 from lthbench.runs.plan.plan import PlannedRun
-from lthbench.runs.records.record import Count, EarlyStop, LearningCurve, Provenance, Record, Result
+from lthbench.runs.records.record import Count, EarlyStop, Record
 from lthbench.runs.store.curve import Point
 from lthbench.runs.store.store import Trace
 from lthbench.runs.workers.evaluation import Evaluation
@@ -103,7 +100,15 @@ class Session:
         if outcome["status"] != "failed" and not self.trace.outcome:
             self.trace.end(outcome)
             self.log.ended(outcome, self._seconds)
-        return self._record(outcome)
+        return as_record(
+            outcome,
+            epochs_computed=self.computed,
+            seconds=round(self._seconds, 3),
+            cpu=self._work.seconds,
+            seen=self._work.seen,
+            started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
+            environment=self.environment,
+        )
 
     def train(self, context: RunContext, trajectory: Trajectory, stop: int) -> int:
         root = trajectory.state(stop)
@@ -232,50 +237,7 @@ class Session:
         return note
 
     def _result(self, **found: Any) -> dict[str, Any]:
-        suite, cell, method = self.setting.suite, self.setting.cell, self.planned.method
-        ledger = self.context.ledger
-        return {
-            "suite": suite.name,
-            "suite_version": suite.version,
-            "suite_hash": suite.hash,
-            "workload": cell.workload.name,
-            "dataset": cell.workload.dataset,
-            "fingerprints": self.setting.fingerprints,
-            "classes": self.setting.manifest.classes,
-            "chance": self.setting.manifest.majority("test"),
-            "tolerance": cell.workload.tolerance,
-            "learning_rate": cell.learning_rate,
-            "sparsity": cell.sparsity,
-            "seed": cell.seed,
-            "method": method.label,
-            "version": __version__,
-            "parameters": method.defaults,
-            "source": method.source,
-            "track": method.track,
-            "control_of": method.control_of,
-            "charged": ledger.charged,
-            "apart": ledger.off_budget,
-            "budget": ledger.limit,
-            "epoch": ledger.n_train,
-            "pipeline": str(self.context.pipeline),
-            **found,
-        }
-
-    def _record(self, outcome: dict[str, Any]) -> Record:
-        result = {name: value for name, value in outcome.items() if name != "curve"}
-        charged = sum(outcome["charged"].values()) / outcome["epoch"]
-        provenance = Provenance(
-            epochs_computed=self.computed,
-            epochs_reused=max(0.0, charged - self.computed),
-            seconds=round(self._seconds, 3),
-            cpu=self._work.seconds,
-            seen=self._work.seen,
-            started=datetime.fromtimestamp(self._started, UTC).isoformat(timespec="seconds"),
-            host=platform.node(),
-            environment=self.environment,
-            curve=LearningCurve.model_validate(outcome["curve"], strict=False) if outcome.get("curve") else None,
-        )
-        return Record(result=Result.model_validate(result, strict=False), provenance=provenance)
+        return heading(self.planned.method, self.context) | found
 
     def _ask(self, kind: str, key: str) -> str:
         """Note an operation. Returns its planned trajectory, or "". MethodError if an earlier run asked for another one."""
@@ -309,13 +271,3 @@ class Session:
     def _remainder(self) -> float:
         """Return the epochs that the run is planned to ask for after this operation. The longest goes first."""
         return self.planned.charge - self.context.ledger.total / self.setting.n_train
-
-
-def trace_name(setting: Setting, method: Method) -> str:
-    """Return the name of a run's trace, and of the lock on it. It is equal for the same source on the same cell."""
-    suite, cell = setting.suite, setting.cell
-    grid = [cell.workload.name, float(cell.learning_rate), float(cell.sparsity), cell.seed]
-    data: list[Any] = [setting.manifest.fingerprints, setting.split.fingerprint]
-    data += [given] if (given := setting.given) else []
-    names = [suite.name, suite.version, suite.hash]
-    return keys.key("trace", 2, __version__, names, grid, data, method.label, method.source, method.defaults)
