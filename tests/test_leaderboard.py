@@ -74,3 +74,10 @@ def test_shuffled_records_give_the_same_tables() -> None:
             forwards, backwards = (Analysis(suite, tabulated(r)).duel(a, b) for r in (records, records[::-1]))
             assert forwards.cells.equals(backwards.cells)
             assert forwards.marginals.equals(backwards.marginals)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "leaderboard/findings").iterdir()), ids=lambda path: path.stem)
+def test_a_finding_stands_on_the_pages_of_its_suite(path: Path) -> None:
+    said = " ".join(path.read_text().split())
+    for page in (ROOT / f"leaderboard/tables/{path.stem}/README.md", ROOT / f"leaderboard/site/{path.stem}.html"):
+        assert said[:60] in page.read_text().replace("\\", "")

@@ -42,6 +42,7 @@ class Analysis:
     suite: Suite
     results: Results
     named: tuple[str, ...] = ()  # the methods that the user ran last, which stand in front
+    finding: str = ""  # a paragraph by hand: what the numbers show, and why
     _duels: dict[tuple[str, str], Duel] = field(default_factory=dict, repr=False, compare=False)
     _verdicts: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 

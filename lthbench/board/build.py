@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,14 @@ def first_section(analysis: Analysis) -> str:
 
 
 def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
-    """Write all suites with published results, an index, and the tables in the project's README beside the folder."""
+    """Write all suites with published results, an index, and the tables in the project's README beside the folder.
+
+    A suite's page opens with the paragraph in `findings/<suite>.md`, which is written by hand.
+    """
     results = sorted(path for path in (folder / "results").iterdir() if path.is_dir())
     if not results:
         raise InputError(f"{folder / 'results'} has no suite; copy the records of a run into results/<suite>/ first")
-    analysis = {path.name: analysis_of(path, skipped) for path in results}
+    analysis = {path.name: replace(analysis_of(path, skipped), finding=_finding(folder, path.name)) for path in results}
     for path, one in zip(results, analysis.values(), strict=True):
         if why := unpublished(one.suite):
             raise InputError(f"{path} holds {why}, not the published suite; lthbench board shows it in its run folder")
@@ -72,6 +76,12 @@ def analysis_of(folder: Path, skipped: list[str] | None = None) -> Analysis:
     if analysis.frame.empty:
         raise InputError(f"no run in {folder} has a result; lthbench status {folder} says what failed")
     return analysis
+
+
+def _finding(folder: Path, suite: str) -> str:
+    """Return the paragraph of `findings/<suite>.md`, where there is one."""
+    path = folder / "findings" / f"{suite}.md"
+    return " ".join(path.read_text().split()) if path.is_file() else ""
 
 
 def _published(folder: Path) -> bool:

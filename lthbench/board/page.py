@@ -81,7 +81,9 @@ def cell_words(analysis: Analysis, row: Any, duel: Duel) -> str:
 def _head(analysis: Analysis) -> str:
     suite = analysis.suite
     evidence = [f"- {escaped(line)}" for line in (*machines(analysis), *dense_parameters(analysis))]
-    parts = [f"# {suite.name} {suite.version}", marked(analysis), suite.about, facts(analysis), "\n".join(evidence)]
+    finding = f"**Finding.** {escaped(analysis.finding)}" if analysis.finding else ""
+    about = [suite.about, finding, facts(analysis)]
+    parts = [f"# {suite.name} {suite.version}", marked(analysis), *about, "\n".join(evidence)]
     return "\n\n".join(part for part in parts if part)
 
 

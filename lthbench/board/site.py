@@ -38,6 +38,7 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
     """Return the page of a suite. `rows` hold the trust of each method; `home` links to the index, if there is one."""
     return _template("suite.html").render(
         suite=analysis.suite,
+        finding=analysis.finding,
         unpublished=unpublished(analysis.suite),
         incomplete=incomplete(analysis),
         missing=missing(analysis),
