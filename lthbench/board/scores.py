@@ -14,7 +14,7 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     `low` and `high` are the 95 % interval of the mean by Student's t, cut at 0 and 100. A mean accuracy lies between these,
     so that the cut takes nothing from the coverage; with two seeds, t alone would give bounds like -234 and 360. `n` runs
     did not diverge. Those that did enter the mean at chance, so that no method gains by a run that it calls diverged.
-    `epochs` charged, `epochs_computed` and the theoretical `speed_up` are means over seeds; `collapsed_layers` is the most
+    `epochs` charged, `epochs_computed` and the theoretical `multiplications_saved` are means over seeds; `collapsed_layers` is the most
     in any run.
     """
     groups = frame.assign(counted=at_chance(frame)).groupby(CELL, sort=True)
@@ -28,7 +28,7 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
             "epochs": groups["epochs"].mean(),
             "epochs_computed": groups["epochs_computed"].mean(),
             "multiplications": groups["multiplications"].mean(),
-            "speed_up": groups["speed_up"].mean(),
+            "multiplications_saved": groups["multiplications_saved"].mean(),
             "collapsed_layers": groups["collapsed_layers"].max(),
         }
     )

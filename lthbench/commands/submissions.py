@@ -128,7 +128,7 @@ def export(ticket: Path, to: str, out: Path, start: bool, **which: Any) -> None:
     from lthbench.submission.bundle.ticket import load_ticket
 
     chosen = load_ticket(ticket, **{name: value for name, value in which.items() if value is not None})
-    click.echo(f"wrote {write(chosen, to, out, trained=not start)}")
+    click.echo(f"wrote {write(chosen.at_start if start else chosen, to, out)}")
 
 
 def _report(

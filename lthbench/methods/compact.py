@@ -4,10 +4,11 @@ A unit is lost if all prunable weights that compute it or read it are zero. A la
 one, because a layer needs at least one.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
-from lthbench.methods.network import Network
 from lthbench.models import Model
 from lthbench.models.channels import Slice
 from lthbench.models.cost import uses
@@ -15,11 +16,20 @@ from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 
 
-def compact(net: Network) -> nn.Module:
-    """Return a private module without the units that the network has lost, in eval mode, on the CPU.
+class Pruned(Protocol):
+    """A network of a method, or a ticket: anything with a model and a module of its own."""
+
+    @property
+    def model(self) -> Model: ...
+
+    def module(self) -> nn.Module: ...
+
+
+def compact(net: Pruned) -> nn.Module:
+    """Return a private module without the units that a network or ticket has lost, in eval mode, on the CPU.
 
     It is a module of the same class with smaller layers. Its outputs are those of `net.module()` up to the rounding of
-    shorter sums. If nothing is lost it is `net.module()`.
+    shorter sums. If nothing is lost it is `net.module()`. A ticket gives its final values; `ticket.at_start` its start.
     """
     return compacted(net.model, net.module())
 

@@ -210,7 +210,9 @@ def test_an_interval_of_an_accuracy_lies_between_0_and_100() -> None:
 
     rows = [("w", 0.1, 0.8, "m", accuracy, 1.0, 1.0, 1, 1.0, 0, 10) for accuracy in (20.0, 99.0)]
     names = ["workload", "learning_rate", "sparsity", "method", "accuracy", "epochs", "epochs_computed"]
-    table = scores(pd.DataFrame(rows, columns=[*names, "multiplications", "speed_up", "collapsed_layers", "classes"]))
+    table = scores(
+        pd.DataFrame(rows, columns=[*names, "multiplications", "multiplications_saved", "collapsed_layers", "classes"])
+    )
     assert (table["low"][0], table["mean"][0], table["high"][0]) == (0.0, 59.5, 100.0)
 
 

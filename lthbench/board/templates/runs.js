@@ -20,7 +20,7 @@ new Table(document.getElementById("scores-table"), DATA.scores, [
   { key: "epochs", label: "epochs charged", show: general },
   { key: "epochs_computed", label: "computed", show: fixed(1) },
   { key: "multiplications", label: "multiplications", show: (v) => (v == null ? "" : Math.round(v).toLocaleString("en")) },
-  { key: "speed_up", label: "speed-up", show: (v) => (v == null ? "" : `${v.toFixed(1)}×`) },
+  { key: "multiplications_saved", label: "multiplications saved", show: (v) => (v == null ? "" : `${v.toFixed(1)}×`) },
   { key: "level", label: "trust", text: true },
 ], ["method", "workload", "learning_rate", "sparsity"], "rows");
 
@@ -37,7 +37,7 @@ new Table(document.getElementById("runs-table"), DATA.runs, [
   { key: "collapsed_layers", label: "collapsed layers", ...collapsed },
   { key: "epochs", label: "epochs charged", show: general },
   { key: "epochs_computed", label: "computed", show: general },
-  { key: "speed_up", label: "speed-up", show: (v) => (v == null ? "" : `${v.toFixed(1)}×`) },
+  { key: "multiplications_saved", label: "multiplications saved", show: (v) => (v == null ? "" : `${v.toFixed(1)}×`) },
   { key: "pipeline", label: "pipeline", text: true },
 ], ["method", "workload", "learning_rate", "sparsity", "status"], "runs");
 
@@ -91,7 +91,7 @@ function describe(i) {
     of("reason") ? element("p", `${of("status")}: ${of("reason")}`, { class: "readout said" }) : "",
     list([["test", pct("accuracy")], ["validation", pct("validation_accuracy")], ["train", pct("train_accuracy")],
       ["removed", of("removed") == null ? null : `${of("removed").toLocaleString("en")} of ${of("prunable").toLocaleString("en")}`],
-      ["theoretical speed-up", of("speed_up") == null ? null : `${of("speed_up").toFixed(2)}×`], ["trust", DATA.trust[of("method")]]]),
+      ["multiplications saved", of("multiplications_saved") == null ? null : `${of("multiplications_saved").toFixed(2)}×`], ["trust", DATA.trust[of("method")]]]),
     element("h3", "Pipeline"), element("ol", of("pipeline").split(" → ").map((step) => element("li", step)), { class: "steps" }),
     element("h3", "Budget by phase"), bars(phases),
     element("p", `${epochs(of("epochs_computed"))} computed for this run, ${epochs(of("epochs_reused"))} reused from other runs.`),

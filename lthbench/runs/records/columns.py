@@ -78,7 +78,11 @@ RUN_COLUMNS = (
     _field("prunable", "prunable weights of the workload's model"),
     _field("parameters_total", "parameters of the network that the method returned"),
     Column("multiplications", "remaining multiplications for one image", lambda record: _multiplications(record)[0]),
-    Column("speed_up", "dense ÷ remaining multiplications", lambda record: share(*_multiplications(record)[::-1])),
+    Column(
+        "multiplications_saved",
+        "dense ÷ remaining multiplications",
+        lambda record: share(*_multiplications(record)[::-1]),
+    ),
     Column("collapsed_layers", "layers in which no weight is left", lambda record: len(record.result.collapsed_layers)),
     Column("epochs", "epochs charged", lambda record: _total(record.result.charged, record)),
     _charged("train", "epochs charged for training"),

@@ -46,18 +46,18 @@ module.load_state_dict(load_file("model.safetensors"))
 """
 
 
-def state_dict(ticket: Ticket, trained: bool) -> dict[str, Tensor]:
+def state_dict(ticket: Ticket) -> dict[str, Tensor]:
     """Parameters and buffers, contiguous, by name."""
-    return {n: t.detach().clone().contiguous() for n, t in (ticket.final if trained else ticket.start).items()}
+    return {n: t.detach().clone().contiguous() for n, t in ticket.final.items()}
 
 
-def prune_form(ticket: Ticket, trained: bool) -> nn.Module:
+def prune_form(ticket: Ticket) -> nn.Module:
     """Return a module whose prunable parameters are as torch.nn.utils.prune leaves them: `<name>_orig`, `<name>_mask`.
 
     It can be copied. torch leaves the product of both as an attribute that hangs on a graph, which `copy.deepcopy` refuses;
     here it is detached, and the next forward pass computes it again.
     """
-    module = ticket.module(trained)
+    module = ticket.module()
     for name, mask in ticket.mask.tensors.items():
         layer, _, parameter = name.rpartition(".")
         holder = module.get_submodule(layer)
@@ -66,16 +66,16 @@ def prune_form(ticket: Ticket, trained: bool) -> nn.Module:
     return module
 
 
-def _torch(ticket: Ticket, out: Path, trained: bool) -> None:
-    write_whole(out, save(state_dict(ticket, trained)))
+def _torch(ticket: Ticket, out: Path) -> None:
+    write_whole(out, save(state_dict(ticket)))
 
 
-def _prune(ticket: Ticket, out: Path, trained: bool) -> None:
-    form = prune_form(ticket, trained).state_dict()
+def _prune(ticket: Ticket, out: Path) -> None:
+    form = prune_form(ticket).state_dict()
     write_whole(out, save({name: t.contiguous() for name, t in form.items()}))
 
 
-def _onnx(ticket: Ticket, out: Path, trained: bool) -> None:
+def _onnx(ticket: Ticket, out: Path) -> None:
     """Opset and exporter are torch's own; batches of any size. InputError where the extra is not installed."""
     try:
         import onnxscript  # noqa: F401
@@ -86,7 +86,7 @@ def _onnx(ticket: Ticket, out: Path, trained: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own
         program = torch.onnx.export(
-            ticket.module(trained), (images,), dynamo=True, dynamic_shapes=tuple(batch.values()), verbose=False,
+            ticket.module(), (images,), dynamo=True, dynamic_shapes=tuple(batch.values()), verbose=False,
             input_names=["images"], output_names=["logits"],
         )  # fmt: skip
     if program is None:
@@ -94,7 +94,7 @@ def _onnx(ticket: Ticket, out: Path, trained: bool) -> None:
     write_whole(out, program.model_proto.SerializeToString())
 
 
-def _hub(ticket: Ticket, out: Path, trained: bool) -> None:
+def _hub(ticket: Ticket, out: Path) -> None:
     """A folder as the Hub shows it: weights, mask, configuration and a model card."""
     masks = {name: t.to(torch.uint8) for name, t in ticket.mask.tensors.items()}
     model, about = ticket.model, ticket.about
@@ -107,23 +107,23 @@ def _hub(ticket: Ticket, out: Path, trained: bool) -> None:
         **{"suite": "", "license": "mit"} | dict(about) | {"license": str(about.get("license", "mit")).lower()},
         removed=ticket.mask.removed, prunable=ticket.mask.prunable, credit=credit, model=model.name, shape=model.shape,
         classes=model.classes, patterns=model.prunable, dense=model.dense, width=model.width, stem=model.stem,
-        what="final weights" if trained else "start weights",
+        what="final weights" if ticket.trained else "start weights",
     )  # fmt: skip
-    write_whole(out / "model.safetensors", save(state_dict(ticket, trained), metadata={"format": "pt"}))
-    write_whole(out / "ticket.safetensors", save(state_dict(ticket, False), metadata={"format": "pt"}))
+    write_whole(out / "model.safetensors", save(state_dict(ticket), metadata={"format": "pt"}))
+    write_whole(out / "ticket.safetensors", save(state_dict(ticket.at_start), metadata={"format": "pt"}))
     write_whole(out / "mask.safetensors", save(masks))
     write_whole(out / "config.json", (json.dumps(config, indent=1) + "\n").encode())
     write_whole(out / "README.md", card.encode())
 
 
-FORMS: dict[str, Callable[[Ticket, Path, bool], None]] = {"torch": _torch, "prune": _prune, "onnx": _onnx, "hub": _hub}
+FORMS: dict[str, Callable[[Ticket, Path], None]] = {"torch": _torch, "prune": _prune, "onnx": _onnx, "hub": _hub}
 
 
-def export(ticket: Ticket, to: str, out: Path, *, trained: bool = True) -> Path:
-    """Write a ticket in a form of FORMS, with its final weights, or the start weights. InputError where `out` is there."""
+def export(ticket: Ticket, to: str, out: Path) -> Path:
+    """Write a ticket in a form of FORMS, with its final values. InputError where `out` exists."""
     if to not in FORMS:
         raise InputError(unknown("form", to, FORMS))
     if out.exists():
         raise InputError(f"{out} exists already; choose another --out, or remove it")
-    FORMS[to](ticket, out, trained)
+    FORMS[to](ticket, out)
     return out

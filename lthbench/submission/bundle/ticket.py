@@ -1,7 +1,7 @@
 """A ticket, to be used outside: start weights and mask, with the values that its training ended with."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from lthbench.suite import Suite, names
 CELL = ("method", "workload", "learning_rate", "sparsity", "seed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ticket:
-    """Start weights under a mask, and the final values. `about` says of which run.
+    """A pruned network that was trained: its mask, start weights and final values. `about` says of which run.
 
-    `start` and `final` hold parameters and buffers by name; pruned weights are zero in both.
+    `start` and `final` hold parameters and buffers by name; pruned weights are zero in both. `module()`, `compact(…)` and
+    exports take the final values; those of `at_start` take the start weights.
     """
 
     model: Model
@@ -34,13 +35,28 @@ class Ticket:
     final: Mapping[str, Tensor]
     about: Mapping[str, Any]
 
-    def module(self, trained: bool = False) -> nn.Module:
-        """A module of its own in eval mode, with the start weights or the final ones."""
-        tensors = self.final if trained else self.start
+    @property
+    def at_start(self) -> "Ticket":
+        """Return the ticket before its training: the final values are the start weights."""
+        return replace(self, final=self.start)
+
+    @property
+    def trained(self) -> bool:
+        """Tell whether the final values are another thing than the start weights."""
+        return self.final is not self.start
+
+    def module(self) -> nn.Module:
+        """Return a private module in eval mode, on the CPU, with the final values."""
         names = self.model.shapes
-        params = {n: t for n, t in tensors.items() if n in names}
-        buffers = {n: t for n, t in tensors.items() if n not in names}
+        params = {n: t for n, t in self.final.items() if n in names}
+        buffers = {n: t for n, t in self.final.items() if n not in names}
         return module_of(self.model, State(params, buffers, {})).eval()
+
+    def __repr__(self) -> str:
+        """Return one line: model, what is removed, and the run."""
+        run = _words(self.about) if self.about.keys() >= set(CELL) else ""
+        state = "" if self.trained else " at its start"
+        return f"<Ticket{state}: {self.model.name}, {self.mask.removed:,} of {self.mask.prunable:,} removed; {run}>"
 
 
 def load_ticket(path: str | Path, **which: str | float | int) -> Ticket:

@@ -21,7 +21,7 @@ def test_a_run_is_a_row_in_percent_and_epochs() -> None:
     assert row["n_test"] == 500
     assert row["epochs"] == 2434 / 1167
     assert (row["charged_train"], row["charged_score"], row["budget"]) == (2.0, 100 / 1167, 4.0)
-    assert (row["multiplications"], row["speed_up"], row["collapsed_layers"]) == (1, 10.0, 0)
+    assert (row["multiplications"], row["multiplications_saved"], row["collapsed_layers"]) == (1, 10.0, 0)
     assert (row["epochs_computed"], row["device"], row["parameters"][:12]) == (1.0, "", '{"rate": 0.2')
 
 

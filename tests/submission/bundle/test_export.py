@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.utils import prune
 
-from lthbench import InputError, load_ticket
+from lthbench import InputError, compact, load_ticket
 from lthbench.models import initial_tensors
 from lthbench.submission.bundle.export import FORMS, export, prune_form
 from lthbench.submission.bundle.ticket import Ticket
@@ -31,7 +32,7 @@ def test_a_ticket_is_start_weights_under_a_mask(ticket: Ticket) -> None:
         assert torch.equal(ticket.start[name], init[name] * mask)
         assert not ticket.final[name][~mask].any()
     assert ticket.mask.sparsity == pytest.approx(0.95, abs=1e-3)
-    assert not torch.equal(ticket.module()(IMAGES), ticket.module(trained=True)(IMAGES))
+    assert not torch.equal(ticket.at_start.module()(IMAGES), ticket.module()(IMAGES))
 
 
 def test_bundle_and_run_folder_give_the_same(good: Path, rewound: Path, author: Path) -> None:
@@ -60,27 +61,28 @@ def test_one_has_to_be_chosen(good: Path, which: dict[str, int], said: str) -> N
 @pytest.mark.parametrize("trained", [True, False])
 def test_torch(ticket: Ticket, tmp_path: Path, trained: bool) -> None:
     module = ticket.model.build("cpu").eval()
-    module.load_state_dict(load_file(export(ticket, "torch", tmp_path / "t.safetensors", trained=trained)))
-    assert torch.equal(module(IMAGES), ticket.module(trained)(IMAGES))
+    ticket = ticket if trained else ticket.at_start
+    module.load_state_dict(load_file(export(ticket, "torch", tmp_path / "t.safetensors")))
+    assert torch.equal(module(IMAGES), ticket.module()(IMAGES))
 
 
 def test_prune(ticket: Ticket, tmp_path: Path) -> None:
-    module = prune_form(ticket, True)
+    module = prune_form(ticket)
     assert prune.is_pruned(module)
     saved = load_file(export(ticket, "prune", tmp_path / "p.safetensors"))
     assert {"hidden.0.weight_orig", "hidden.0.weight_mask", "hidden.0.bias"} <= saved.keys()
     for t in module.parameters():
         t.data.add_(1.0)  # what is pruned stays zero whatever happens to the weights
     module.load_state_dict(saved)
-    assert torch.equal(module(IMAGES), ticket.module(True)(IMAGES))
+    assert torch.equal(module(IMAGES), ticket.module()(IMAGES))
     for name in ticket.mask.tensors:
         layer, _, parameter = name.rpartition(".")
         prune.remove(module.get_submodule(layer), parameter)
-    assert torch.equal(module(IMAGES), ticket.module(True)(IMAGES))
+    assert torch.equal(module(IMAGES), ticket.module()(IMAGES))
 
 
 def test_the_prune_form_can_be_copied_and_trained(ticket: Ticket) -> None:
-    module = prune_form(ticket, True)
+    module = prune_form(ticket)
     copied = copy.deepcopy(module)
     assert torch.equal(copied(IMAGES), module(IMAGES))
     copied(IMAGES).square().sum().backward()
@@ -95,7 +97,7 @@ def test_onnx(ticket: Ticket, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     session = runtime.InferenceSession(export(ticket, "onnx", tmp_path / "t.onnx").read_bytes())
     [logits] = session.run(None, {"images": IMAGES.numpy()})
-    np.testing.assert_allclose(logits, ticket.module(True)(IMAGES).detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits, ticket.module()(IMAGES).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_hub_the_card_says_how_to_load_it(ticket: Ticket, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_hub_the_card_says_how_to_load_it(ticket: Ticket, tmp_path: Path) -> Non
         + "print(module.eval()(__import__('torch').ones(1, 1, 8, 8)).sum().item())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    assert float(done.stdout) == pytest.approx(ticket.module(True)(torch.ones(1, 1, 8, 8)).sum().item(), rel=1e-5)
+    assert float(done.stdout) == pytest.approx(ticket.module()(torch.ones(1, 1, 8, 8)).sum().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("to", sorted(FORMS))
@@ -121,3 +123,15 @@ def test_nothing_is_written_over(ticket: Ticket, tmp_path: Path, to: str) -> Non
     with pytest.raises(InputError, match="exists already"):
         export(ticket, to, tmp_path / "there")
     assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_a_compact_ticket_is_the_trained_one(ticket: Ticket) -> None:
+    small = compact(ticket)
+    torch.testing.assert_close(small(IMAGES), ticket.module()(IMAGES))
+    torch.testing.assert_close(compact(ticket.at_start)(IMAGES), ticket.at_start.module()(IMAGES))
+    assert not torch.allclose(small(IMAGES), ticket.at_start.module()(IMAGES))
+
+
+def test_a_ticket_is_one_line(ticket: Ticket) -> None:
+    assert re.fullmatch(r"<Ticket: mlp-32, [\d,]+ of 2,368 removed; mine mlp-32/digits .* seed 1>", repr(ticket))
+    assert repr(ticket.at_start).startswith("<Ticket at its start: mlp-32, ")
