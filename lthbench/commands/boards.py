@@ -11,7 +11,7 @@ from lthbench.errors import InputError
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and list them.")
 FILE = click.Path(path_type=Path, dir_okay=False)
-TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images", "curves")
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves")
 
 
 @click.command()
@@ -34,13 +34,13 @@ def score(folder: Path, name: str, csv: Path | None, parquet: Path | None, skip_
     lthbench score runs/digits --table runs --parquet runs.parquet
     """
     from lthbench.board.scores import scores
-    from lthbench.runs.records.tables import load_results
+    from lthbench.runs.records.tables import read_tables
     from lthbench.runs.store.files import write_whole
 
     if str(parquet) == "-":
         raise InputError("--parquet writes a binary file; give a file name: --parquet scores.parquet")
     skipped = _skipped(skip_broken)
-    results = load_results(folder, skipped=skipped)
+    results = read_tables(folder, skipped=skipped)
     table = scores(results.scored) if name == "scores" else getattr(results, name)
     _say(skipped)
     if str(csv) == "-":
