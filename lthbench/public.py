@@ -20,7 +20,7 @@ from lthbench.pruning.mask import Mask
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 from lthbench.results import Results, load_results
-from lthbench.run_suite import run_suite
+from lthbench.running import run_suite
 from lthbench.submission.bundle.ticket import Ticket, load_ticket
 from lthbench.training.clock import Steps
 from lthbench.training.probes import (

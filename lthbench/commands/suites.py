@@ -109,7 +109,7 @@ def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options
     lthbench run smoke --only-failed
     """
     from lthbench.commands.printing import console
-    from lthbench.run_suite import run_suite
+    from lthbench.running import run_suite
 
     show = Show(tensorboard, as_json)
     results = run_suite(executor="serial" if serial else executor, watched=show.watched, **options)
