@@ -56,7 +56,7 @@ class Results(Tables):
 
         >>> results.duel("lottery-ticket", "prune-finetune")  # doctest: +SKIP
         """
-        analysis = self.analysis
+        analysis = self._analysis
         duel = analysis.duel_of(*methods)
         lines = page.marginal_lines(analysis, duel)
         headers, rows = page.duel_rows(analysis, duel)
@@ -68,10 +68,10 @@ class Results(Tables):
 
         A verdict is jackpot, secondary prize or neither, with the controls at any learning rate and at the same.
         """
-        tickets = self.analysis.tickets
+        tickets = self._analysis.tickets
         if not (ticket or tickets):
-            raise InputError(f"suite {self.analysis.suite.name} has no ticket with runs here; name a method")
-        return self.analysis.verdicts(ticket or tickets[0])
+            raise InputError(f"suite {self._analysis.suite.name} has no ticket with runs here; name a method")
+        return self._analysis.verdicts(ticket or tickets[0])
 
     def ranking(self, *, at_best_learning_rate: bool = False) -> pd.DataFrame:
         """Return the suite's pruning methods by mean place, best first, over all cells, with simultaneous 95 % bounds.
@@ -79,12 +79,12 @@ class Results(Tables):
         `at_best_learning_rate`: each method counts at the learning rate that its validation accuracy chooses.
         """
         wanted = "each at its best learning rate" if at_best_learning_rate else "all learning rates"
-        if wanted not in self.analysis.rankings:
+        if wanted not in self._analysis.rankings:
             raise InputError(
-                f"suite {self.analysis.suite.name} has no ranking of {wanted}; "
+                f"suite {self._analysis.suite.name} has no ranking of {wanted}; "
                 "it needs a budget, two methods that prune and, for the best rate, validation images"
             )
-        return self.analysis.rankings[wanted]
+        return self._analysis.rankings[wanted]
 
     def plot_accuracy(self, *methods: str) -> Any:
         """Draw mean test accuracy against sparsity with 95 % intervals, a panel for each workload and learning rate.
@@ -95,10 +95,10 @@ class Results(Tables):
             from lthbench.board import charts
         except ImportError:
             raise InputError("charts need altair: pip install 'lthbench[board]'") from None
-        return charts.accuracy_panels(self.analysis, list(methods) or page.shown_methods(self.analysis))
+        return charts.accuracy_panels(self._analysis, list(methods) or page.shown_methods(self._analysis))
 
     @cached_property
-    def analysis(self) -> Analysis:
+    def _analysis(self) -> Analysis:
         """The analysis of the one suite. InputError where there are several, or where its text is not known."""
         if len(self.names) != 1:
             there = ", ".join(self.names) or "none"
