@@ -54,7 +54,8 @@ class Results(Tables):
     def duel(self, *methods: str) -> "Comparison":
         """Compare two methods, paired by seed; one with the suite's reference; or those of the board's first duel.
 
-        >>> results.duel("lottery-ticket", "prune-finetune")  # doctest: +SKIP
+        >>> load_results("leaderboard/results/digits-2of4").duel("lottery-ticket", "prune-finetune")
+        <lottery-ticket against prune-finetune: tie: within 1 pp of each other (−0.14 to 0.30), ...>
         """
         analysis = self._analysis
         duel = analysis.duel_of(*methods)
@@ -147,7 +148,8 @@ def load_results(path: str | Path | Sequence[str | Path], *, skipped: list[str] 
     lies in two of them counts once, as in the first. A broken record is an InputError that names file and line; where a
     list `skipped` is given, it is left out and the message is appended to the list.
 
-    >>> results = load_results("leaderboard")  # doctest: +SKIP
+    >>> load_results("leaderboard/results/digits-2of4")
+    <Results: 80 runs of 8 methods in digits-2of4>
     >>> mine = load_results(["runs/digits", "leaderboard/results/digits"])  # doctest: +SKIP
     """
     places = [place for one in ([path] if isinstance(path, str | Path) else path) for place in _places(Path(one))]
