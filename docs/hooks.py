@@ -25,6 +25,7 @@ GROUPS = {
     "lthbench.results": "Running and reading",
     "lthbench.running": "Running and reading",
     "lthbench.submission": "Running and reading",
+    "lthbench.deployment": "Running and reading",
     "lthbench.methods.theory": "Constructions from theory",
     "lthbench.methods": "Methods",
     "lthbench.models": "Methods",

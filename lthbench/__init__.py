@@ -77,6 +77,7 @@ __all__ = [
     "global_mask",
     "importance_scores",
     "layerwise_mask",
+    "load_compact",
     "load_results",
     "load_ticket",
     "magnitude",

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from lthbench.commands import boards, data, methods, plan, speed, status, store, submissions, suites
+from lthbench.commands import boards, data, deployment, methods, plan, speed, status, store, submissions, suites
 from lthbench.commands.shared import Commands
 
 
@@ -41,7 +41,8 @@ for _command in (
     submissions.submit,
     submissions.verify,
     submissions.publish,
-    submissions.export,
+    deployment.export,
+    deployment.latency,
     data.data_,
     store.store_,
 ):

@@ -1,5 +1,6 @@
 """The public names, for authors of methods and readers of a leaderboard. They are imported from `lthbench`."""
 
+from lthbench.deployment.export import load_compact
 from lthbench.errors import InputError, LthbenchError, MethodError, OverBudget
 from lthbench.methods.adapters import importance_scores, prune_scores, prune_unit_scores
 from lthbench.methods.at_init import at_init
@@ -128,6 +129,7 @@ __all__ = [
     "global_mask",
     "importance_scores",
     "layerwise_mask",
+    "load_compact",
     "load_results",
     "load_ticket",
     "magnitude",

@@ -26,7 +26,7 @@ ORDER = (
     ("runs",),
     ("scoring",),
     ("board", "bench"),
-    ("report", "submission", "results", "running"),
+    ("report", "submission", "deployment", "results", "running"),
     ("public", "commands"),
     ("__init__", "cli"),
 )

@@ -1,4 +1,4 @@
-"""The commands for submissions: `submit`, `verify`, `publish` and `export`."""
+"""The commands for submissions: `submit`, `verify` and `publish`."""
 
 import json
 import sys
@@ -106,29 +106,6 @@ def publish(
         click.echo(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
         return
     click.echo(publishing.publish(bundle, leaderboard, report, replace=replace, beside=beside))
-
-
-@click.command()
-@click.argument("ticket", type=PATH)
-@click.option("--to", type=click.Choice(["torch", "prune", "onnx", "hub"]), required=True)
-@click.option("--out", required=True, type=PATH, help="A file; a folder for hub.")
-@click.option("--method", metavar="METHOD", help="Select the run; give as many options as name one run.")
-@click.option("--workload", metavar="MODEL/DATASET")
-@click.option("--learning-rate", type=float, metavar="RATE")
-@click.option("--sparsity", type=float, metavar="SHARE")
-@click.option("--seed", type=int, metavar="N")
-@click.option("--start", is_flag=True, help="Export the start weights, not the final ones.")
-def export(ticket: Path, to: str, out: Path, start: bool, **which: Any) -> None:
-    """Write one ticket of a bundle or run folder for other libraries: safetensors, torch.nn.utils.prune, ONNX, the Hub.
-
-    \b
-    lthbench export my-method.zip --to onnx --sparsity 0.9 --learning-rate 0.1 --seed 0 --out my-method.onnx
-    """
-    from lthbench.submission.bundle.export import export as write
-    from lthbench.submission.bundle.ticket import load_ticket
-
-    chosen = load_ticket(ticket, **{name: value for name, value in which.items() if value is not None})
-    click.echo(f"wrote {write(chosen.at_start if start else chosen, to, out)}")
 
 
 def _report(

@@ -48,6 +48,13 @@ def compacted(model: Model, module: nn.Module) -> nn.Module:
     return module
 
 
+def fitted(module: nn.Module, tensors: Tensors) -> nn.Module:
+    """Put these parameters and buffers, by name, into a module, whose layers take their sizes. Changes it and returns it."""
+    for name, tensor in tensors.items():
+        _put(module, name, tensor)
+    return module
+
+
 def compact_cost(model: Model, module: nn.Module) -> tuple[int, int] | None:
     """Return (parameters, multiplications of one image) of the module from `compacted`. None if no unit is lost."""
     gone = {name: int(lost.sum()) for name, lost in _lost(model, module).items()}
@@ -91,11 +98,15 @@ def _heard(model: Model, module: nn.Module, layer: nn.Module) -> Tensor:
 
 def _cut(module: nn.Module, s: Slice, stay: Tensor) -> None:
     """Keep these units of a parameter or buffer, and set the size of its layer."""
-    layer, name = _layer(module, s.name), s.name.rpartition(".")[2]
-    old = getattr(layer, name)
-    new = old.detach().index_select(s.dim, stay.repeat_interleave(s.repeat).nonzero().flatten())
-    setattr(layer, name, nn.Parameter(new) if isinstance(old, nn.Parameter) else new)
-    if name != "weight":
+    old = getattr(_layer(module, s.name), s.name.rpartition(".")[2])
+    _put(module, s.name, old.detach().index_select(s.dim, stay.repeat_interleave(s.repeat).nonzero().flatten()))
+
+
+def _put(module: nn.Module, name: str, new: Tensor) -> None:
+    """Replace a parameter or buffer, and set the size of its layer."""
+    layer, own = _layer(module, name), name.rpartition(".")[2]
+    setattr(layer, own, nn.Parameter(new) if isinstance(getattr(layer, own), nn.Parameter) else new)
+    if own != "weight":
         return
     match layer:
         case nn.Linear():

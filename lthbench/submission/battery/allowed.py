@@ -13,7 +13,7 @@ IMPORTS = {
 }  # fmt: skip
 """Modules that a method may import, with their submodules."""
 
-NOT_OF_LTHBENCH = frozenset(["load_results", "load_ticket", "run_suite", "public"])
+NOT_OF_LTHBENCH = frozenset(["load_compact", "load_results", "load_ticket", "run_suite", "public"])
 """Public names for readers of results, not for methods."""
 
 CALLS = {

@@ -1,6 +1,7 @@
 """A ticket outside: every form gives the same outputs."""
 
 import copy
+import io
 import json
 import re
 import subprocess
@@ -14,8 +15,8 @@ from safetensors.torch import load_file
 from torch.nn.utils import prune
 
 from lthbench import InputError, compact, load_ticket
+from lthbench.deployment.export import FORMS, export, load_compact, prune_form
 from lthbench.models import initial_tensors
-from lthbench.submission.bundle.export import FORMS, export, prune_form
 from lthbench.submission.bundle.ticket import Ticket
 
 IMAGES = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -59,11 +60,19 @@ def test_one_has_to_be_chosen(good: Path, which: dict[str, int], said: str) -> N
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_torch(ticket: Ticket, tmp_path: Path, trained: bool) -> None:
-    module = ticket.model.build("cpu").eval()
+def test_safetensors_and_torch(ticket: Ticket, tmp_path: Path, trained: bool) -> None:
     ticket = ticket if trained else ticket.at_start
-    module.load_state_dict(load_file(export(ticket, "torch", tmp_path / "t.safetensors")))
-    assert torch.equal(module(IMAGES), ticket.module()(IMAGES))
+    loaded = load_compact(export(ticket, "safetensors", tmp_path / "t.safetensors"))
+    torch.testing.assert_close(loaded(IMAGES), ticket.module()(IMAGES))
+    program = torch.export.load(io.BytesIO(export(ticket, "torch", tmp_path / "t.pt2").read_bytes())).module()
+    torch.testing.assert_close(program(IMAGES), ticket.module()(IMAGES))
+
+
+def test_a_file_of_another_kind_is_one_line(ticket: Ticket, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"not a file of tensors")
+    for path in (tmp_path / "x.safetensors", tmp_path / "none", export(ticket, "prune", tmp_path / "p.safetensors")):
+        with pytest.raises(InputError, match="is not from lthbench export --to safetensors"):
+            load_compact(path)
 
 
 def test_prune(ticket: Ticket, tmp_path: Path) -> None:

@@ -1,21 +1,30 @@
-"""A ticket in the forms of other libraries: safetensors, torch.nn.utils.prune, ONNX, a folder for the Hugging Face Hub.
+"""A ticket in the forms of other libraries: torch.export, safetensors, torch.nn.utils.prune, ONNX, a folder for the Hub.
 
-Nothing is pickled: the form for torch.nn.utils.prune is a state dict in safetensors, which `prune_form` loads.
+`torch`, `safetensors` and `onnx` hold the compact network, without the units that are removed whole; `prune` and `hub` the
+masked one. Nothing is pickled: the form for torch.nn.utils.prune is a state dict in safetensors, which `prune_form` loads.
 """
 
+import io
 import json
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from lthbench.errors import InputError, unknown
+from lthbench.methods.compact import compact, fitted
+from lthbench.models import Model
 from lthbench.runs.store.files import write_whole
 from lthbench.submission.bundle.ticket import Ticket
+
+BATCH = ({0: torch.export.Dim("batch")},)  # the dimension of the images whose size is open
 
 CARD = """---
 library_name: pytorch
@@ -66,8 +75,34 @@ def prune_form(ticket: Ticket) -> nn.Module:
     return module
 
 
+def load_compact(path: str | Path) -> nn.Module:
+    """Return the network of a file from `lthbench export --to safetensors`, in eval mode, on the CPU.
+
+    InputError where the file is not one of these.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["model"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise InputError(f"{path} is not from lthbench export --to safetensors: {error}") from None
+    described: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
+    model = Model(**described)
+    return fitted(model.build("cpu"), tensors).eval()
+
+
+def _safetensors(ticket: Ticket, out: Path) -> None:
+    """Write the compact network's parameters and buffers, with the model's name in the metadata."""
+    tensors = {name: t.detach().contiguous() for name, t in compact(ticket).state_dict().items()}
+    write_whole(out, save(tensors, metadata={"format": "pt", "model": json.dumps(_architecture(ticket.model))}))
+
+
 def _torch(ticket: Ticket, out: Path) -> None:
-    write_whole(out, save(state_dict(ticket)))
+    """Write the compact network as a program that torch.export.load reads without lthbench."""
+    program = torch.export.export(compact(ticket), (_images(ticket.model.shape),), dynamic_shapes=BATCH)
+    stream = io.BytesIO()
+    torch.export.save(program, stream)
+    write_whole(out, stream.getvalue())
 
 
 def _prune(ticket: Ticket, out: Path) -> None:
@@ -76,30 +111,44 @@ def _prune(ticket: Ticket, out: Path) -> None:
 
 
 def _onnx(ticket: Ticket, out: Path) -> None:
-    """Opset and exporter are torch's own; batches of any size. InputError where the extra is not installed."""
+    write_whole(out, onnx_bytes(compact(ticket), ticket.model.shape))
+
+
+def onnx_bytes(module: nn.Module, shape: tuple[int, ...]) -> bytes:
+    """Return a network as ONNX, for batches of any size of images of a shape. Opset and exporter are torch's own.
+
+    InputError where the extra is not installed.
+    """
     try:
         import onnxscript  # noqa: F401
     except ImportError:
         raise InputError("--to onnx needs onnx and onnxscript; type: pip install 'lthbench[export]'") from None
-    images = torch.zeros(2, *ticket.model.shape)
-    batch = {"images": {0: torch.export.Dim("batch")}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own
         program = torch.onnx.export(
-            ticket.module(), (images,), dynamo=True, dynamic_shapes=tuple(batch.values()), verbose=False,
+            module, (_images(shape),), dynamo=True, dynamic_shapes=BATCH, verbose=False,
             input_names=["images"], output_names=["logits"],
         )  # fmt: skip
     if program is None:
-        raise InputError(f"torch.onnx.export gave no program for {ticket.model.name}")
-    write_whole(out, program.model_proto.SerializeToString())
+        raise InputError(f"torch.onnx.export gave no program for {type(module).__name__}")
+    return bytes(program.model_proto.SerializeToString())
+
+
+def _images(shape: tuple[int, ...]) -> Tensor:
+    return torch.zeros(2, *shape)
+
+
+def _architecture(model: Model) -> dict[str, Any]:
+    """Return the fields of a model."""
+    return {field.name: getattr(model, field.name) for field in fields(Model)}
 
 
 def _hub(ticket: Ticket, out: Path) -> None:
     """A folder as the Hub shows it: weights, mask, configuration and a model card."""
     masks = {name: t.to(torch.uint8) for name, t in ticket.mask.tensors.items()}
     model, about = ticket.model, ticket.about
-    config = {"model": model.name, "shape": model.shape, "classes": model.classes, "prunable": model.prunable,
-              "dense": model.dense, "width": model.width, "stem": model.stem, "run": dict(about)}  # fmt: skip
+    config = {"model": model.name} | _architecture(model) | {"run": dict(about)}
+    del config["name"]
     credit = "".join(
         f" {label}: {about[name]}." for name, label in (("authors", "By"), ("paper", "Paper")) if about.get(name)
     )
@@ -116,7 +165,13 @@ def _hub(ticket: Ticket, out: Path) -> None:
     write_whole(out / "README.md", card.encode())
 
 
-FORMS: dict[str, Callable[[Ticket, Path], None]] = {"torch": _torch, "prune": _prune, "onnx": _onnx, "hub": _hub}
+FORMS: dict[str, Callable[[Ticket, Path], None]] = {
+    "torch": _torch,
+    "safetensors": _safetensors,
+    "onnx": _onnx,
+    "prune": _prune,
+    "hub": _hub,
+}
 
 
 def export(ticket: Ticket, to: str, out: Path) -> Path:

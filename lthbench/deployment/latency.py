@@ -1,0 +1,168 @@
+"""Measured latency of a pruned network: dense, masked and compact, in PyTorch and in ONNX Runtime, side by side.
+
+All forms are timed in turn, round after round, so that a machine that slows down slows all of them down. What counts is the
+ratio to the dense network of the same round.
+"""
+
+import importlib.util
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import product
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from lthbench.deployment.export import onnx_bytes
+from lthbench.methods.compact import compact
+from lthbench.submission.bundle.ticket import Ticket
+
+BATCHES = (1, 64)
+ROUNDS = 11
+LEAST = 0.02  # seconds of one timing; short calls are repeated
+DENSE = "dense"
+
+Call = Callable[[], Any]
+Ready = Callable[[Tensor, int], Call]  # from images and a number of threads to the call that is timed
+
+
+@dataclass(frozen=True)
+class Latency:
+    """The time of one forward pass of a form of a network.
+
+    `median`, `low` and `high` (quartiles) are in milliseconds. `speed_up` is the median over rounds of dense ÷ this. `size`
+    is that of the parameters and buffers as a file, in bytes.
+    """
+
+    form: str
+    runtime: str
+    batch: int
+    threads: int
+    median: float
+    low: float
+    high: float
+    speed_up: float
+    parameters: int
+    size: int
+
+
+def latency(ticket: Ticket, rounds: int = ROUNDS) -> list[Latency]:
+    """Time the dense, the masked and the compact network of a ticket, on the CPU.
+
+    ONNX Runtime is left out where it is not installed. The dense network has random weights: time does not depend on them.
+    """
+    forms = {DENSE: ticket.model.build("cpu").eval(), "masked": ticket.module(), "compact": compact(ticket)}
+    found = []
+    for runtime in runtimes():
+        prepared = {name: RUNTIMES[runtime](module, ticket.model.shape) for name, module in forms.items()}
+        for threads, batch in product(dict.fromkeys((1, os.cpu_count() or 1)), BATCHES):
+            images = torch.randn(batch, *ticket.model.shape)
+            with _threads(threads):
+                times = _interleaved({name: ready(images, threads) for name, ready in prepared.items()}, rounds)
+            found += [_of(name, runtime, batch, threads, times, module) for name, module in forms.items()]
+    return found
+
+
+def runtimes() -> list[str]:
+    """Return the runtimes that are installed."""
+    there = all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnxscript"))
+    return list(RUNTIMES) if there else ["torch"]
+
+
+HEADERS = ["runtime", "threads", "batch", "form", "ms", "quartiles", "times dense", "parameters", "size"]
+
+
+def words(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the cells of a row, as text, in the order of HEADERS."""
+    yield from (row["runtime"], str(row["threads"]), str(row["batch"]), row["form"], f"{row['median']:.3g}")
+    yield f"{row['low']:.3g} to {row['high']:.3g}"
+    yield f"{row['speed_up']:.2f}"
+    yield f"{row['parameters']:,}"
+    yield f"{row['size'] / 1000:,.0f} kB"
+
+
+def name_of(ticket: Ticket) -> str:
+    """Return the name of a run as a file name."""
+    parts = (ticket.about[part] for part in ("method", "workload", "learning_rate", "sparsity", "seed"))
+    return re.sub(r"[^\w.=,\[\]-]+", "-", "-".join(map(str, parts)))
+
+
+def as_json(ticket: Ticket, found: list[Latency], machine: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `lthbench latency` writes beside the records: the run, the machine, and the rows."""
+    return {"run": dict(ticket.about), "machine": dict(machine), "rows": [asdict(row) for row in found]}
+
+
+def _of(
+    form: str, runtime: str, batch: int, threads: int, times: Mapping[str, list[float]], module: nn.Module
+) -> Latency:
+    mine = [1000 * t for t in times[form]]
+    low, _, high = quantiles(mine, n=4)
+    ratio = median(dense / own for dense, own in zip(times[DENSE], times[form], strict=True))
+    parameters = sum(p.numel() for p in module.parameters())
+    size = len(save({n: t.contiguous() for n, t in module.state_dict().items()}))
+    return Latency(form, runtime, batch, threads, median(mine), low, high, ratio, parameters, size)
+
+
+def _interleaved(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of one call by name, for each round. The first round warms up and does not count."""
+    repeats = {name: _repeats(call) for name, call in calls.items()}
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            seconds = _timed(call, repeats[name])
+            if number:
+                times[name].append(seconds)
+    return times
+
+
+def _repeats(call: Call) -> int:
+    """Return the number of calls that take LEAST seconds."""
+    call()
+    return max(1, round(LEAST / max(1e-6, _timed(call, 3))))
+
+
+def _timed(call: Call, repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - started) / repeats
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch use a number of threads, without gradients."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _torch(module: nn.Module, shape: tuple[int, ...]) -> Ready:
+    return lambda images, threads: lambda: module(images)
+
+
+def _onnx(module: nn.Module, shape: tuple[int, ...]) -> Ready:
+    import onnxruntime
+
+    content = onnx_bytes(module, shape)
+
+    def ready(images: Tensor, threads: int) -> Call:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(content, options)
+        given = {"images": images.numpy()}
+        return lambda: session.run(None, given)
+
+    return ready
+
+
+RUNTIMES: dict[str, Callable[[nn.Module, tuple[int, ...]], Ready]] = {"torch": _torch, "onnxruntime": _onnx}
