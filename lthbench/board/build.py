@@ -9,6 +9,8 @@ from typing import Any
 from lthbench.board import readme
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
+from lthbench.board.export import paper
+from lthbench.board.export.table import SUFFIXES
 from lthbench.board.page import duel_section, marked, page
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
@@ -23,17 +25,17 @@ from lthbench.suite.trial import unpublished
 log = logging.getLogger(__name__)
 
 
-def build(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
+def build(folder: Path, skipped: list[str] | None = None, form: str = "csv") -> tuple[Path, str]:
     """Write the board of a folder. Returns the page and the text to print.
 
     A run folder gets `board/`; a leaderboard (a folder with `results/`) gets `README.md`, `tables/`, `site/` and
     `charts/`. A broken record raises InputError. If a list `skipped` is given, the record is left out and the message
-    is added there.
+    is added there. The tables are CSV files; `form` is a format of `board.export.table` to write them in too.
     """
     if (folder / "results").is_dir():
-        return leaderboard(folder, skipped)
+        return leaderboard(folder, skipped, form)
     analysis = analysis_of(folder, skipped)
-    _tables(analysis, folder / "board")
+    _tables(analysis, folder / "board", form)
     if _can_draw():
         _pages({"index": analysis}, folder / "board", folder)
     return folder / "board" / "README.md", first_section(analysis)
@@ -45,7 +47,7 @@ def first_section(analysis: Analysis) -> str:
     return "\n\n".join(filter(None, [marked(analysis), *duels])) if duels else page(analysis)
 
 
-def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
+def leaderboard(folder: Path, skipped: list[str] | None = None, form: str = "csv") -> tuple[Path, str]:
     """Write all suites with published results, an index, and the tables in the project's README beside the folder.
 
     A suite's page opens with the paragraph in `findings/<suite>.md`, which is written by hand.
@@ -58,7 +60,7 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
         if why := unpublished(one.suite):
             raise InputError(f"{path} holds {why}, not the published suite; lthbench board shows it in its run folder")
     for name, one in analysis.items():
-        _tables(one, folder / "tables" / name)
+        _tables(one, folder / "tables" / name, form)
     text = readme.leaderboard(analysis)
     write_whole(folder / "README.md", text.encode())
     if _can_draw():
@@ -115,7 +117,7 @@ def _refusal(suite: Suite) -> Refusal:
     return refused
 
 
-def _tables(analysis: Analysis, folder: Path) -> None:
+def _tables(analysis: Analysis, folder: Path, form: str) -> None:
     tables = {"scores": analysis.scores}
     for duel in analysis.duels:
         tables |= {f"duel.{duel.a}.{duel.b}": duel.cells, f"marginals.{duel.a}.{duel.b}": duel.marginals}
@@ -124,6 +126,9 @@ def _tables(analysis: Analysis, folder: Path) -> None:
     tables |= {f"ranking.{name.replace(' ', '-')}": table for name, table in analysis.rankings.items()}
     for title, table in tables.items():
         write_whole(folder / f"{title}.csv", table.to_csv(index=False, float_format="%.10g").encode())
+    if suffix := SUFFIXES.get(form):
+        for each in paper.tables(analysis):
+            write_whole(folder / f"{each.name}{suffix}", each.written(form).encode())
     write_whole(folder / "README.md", page(analysis).encode())
 
 

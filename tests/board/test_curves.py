@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lthbench.board import charts
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import MOST, curve_rows
-from lthbench.board.tensorboard import writing
+from lthbench.board.export.tensorboard import writing
 from lthbench.runs.records.record import LearningCurve, Provenance, Record
 from lthbench.runs.records.tables import tabulated
 from lthbench.suite import Suite
