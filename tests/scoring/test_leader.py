@@ -10,8 +10,8 @@ MEANS = st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.floats(0, 
 
 @given(MEANS, st.data())
 def test_the_best_is_ahead_of_or_tied_with_all_others(means: dict[str, float], data: st.DataObject) -> None:
-    words = st.sampled_from(["ahead", "behind", "tie", "undecided", "pending"])
-    drawn = {method: data.draw(words) for method in means}
+    words = data.draw(st.sampled_from([["ahead", "tie"], ["tie"], ["ahead", "behind", "tie", "undecided", "pending"]]))
+    drawn = {method: data.draw(st.sampled_from(words)) for method in means}
 
     def outcome(a: str, b: str) -> str:
         assert means[a] == max(means.values())
