@@ -19,8 +19,8 @@ from lthbench.pruning.layerwise import layerwise_mask
 from lthbench.pruning.mask import Mask
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
-from lthbench.runs.driver.run_suite import run_suite
-from lthbench.runs.records.tables import Results, load_results
+from lthbench.results import Results, load_results
+from lthbench.running import run_suite
 from lthbench.submission.bundle.ticket import Ticket, load_ticket
 from lthbench.training.clock import Steps
 from lthbench.training.probes import (

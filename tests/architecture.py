@@ -26,7 +26,7 @@ ORDER = (
     ("runs",),
     ("scoring",),
     ("board", "bench"),
-    ("report", "submission"),
+    ("report", "submission", "results", "running"),
     ("public", "commands"),
     ("__init__", "cli"),
 )

@@ -9,7 +9,7 @@ from lthbench.board import scores
 from lthbench.errors import InputError, unknown
 from lthbench.methods import registry
 from lthbench.runs.plan.plan import order
-from lthbench.runs.records.tables import Results
+from lthbench.runs.records.tables import Tables
 from lthbench.scoring import duel, ranking, verdicts
 from lthbench.scoring.contrast import Meta, Thresholds
 from lthbench.scoring.correction import alpha_at
@@ -40,7 +40,7 @@ class Analysis:
     """All tables of a suite and its results."""
 
     suite: Suite
-    results: Results
+    results: Tables
     named: tuple[str, ...] = ()  # the methods that the user ran last, which stand in front
     finding: str = ""  # a paragraph by hand: what the numbers show, and why
     _cells: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)

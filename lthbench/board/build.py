@@ -11,15 +11,14 @@ from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
 from lthbench.board.export import paper
 from lthbench.board.export.table import SUFFIXES
-from lthbench.board.page import duel_section, marked, page
+from lthbench.board.page import duel_section, marked, page, shown_methods
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
 from lthbench.runs.records.record import Refusal, Result
-from lthbench.runs.records.tables import load_results
+from lthbench.runs.records.tables import read_tables
 from lthbench.runs.status.announcement import named
 from lthbench.runs.store.files import write_whole
-from lthbench.suite import Suite
-from lthbench.suite import in_folder as suite_of
+from lthbench.suite import Suite, in_folder
 from lthbench.suite.trial import unpublished
 
 log = logging.getLogger(__name__)
@@ -73,8 +72,8 @@ def leaderboard(folder: Path, skipped: list[str] | None = None, form: str = "csv
 
 def analysis_of(folder: Path, skipped: list[str] | None = None) -> Analysis:
     """Return the analysis of a run folder, or of a folder that is named after its suite."""
-    suite = suite_of(folder) if (folder / "suite.json").is_file() or not _published(folder) else Suite.read(folder.name)
-    analysis = Analysis(suite, load_results(folder, refusal=_refusal(suite), skipped=skipped), named(folder))
+    suite = suite_of(folder) or in_folder(folder)
+    analysis = Analysis(suite, read_tables(folder, refusal=belongs(suite), skipped=skipped), named(folder))
     if analysis.frame.empty:
         raise InputError(f"no run in {folder} has a result; lthbench status {folder} says what failed")
     return analysis
@@ -86,11 +85,14 @@ def _finding(folder: Path, suite: str) -> str:
     return " ".join(path.read_text().split()) if path.is_file() else ""
 
 
-def _published(folder: Path) -> bool:
-    return folder.parent.name == "results" and any(folder.glob("*.jsonl"))
+def suite_of(folder: Path) -> Suite | None:
+    """Return the suite of a run folder, or of a folder of a leaderboard that is named after its suite; None for another."""
+    if (folder / "suite.json").is_file():
+        return in_folder(folder)
+    return Suite.read(folder.name) if folder.parent.name == "results" and any(folder.glob("*.jsonl")) else None
 
 
-def _refusal(suite: Suite) -> Refusal:
+def belongs(suite: Suite) -> Refusal:
     """Return a check that refuses records of another version of the suite, of other test images, or of another start.
 
     Test images and start must be those of the first run of the workload.
@@ -154,10 +156,10 @@ def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
 
 def _charts(analysis: dict[str, Analysis], folder: Path) -> None:
     """Write the main charts as SVG: accuracy, learning curves where there are any, and the first duel."""
-    from lthbench.board import charts, site
+    from lthbench.board import charts
 
     for name, one in analysis.items():
-        write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, site.shown_methods(one)).encode())
+        write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, shown_methods(one)).encode())
         if len(rows := curve_rows(one)):
             write_whole(folder / f"{name}.curves.svg", charts.curves_svg(rows).encode())
         for duel in one.duels[:1]:

@@ -145,12 +145,21 @@ def spec(chart: Any) -> dict[str, Any]:
 def accuracy_svg(analysis: Analysis, methods: list[str]) -> str:
     """Draw the accuracy of these methods on the first workload, one panel for each learning rate, as SVG text."""
     rows = accuracy_rows(analysis.scores)
-    rows = rows[(rows["workload"] == rows["workload"].iloc[0]) & rows["method"].isin(methods)]
+    return _svg(_panels(rows[rows["workload"] == rows["workload"].iloc[0]], methods))
+
+
+def accuracy_panels(analysis: Analysis, methods: list[str]) -> Any:
+    """Draw the accuracy of these methods: a row of panels for each workload, a panel for each learning rate."""
+    rows = accuracy_rows(analysis.scores)
+    return alt.vconcat(*(_panels(part, methods).properties(title=name) for name, part in rows.groupby("workload")))
+
+
+def _panels(rows: pd.DataFrame, methods: list[str]) -> Any:
     panels = [
         accuracy(methods, part.round(6)).properties(width=330, height=240, title=f"learning rate {rate:g}")
-        for rate, part in rows.groupby("learning_rate")
+        for rate, part in rows[rows["method"].isin(methods)].groupby("learning_rate")
     ]
-    return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
+    return alt.hconcat(*panels).resolve_scale(y="shared")
 
 
 def curves_svg(rows: pd.DataFrame) -> str:

@@ -14,6 +14,8 @@ from lthbench.board.scores import best_rates
 from lthbench.scoring import words
 from lthbench.suite.trial import unpublished
 
+SHOWN = 6  # methods in a chart before the reader selects more
+
 
 def page(analysis: Analysis) -> str:
     """Return the whole page."""
@@ -60,13 +62,19 @@ def marginal_lines(analysis: Analysis, duel: Duel) -> list[tuple[str, str]]:
 
 def duel_table(analysis: Analysis, duel: Duel) -> str:
     """Return one duel, cell by cell, as a Markdown table."""
+    headers, rows = duel_rows(analysis, duel)
+    return markdown(rows, headers)
+
+
+def duel_rows(analysis: Analysis, duel: Duel) -> tuple[list[str], list[list[str]]]:
+    """Return the headers of a duel's table and its rows, one for each cell."""
     crossed = bool(duel.cells["low_images"].notna().any())
     rows = [
         [*_cell(analysis, row), _accuracy(row["mean_a"]), _accuracy(row["mean_b"]), cell_words(analysis, row, duel)]
         + [words.on_new_images(row)] * crossed
         for row in rows_of(duel.cells)
     ]
-    return markdown(rows, [*_cell_headers(analysis), duel.a, duel.b, "outcome", *["on new images"] * crossed])
+    return [*_cell_headers(analysis), duel.a, duel.b, "outcome", *["on new images"] * crossed], rows
 
 
 def _accuracy(mean: float) -> str:
@@ -76,6 +84,14 @@ def _accuracy(mean: float) -> str:
 def cell_words(analysis: Analysis, row: Any, duel: Duel) -> str:
     """Describe one cell of a duel."""
     return words.cell_words(row, duel.a, duel.b, analysis.meta[row["workload"]].tolerance, analysis.thresholds())
+
+
+def shown_methods(analysis: Analysis) -> list[str]:
+    """Return the methods that a chart shows at first: references, and those of duels and verdicts."""
+    named = [name for duel in analysis.duels for name in (duel.a, duel.b)] + analysis.tickets
+    names = dict.fromkeys([*(m for m in analysis.methods if m in ("dense", "small-dense")), *named, *analysis.methods])
+    first = list(names)[:SHOWN]
+    return [name for name in analysis.methods if name in first]
 
 
 def _head(analysis: Analysis) -> str:

@@ -10,7 +10,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from lthbench.runs.records.columns import RUN_COLUMNS
-from lthbench.runs.records.tables import Results
+from lthbench.runs.records.tables import Tables
 
 
 def columns(table: pd.DataFrame) -> dict[str, Any]:
@@ -36,12 +36,12 @@ def _short(value: Any) -> Any:
     return None if not math.isfinite(value) else int(value) if value.is_integer() else float(f"{value:.6g}")
 
 
-def runs(results: Results) -> dict[str, Any]:
+def runs(results: Tables) -> dict[str, Any]:
     """Return the runs of a page, including failed ones."""
     return columns(results.runs[[column.name for column in RUN_COLUMNS if column.on_page]])
 
 
-def layers(results: Results) -> dict[str, Any]:
+def layers(results: Tables) -> dict[str, Any]:
     """Return removed weights by layer: `layouts` are the distinct (names, sizes); `of` and `removed` follow the runs."""
     layouts: dict[tuple[Any, ...], int] = {}
     of: list[int | None] = [None] * len(results.runs)

@@ -9,13 +9,12 @@ CELL = ["workload", "learning_rate", "sparsity", "method"]
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each method and cell of `Results.scored`: n, diverged, mean, low, high, sd of test accuracy in percent.
+    """Return a row for each method and cell of `Tables.scored`: n, diverged, mean, low, high, sd of test accuracy in percent.
 
     `low` and `high` are the 95 % interval of the mean by Student's t, cut at 0 and 100. A mean accuracy lies between these,
     so that the cut takes nothing from the coverage; with two seeds, t alone would give bounds like -234 and 360. `n` runs
     did not diverge. Those that did enter the mean at chance, so that no method gains by a run that it calls diverged.
-    `epochs` charged, `epochs_computed` and the theoretical `multiplications_saved` are means over seeds; `collapsed_layers` is the most
-    in any run.
+    `epochs` charged, `epochs_computed` and `multiplications_saved` are means over seeds; `collapsed_layers` is the most in any run.
     """
     groups = frame.assign(counted=at_chance(frame)).groupby(CELL, sort=True)
     accuracy, counted = groups["accuracy"], groups["counted"]

@@ -14,13 +14,12 @@ from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
 from lthbench.board.evidence import dense_parameters, failures, machines, missing
 from lthbench.board.grids import Grid
-from lthbench.board.page import facts, footer, incomplete, marginal_lines
+from lthbench.board.page import facts, footer, incomplete, marginal_lines, shown_methods
 from lthbench.runs.records.trust import MEANING, Row, words
 from lthbench.suite.trial import unpublished
 
 TEMPLATES = Path(__file__).parent / "templates"
 TRIAL = {"trial": "not a run of the published suite, and not to be compared with its rows"}
-SHOWN = 6  # methods in a chart before the reader selects more
 
 
 @dataclass(frozen=True)
@@ -123,14 +122,6 @@ def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
 def _level(analysis: Analysis, rows: dict[str, Row], method: str) -> str:
     """Return how far a row can be trusted. Those of a trial have no level of the published suite."""
     return next(iter(TRIAL)) if unpublished(analysis.suite) else words(rows, method)
-
-
-def shown_methods(analysis: Analysis) -> list[str]:
-    """Return the methods that a chart shows at first: references, and those of duels and verdicts."""
-    named = [name for duel in analysis.duels for name in (duel.a, duel.b)] + analysis.tickets
-    names = dict.fromkeys([*(m for m in analysis.methods if m in ("dense", "small-dense")), *named, *analysis.methods])
-    first = list(names)[:SHOWN]
-    return [name for name in analysis.methods if name in first]
 
 
 def correlation_rows(analysis: Analysis) -> pd.DataFrame:

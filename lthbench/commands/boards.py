@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lthbench.board.analysis import Analysis, Duel
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and list them.")
-TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "images", "curves")
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves")
 
 
 @click.command()
@@ -58,9 +58,9 @@ def _for_a_paper(folder: Path, name: str, form: str, skipped: list[str] | None) 
 def _records(folder: Path, name: str, skipped: list[str] | None) -> "DataFrame":
     """Return one of TABLES."""
     from lthbench.board.scores import scores
-    from lthbench.runs.records.tables import load_results
+    from lthbench.runs.records.tables import read_tables
 
-    results = load_results(folder, skipped=skipped)
+    results = read_tables(folder, skipped=skipped)
     table: DataFrame = scores(results.scored) if name == "scores" else getattr(results, name)
     return table
 

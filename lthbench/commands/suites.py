@@ -14,8 +14,8 @@ from lthbench.commands.completion import METHOD, SUITE
 from lthbench.commands.shared import DATA, FOLDER, JSON, print_json
 
 if TYPE_CHECKING:
+    from lthbench.results import Results
     from lthbench.runs.driver.driver import Driver
-    from lthbench.runs.records.tables import Results
 
 
 class Change(click.ParamType):
@@ -109,7 +109,7 @@ def run(serial: bool, executor: str, tensorboard: bool, as_json: bool, **options
     lthbench run smoke --only-failed
     """
     from lthbench.commands.printing import console
-    from lthbench.runs.driver.run_suite import run_suite
+    from lthbench.running import run_suite
 
     show = Show(tensorboard, as_json)
     results = run_suite(executor="serial" if serial else executor, watched=show.watched, **options)

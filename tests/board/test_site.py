@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lthbench.board.build import build
-from lthbench.runs.records.tables import load_results
+from lthbench.runs.records.tables import read_tables
 from tests.board import synthetic
 
 Opened = Callable[..., Page]
@@ -48,7 +48,7 @@ def test_text_and_menus_filter(opened: Opened) -> None:
 
 
 def test_the_table_says_what_the_records_say(opened: Opened) -> None:
-    runs = load_results(ROOT / "leaderboard/results/digits").runs
+    runs = read_tables(ROOT / "leaderboard/results/digits").runs
     page = opened(DIGITS)
     page.locator("#runs-table").get_by_role("button", name="more").click()
     shown = sorted(float(v) for v in column(page, "runs-table", "test, %"))
@@ -119,7 +119,7 @@ def test_a_large_suite_is_sorted_whole_and_drawn_in_part(opened: Opened, tmp_pat
     page = opened(tmp_path / "large/board/index.html")
     expect(page.locator("#runs-table .count span")).to_have_text(f"100 of {count:,} runs")
     page.locator("#runs-table th", has_text="test").locator("button").click()
-    least = load_results(tmp_path / "large").runs["accuracy"].nsmallest(100)
+    least = read_tables(tmp_path / "large").runs["accuracy"].nsmallest(100)
     assert [float(v) for v in column(page, "runs-table", "test, %")] == pytest.approx(least.tolist())
 
 

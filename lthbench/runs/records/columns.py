@@ -1,11 +1,12 @@
 """The columns of the runs table, listed once: for the DataFrame, the CSV file, the page and the documents."""
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lthbench.runs.records.record import Count, Record
+from lthbench.runs.records.record import Count, EarlyStop, Provenance, Record
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,25 @@ def _accuracy(name: str, part: str, images: str) -> Column:
     return Column(name, f"correct answers on the {images}, in percent; NaN where there is no result", percent)
 
 
+def _loss(part: str, images: str) -> Column:
+    about = f"mean cross-entropy on the {images}, in nats"
+    return Column(f"{part}_loss", about, lambda record: record.result.loss.get(part, math.nan), on_page=False)
+
+
+def _early_stop(name: str, about: str, of: Callable[[EarlyStop], float]) -> Column:
+    def value(record: Record) -> float:
+        return of(record.result.early_stop) if record.result.early_stop else math.nan
+
+    return Column(name, about, value, on_page=False)
+
+
+def _compact(name: str, about: str, place: int) -> Column:
+    def value(record: Record) -> int | None:
+        return record.result.compact[place] if record.result.compact else None
+
+    return Column(name, about, value, on_page=False)
+
+
 def _charged(phase: str, about: str) -> Column:
     def epochs(record: Record) -> float:
         return record.result.charged.get(phase, 0) / record.result.epoch
@@ -55,10 +75,21 @@ def _provenance(name: str, about: str) -> Column:
     return Column(name, about, lambda record: getattr(record.provenance, name))
 
 
+def _sum(name: str, about: str, of: Callable[[Provenance], Mapping[str, float] | None]) -> Column:
+    def total(record: Record) -> float:
+        parts = of(record.provenance)
+        return math.nan if parts is None else sum(parts.values())
+
+    return Column(name, about, total, on_page=False)
+
+
 RUN_COLUMNS = (
     _field("suite", "name of the suite", on_page=False),
     _field("suite_version", "its version", on_page=False),
+    _field("suite_hash", "digest of its text", on_page=False),
     _field("workload", "MODEL/DATASET"),
+    _field("dataset", "name of the data set", on_page=False),
+    Column("fingerprints", "digests of the images, as JSON", lambda r: _json(r.result.fingerprints), on_page=False),
     _field("learning_rate", "peak learning rate"),
     _field("sparsity", "share of the prunable weights that the cell asks to remove"),
     _field("method", "name of the method, with the parameters that were given"),
@@ -70,6 +101,19 @@ RUN_COLUMNS = (
     _accuracy("accuracy", "test", "test images"),
     _accuracy("validation_accuracy", "validation", "held-out training images"),
     _accuracy("train_accuracy", "train", "training images"),
+    _loss("test", "test images"),
+    _loss("validation", "held-out training images"),
+    _loss("train", "training images"),
+    _early_stop("early_stop_step", "step of least validation loss, where the training was watched", lambda s: s.step),
+    _early_stop("early_stop_loss", "validation loss there, in nats", lambda s: s.loss),
+    _early_stop(
+        "early_stop_accuracy", "correct answers on the test images there, in percent", lambda s: s.test.percent
+    ),
+    _early_stop(
+        "early_stop_validation_accuracy",
+        "correct answers on the held-out training images there, in percent",
+        lambda s: s.validation.percent,
+    ),
     _field("classes", "classes of the data set", on_page=False),
     Column("chance", "accuracy of always naming the largest class, in percent", lambda r: _chance(r), on_page=False),
     Column("n_test", "test images", lambda record: record.result.test.of if record.result.test else 0),
@@ -83,6 +127,9 @@ RUN_COLUMNS = (
         "dense ÷ remaining multiplications",
         lambda record: share(*_multiplications(record)[::-1]),
     ),
+    _compact("compact_parameters", "parameters without the units that are removed whole", 0),
+    _compact("compact_multiplications", "multiplications for one image without these units", 1),
+    _field("zero_weights", "weights that are 0; of methods that prune in a basis", on_page=False),
     Column("collapsed_layers", "layers in which no weight is left", lambda record: len(record.result.collapsed_layers)),
     Column("epochs", "epochs charged", lambda record: _total(record.result.charged, record)),
     _charged("train", "epochs charged for training"),
@@ -101,6 +148,8 @@ RUN_COLUMNS = (
     _provenance("epochs_computed", "epochs that were computed for this run"),
     _provenance("epochs_reused", "epochs that were found in the store"),
     _provenance("seconds", "seconds from the start of the run to its end"),
+    _sum("cpu_seconds", "CPU seconds of the method's own code and of the operations of this run", lambda p: p.cpu),
+    _sum("examples_seen", "examples that networks saw in these operations", lambda p: p.seen),
     _provenance("started", "when the run started, UTC"),
     _provenance("host", "the driver's machine"),
     _environment("device", "kind", "the device that computed"),

@@ -17,7 +17,7 @@ from lthbench.errors import InputError
 from lthbench.pruning.state import State
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records import record as records
-from lthbench.runs.records.tables import Results, load_results
+from lthbench.runs.records.tables import Tables, read_tables
 from lthbench.submission import publish as publishing
 from lthbench.submission.bundle.manifest import Ticket
 from lthbench.submission.bundle.submit import submit
@@ -132,7 +132,7 @@ def test_markdown_is_escaped(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def published() -> Analysis:
-    return Analysis(Suite.read("digits"), load_results(ROOT / "leaderboard/results/digits"))
+    return Analysis(Suite.read("digits"), read_tables(ROOT / "leaderboard/results/digits"))
 
 
 @settings(max_examples=2)
@@ -151,7 +151,7 @@ def test_a_new_row_moves_no_old_one(published: Analysis, data: st.DataObject) ->
     )
     runs = pd.concat([base.runs, new], ignore_index=True)
     rest = (base.layers, base.kept, base.notes, base.correlation, base.images, base.curves)
-    after = Analysis(published.suite, Results(runs, *rest))
+    after = Analysis(published.suite, Tables(runs, *rest))
     assert after.meta == published.meta
     assert after.seeds == published.seeds
     for one, two in zip(published.duels, after.duels, strict=True):

@@ -9,11 +9,11 @@ from typing import Any
 
 from lthbench.errors import InputError
 from lthbench.methods.registry import Method
+from lthbench.results import Results, load_results
 from lthbench.runs.driver.driver import Driver, default_workers
 from lthbench.runs.driver.folder import default_folder
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records.record import Record
-from lthbench.runs.records.tables import Results, load_results
 from lthbench.runs.store.policy import Keep
 from lthbench.suite import Suite
 from lthbench.suite.trial import unpublished
