@@ -9,8 +9,9 @@ from typing import Any
 from lthbench.board import readme
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
-from lthbench.board.export import paper
-from lthbench.board.export.table import SUFFIXES
+from lthbench.board.export import figures
+from lthbench.board.export.extras import Extras
+from lthbench.board.grids import duel_grids
 from lthbench.board.page import duel_section, marked, page, shown_methods
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
@@ -24,17 +25,21 @@ from lthbench.suite.trial import unpublished
 log = logging.getLogger(__name__)
 
 
-def build(folder: Path, skipped: list[str] | None = None, form: str = "csv") -> tuple[Path, str]:
+def build(folder: Path, skipped: list[str] | None = None, extras: Extras | None = None) -> tuple[Path, str]:
     """Write the board of a folder. Returns the page and the text to print.
 
     A run folder gets `board/`; a leaderboard (a folder with `results/`) gets `README.md`, `tables/`, `site/` and
     `charts/`. A broken record raises InputError. If a list `skipped` is given, the record is left out and the message
-    is added there. The tables are CSV files; `form` is a format of `board.export.table` to write them in too.
+    is added there. `extras` are files for a paper.
     """
+    extras = extras or Extras()
+    if extras.charts:
+        figures.check_extra()
     if (folder / "results").is_dir():
-        return leaderboard(folder, skipped, form)
+        return leaderboard(folder, skipped, extras)
     analysis = analysis_of(folder, skipped)
-    _tables(analysis, folder / "board", form)
+    _tables(analysis, folder / "board")
+    extras.write(analysis, folder / "board")
     if _can_draw():
         _pages({"index": analysis}, folder / "board", folder)
     return folder / "board" / "README.md", first_section(analysis)
@@ -46,7 +51,7 @@ def first_section(analysis: Analysis) -> str:
     return "\n\n".join(filter(None, [marked(analysis), *duels])) if duels else page(analysis)
 
 
-def leaderboard(folder: Path, skipped: list[str] | None = None, form: str = "csv") -> tuple[Path, str]:
+def leaderboard(folder: Path, skipped: list[str] | None, extras: Extras) -> tuple[Path, str]:
     """Write all suites with published results, an index, and the tables in the project's README beside the folder.
 
     A suite's page opens with the paragraph in `findings/<suite>.md`, which is written by hand.
@@ -59,7 +64,8 @@ def leaderboard(folder: Path, skipped: list[str] | None = None, form: str = "csv
         if why := unpublished(one.suite):
             raise InputError(f"{path} holds {why}, not the published suite; lthbench board shows it in its run folder")
     for name, one in analysis.items():
-        _tables(one, folder / "tables" / name, form)
+        _tables(one, folder / "tables" / name)
+        extras.write(one, folder / "tables" / name, name)
     text = readme.leaderboard(analysis)
     write_whole(folder / "README.md", text.encode())
     if _can_draw():
@@ -119,7 +125,7 @@ def belongs(suite: Suite) -> Refusal:
     return refused
 
 
-def _tables(analysis: Analysis, folder: Path, form: str) -> None:
+def _tables(analysis: Analysis, folder: Path) -> None:
     tables = {"scores": analysis.scores}
     for duel in analysis.duels:
         tables |= {f"duel.{duel.a}.{duel.b}": duel.cells, f"marginals.{duel.a}.{duel.b}": duel.marginals}
@@ -128,9 +134,6 @@ def _tables(analysis: Analysis, folder: Path, form: str) -> None:
     tables |= {f"ranking.{name.replace(' ', '-')}": table for name, table in analysis.rankings.items()}
     for title, table in tables.items():
         write_whole(folder / f"{title}.csv", table.to_csv(index=False, float_format="%.10g").encode())
-    if suffix := SUFFIXES.get(form):
-        for each in paper.tables(analysis):
-            write_whole(folder / f"{each.name}{suffix}", each.written(form).encode())
     write_whole(folder / "README.md", page(analysis).encode())
 
 
@@ -150,6 +153,7 @@ def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
     for name, one in analysis.items():
         rows = trust.read(results / name if home else results)
         write_whole(folder / f"{name}.html", site.suite_page(one, rows, home).encode())
+    write_whole(folder / site.BUNDLE, site.bundle().encode())
     if home:
         write_whole(folder / home, site.index_page(analysis).encode())
 
@@ -159,8 +163,10 @@ def _charts(analysis: dict[str, Analysis], folder: Path) -> None:
     from lthbench.board import charts
 
     for name, one in analysis.items():
-        write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, shown_methods(one)).encode())
+        main = {"accuracy": charts.first_accuracy(one, shown_methods(one))}
         if len(rows := curve_rows(one)):
-            write_whole(folder / f"{name}.curves.svg", charts.curves_svg(rows).encode())
+            main["curves"] = charts.curve_panels(rows)
         for duel in one.duels[:1]:
-            write_whole(folder / f"{name}.duel.svg", charts.duel_svg(one, duel).encode())
+            main["duel"] = charts.duel_grid(duel_grids(one, duel)[0], duel.a, duel.b)
+        for title, chart in main.items():
+            write_whole(folder / f"{name}.{title}.svg", figures.drawn(chart, "svg"))

@@ -7,7 +7,7 @@ import click
 
 from lthbench.commands.completion import RUN_FOLDER
 from lthbench.commands.printing.formats import OUT, check_output, formats, give
-from lthbench.commands.shared import as_json
+from lthbench.commands.shared import FOLDER, as_json
 from lthbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,20 +124,22 @@ def _duel_as(analysis: "Analysis", found: "Duel", form: str) -> str:
 @click.command()
 @click.argument("folder", type=RUN_FOLDER, default="leaderboard")
 @formats("csv", "markdown", "latex")
+@click.option("--charts", type=FOLDER, help="Write the charts to this folder too, as SVG, PDF and PNG files.")
 @SKIP
-def board(folder: Path, skip_broken: bool, form: str = "csv") -> None:
+def board(folder: Path, charts: Path | None, skip_broken: bool, form: str = "csv") -> None:
     """Build the board of a run folder (into FOLDER/board), or the published leaderboard: tables, charts, site.
 
     The tables are CSV files. With --latex or --markdown, those for a paper stand beside them.
 
     \b
     lthbench board runs/digits
-    lthbench board runs/digits --latex
+    lthbench board runs/digits --latex --charts figures
     """
     from lthbench.board.build import build
+    from lthbench.board.export.extras import Extras
 
     skipped = _skipped(skip_broken)
-    page, words = build(folder, skipped, form)
+    page, words = build(folder, skipped, Extras(form, charts))
     _say(skipped)
     click.echo(words)
     click.echo(f"\nThe board is in {page}")
