@@ -2,17 +2,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 CPUS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: demo test gpu board clean
+.PHONY: demo test docs gpu board clean
 
 demo: .venv/installed  ## Run the digits suite and build its board: two to three minutes on two cores.
 	$(BIN)/lthbench run suites/digits.toml
 	$(BIN)/lthbench board runs/digits
 
-test: .venv/installed  ## Lint, types, tests.
+test: .venv/installed  ## Lint, types, documents, tests.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile
+
+docs: .venv/installed  ## Build the documents into build/docs and serve them.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 gpu: .venv/installed  ## Check and measure the GPU of this machine: ten minutes a call, and the next call goes on.
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/gpu.sh runs/gpu

@@ -13,10 +13,11 @@ from lthbench.methods.stretch import transferred_to_depth
 from lthbench.methods.theory.construction import approximated, doubled
 from lthbench.methods.theory.subset_sum import closest_single, closest_subset
 from lthbench.models import Model
-from lthbench.pruning.allocate import Scores, balanced_mask, erk_mask, global_mask, nm_mask, row_mask, uniform_mask
+from lthbench.pruning.allocate import Scores
 from lthbench.pruning.bases import DCT2, Basis, Canonical, Haar, Hadamard, LeftSingular, RandomOrthogonal, named_basis
 from lthbench.pruning.layerwise import layerwise_mask
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.masks import balanced_mask, erk_mask, global_mask, nm_mask, row_mask, uniform_mask
 from lthbench.pruning.tensors import Tensors
 from lthbench.pruning.units import Units
 from lthbench.results import Results, load_results

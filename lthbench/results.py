@@ -54,9 +54,10 @@ class Results(Tables):
     def duel(self, *methods: str) -> "Comparison":
         """Compare two methods, paired by seed; one with the suite's reference; or those of the board's first duel.
 
-        >>> results.duel("lottery-ticket", "prune-finetune")  # doctest: +SKIP
+        >>> load_results("leaderboard/results/digits-2of4").duel("lottery-ticket", "prune-finetune")
+        <lottery-ticket against prune-finetune: tie: within 1 pp of each other (−0.14 to 0.30), ...>
         """
-        analysis = self.analysis
+        analysis = self._analysis
         duel = analysis.duel_of(*methods)
         lines = page.marginal_lines(analysis, duel)
         headers, rows = page.duel_rows(analysis, duel)
@@ -68,10 +69,10 @@ class Results(Tables):
 
         A verdict is jackpot, secondary prize or neither, with the controls at any learning rate and at the same.
         """
-        tickets = self.analysis.tickets
+        tickets = self._analysis.tickets
         if not (ticket or tickets):
-            raise InputError(f"suite {self.analysis.suite.name} has no ticket with runs here; name a method")
-        return self.analysis.verdicts(ticket or tickets[0])
+            raise InputError(f"suite {self._analysis.suite.name} has no ticket with runs here; name a method")
+        return self._analysis.verdicts(ticket or tickets[0])
 
     def ranking(self, *, at_best_learning_rate: bool = False) -> pd.DataFrame:
         """Return the suite's pruning methods by mean place, best first, over all cells, with simultaneous 95 % bounds.
@@ -79,12 +80,12 @@ class Results(Tables):
         `at_best_learning_rate`: each method counts at the learning rate that its validation accuracy chooses.
         """
         wanted = "each at its best learning rate" if at_best_learning_rate else "all learning rates"
-        if wanted not in self.analysis.rankings:
+        if wanted not in self._analysis.rankings:
             raise InputError(
-                f"suite {self.analysis.suite.name} has no ranking of {wanted}; "
+                f"suite {self._analysis.suite.name} has no ranking of {wanted}; "
                 "it needs a budget, two methods that prune and, for the best rate, validation images"
             )
-        return self.analysis.rankings[wanted]
+        return self._analysis.rankings[wanted]
 
     def plot_accuracy(self, *methods: str) -> Any:
         """Draw mean test accuracy against sparsity with 95 % intervals, a panel for each workload and learning rate.
@@ -95,10 +96,10 @@ class Results(Tables):
             from lthbench.board import charts
         except ImportError:
             raise InputError("charts need altair: pip install 'lthbench[board]'") from None
-        return charts.accuracy_panels(self.analysis, list(methods) or page.shown_methods(self.analysis))
+        return charts.accuracy_panels(self._analysis, list(methods) or page.shown_methods(self._analysis))
 
     @cached_property
-    def analysis(self) -> Analysis:
+    def _analysis(self) -> Analysis:
         """The analysis of the one suite. InputError where there are several, or where its text is not known."""
         if len(self.names) != 1:
             there = ", ".join(self.names) or "none"
@@ -147,7 +148,8 @@ def load_results(path: str | Path | Sequence[str | Path], *, skipped: list[str] 
     lies in two of them counts once, as in the first. A broken record is an InputError that names file and line; where a
     list `skipped` is given, it is left out and the message is appended to the list.
 
-    >>> results = load_results("leaderboard")  # doctest: +SKIP
+    >>> load_results("leaderboard/results/digits-2of4")
+    <Results: 80 runs of 8 methods in digits-2of4>
     >>> mine = load_results(["runs/digits", "leaderboard/results/digits"])  # doctest: +SKIP
     """
     places = [place for one in ([path] if isinstance(path, str | Path) else path) for place in _places(Path(one))]

@@ -51,6 +51,9 @@ def run_suite(
 
     It works in a script without `if __name__ == "__main__"`, in a notebook and from standard input. InputError for anything
     unknown. A run that fails raises nothing.
+
+    >>> results = run_suite("smoke", out="runs/smoke")  # doctest: +SKIP
+    >>> results.duel("lottery-ticket", "prune-finetune")  # doctest: +SKIP
     """
     read = suite.beside(Path.cwd()) if isinstance(suite, Suite) else Suite.read(suite)
     job = Job.make(read, methods, data, only, device)

@@ -1,24 +1,47 @@
 """What the documents say, held against what there is."""
 
+import importlib.util
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
 import lthbench
 from lthbench.cli import main
+from lthbench.methods import registry
+from lthbench.runs.records.columns import RUN_COLUMNS
+from lthbench.runs.records.record import Provenance, Result
+from lthbench.runs.records.tables import TABLES
+from lthbench.suite import Suite, Workload
 from lthbench.training import probes
+from lthbench.training.recipe import Recipe
 from lthbench.training.rules.rule import HOOKS
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "RULES.md", "CLUSTER.md", "leaderboard/SUBMITTING.md")
+PAGES = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "RULES.md", "SECURITY.md", *PAGES)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
 
 
 def commands() -> list[str]:
-    lines = [line for name in DOCUMENTS for line in (ROOT / name).read_text().splitlines()]
-    inline = [code for line in lines for code in re.findall(r"`(lthbench [a-z][^`…]*)`", line)]
-    return sorted({line.split("#")[0].strip(" &") for line in [*lines, *inline] if line.startswith("lthbench ")})
+    """Return the commands on lines of their own, in code blocks."""
+    blocks = [block for name in DOCUMENTS for block in text(name).split("```")[1::2]]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return sorted(
+        {line.split("#")[0].strip(" &") for line in lines if line.startswith("lthbench ") and " --v" not in line}
+    )
+
+
+def mentioned() -> list[str]:
+    """Return the commands within sentences, which may lack their arguments."""
+    now = [name for name in DOCUMENTS if name != "docs/log.md"]  # which has the words of its days
+    return sorted({code for name in now for code in re.findall(r"`(lthbench [a-z][^`…]*)`", text(name))})
 
 
 @pytest.mark.parametrize("line", commands())
@@ -27,9 +50,19 @@ def test_every_command_in_the_documents_is_one(line: str) -> None:
     main.commands[name].make_context(name, words)
 
 
+@pytest.mark.parametrize("line", mentioned())
+def test_every_command_that_is_mentioned_has_these_options(line: str) -> None:
+    _, *words = shlex.split(line)
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        command = command.get_command(click.Context(command), words.pop(0)) or pytest.fail(f"no such command: {line}")
+    known = {option for p in command.params for option in p.opts} | {"--help", "--version"}
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_link_leads_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\((?!https:)([^)#]+)\)", (ROOT / name).read_text()):
+    for target in re.findall(r"\]\((?!https:)([^)#]+)\)", text(name)):
         assert ((ROOT / name).parent / target).exists(), target
 
 
@@ -45,11 +78,54 @@ def test_the_result_is_by_line_10_and_the_commands_by_line_25() -> None:
     assert any(line.startswith("make demo") for line in lines[:25])
 
 
-def test_contributing_lists_every_hook_every_field_of_the_state_and_every_probe() -> None:
-    text, state = (ROOT / "CONTRIBUTING.md").read_text(), lthbench.TrainingState
+def test_the_page_on_methods_lists_every_hook_every_field_of_the_state_and_every_probe() -> None:
+    page, state = text("docs/methods.md"), lthbench.TrainingState
     fields = [name for name in {**vars(state), **state.__annotations__} if not name.startswith("_")]
     measured = [name for name in probes.__all__ if name[0].isupper() and name not in ("Batches", "Probe")]
-    lacking = [name for name in HOOKS if f"| `{name}(" not in text]
-    lacking += [name for name in fields if not re.search(rf"`s\.{name}\b", text)]
-    lacking += [name for name in measured if f"`{name}(" not in text]
+    lacking = [name for name in HOOKS if f"| `{name}(" not in page]
+    lacking += [name for name in fields if not re.search(rf"`s\.{name}\b", page)]
+    lacking += [name for name in measured if f"`{name}(" not in page]
     assert not lacking
+
+
+KEYS = {
+    "suite": Suite.model_fields,
+    "workload": Workload.model_fields,
+    "recipe": dict.fromkeys(f.name for f in fields(Recipe)),
+}
+
+
+@pytest.mark.parametrize("what", KEYS)
+def test_the_page_on_suites_has_every_key_and_no_other(what: str) -> None:
+    part = (
+        text("docs/suites.md").split(f"## Keys of {'the' if what != 'workload' else 'a'} {what}\n")[1].split("\n## ")[0]
+    )
+    listed = set(re.findall(r"^\| `(\w+)`", part, flags=re.MULTILINE))
+    assert listed == KEYS[what].keys() - {"lr"}
+
+
+def test_generated_pages_have_every_command_name_column_field_and_method() -> None:
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+    assert spec and spec.loader
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    pages = {page.stem: hooks.on_page_markdown(page.read_text()) for page in (ROOT / "docs").glob("*.md")}
+    assert not [name for name in main.commands if f"## lthbench {name}\n" not in pages["cli"]]
+    assert not [name for name in lthbench.__all__ if f"### {name}\n" not in pages["api"] and name != "__version__"]
+    names = [c.name for c in RUN_COLUMNS] + [
+        f.alias or n for m in (Result, Provenance) for n, f in m.model_fields.items()
+    ]
+    assert not [name for name in names + [t for t in TABLES if t != "runs"] if f"| `{name}` " not in pages["records"]]
+    assert not [name for name in registry.load_all() if f"| `{name}` " not in pages["method-list"]]
+    assert "<!-- generated" not in "".join(pages.values())
+
+
+def test_every_call_that_the_pages_name_exists() -> None:
+    owners = {"run": lthbench.Run, "net": lthbench.Network, "results": lthbench.Results, "lthbench": lthbench}
+    pages = "\n".join(map(text, (*PAGES, "README.md")))
+    named = set(re.findall(r"(?<![\w./-])(run|net|results|lthbench)\.(\w+)(?!\.?\w*[:/])", pages)) - FILES
+    known = {f.name for f in fields(lthbench.Results)}
+    assert not [f"{o}.{n}" for o, n in named if not hasattr(owners[o], n) and not (o == "results" and n in known)]
+
+
+FILES = {("net", "py"), ("net", "safetensors"), ("run", "id"), ("lthbench", "datasets")}

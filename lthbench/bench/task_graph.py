@@ -79,7 +79,7 @@ class TaskGraph:
 class Costs:
     """Seconds beyond the training itself: `operation` for each operation of a worker, `asking` for each request to the driver.
 
-    Measured on digits, two cores of an AMD EPYC (LOG.md).
+    Measured on digits, two cores of an AMD EPYC (docs/log.md).
     """
 
     operation: float = 0.02

@@ -66,6 +66,10 @@ class Model:
     exactly one of the patterns in `prunable` and `dense`. `stem` replaces the first layers of ImageNet models ("cifar" or
     "tiny-imagenet"). The shapes raise InputError for unclear patterns, for images that the architecture cannot take, and
     for prunable weights that it changes before it computes with them.
+
+    >>> model = Model("mlp-32", (1, 8, 8), 10, "all")
+    >>> model.prunable_count
+    2368
     """
 
     name: str

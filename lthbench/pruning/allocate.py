@@ -128,40 +128,6 @@ def masked_by(keep: Keep, scores: Scores, sparsity: float, identity: Any) -> Mas
     return Mask(keep(scores, sparsity))
 
 
-def global_mask(scores: Scores, sparsity: float) -> Mask:
-    """Return the mask of all layers pooled, whatever the suite's allocation."""
-    return select(scores, sparsity, "global")
-
-
-def uniform_mask(scores: Scores, sparsity: float) -> Mask:
-    """Return the mask with the same sparsity in every layer, whatever the suite's allocation."""
-    return select(scores, sparsity, "uniform")
-
-
-def erk_mask(scores: Scores, sparsity: float) -> Mask:
-    """Return the mask with Erdős-Rényi-kernel densities, whatever the suite's allocation."""
-    return select(scores, sparsity, "erk")
-
-
-def balanced_mask(scores: Scores, sparsity: float) -> Mask:
-    """Return the mask with the same number of weights in every layer, whatever the suite's allocation."""
-    return select(scores, sparsity, "balanced")
-
-
-def row_mask(scores: Scores, sparsity: float) -> Mask:
-    """Return the mask with the same sparsity in every row of every layer, whatever the suite's allocation."""
-    return select(scores, sparsity, "row")
-
-
-def nm_mask(scores: Scores, n: int, m: int) -> Mask:
-    """Return the mask that keeps the n highest of every m scores in a row along the input dimension (pattern.py).
-
-    MethodError where the input dimension of a tensor is not a multiple of m.
-    """
-    pattern = Pattern(n, m)
-    return select(scores, pattern.sparsity, str(pattern))
-
-
 def erk_densities(shapes: Mapping[str, torch.Size], sparsity: float) -> dict[str, float]:
     """Return the density of each layer, its count proportional to the sum of its dimensions. Evci et al., ICML 2020."""
     return _densities(shapes, {n: sum(shape) for n, shape in shapes.items()}, sparsity)

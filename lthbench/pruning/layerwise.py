@@ -16,6 +16,12 @@ def layerwise_mask(scores: Scores, sparsity: float, fractions: Mapping[str, floa
     `fractions` are the shares of its remaining weights that each layer loses in a round, by parameter name, such as 0.2 and
     0.1 in the output layer. See `layerwise_densities`. Raises MethodError where `run.select` does. Frankle and Carbin, ICLR
     2019, arXiv:1803.03635.
+
+    >>> import torch
+    >>> scores = {"hidden": torch.rand(100), "out": torch.rand(10)}
+    >>> mask = layerwise_mask(scores, 0.5, {"hidden": 0.2, "out": 0.1})
+    >>> {name: int(keep.sum()) for name, keep in mask.tensors.items()}
+    {'hidden': 48, 'out': 7}
     """
 
     def keep(scores: Scores, sparsity: float) -> dict[str, Tensor]:

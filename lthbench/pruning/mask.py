@@ -13,7 +13,12 @@ from lthbench.pruning.tensors import Planned, Tensors, copies, digest, is_planne
 
 
 class Mask:
-    """Boolean tensors by parameter name; True is kept. A mask is immutable: `tensors` returns copies."""
+    """Boolean tensors by parameter name; True is kept. A mask is immutable: `tensors` returns copies.
+
+    >>> mask = Mask({"w": torch.tensor([True, False, True, False])})
+    >>> mask.removed, mask.prunable, mask.sparsity
+    (2, 4, 0.5)
+    """
 
     def __init__(self, tensors: Mapping[str, Tensor], removed: int | None = None):
         wrong = [name for name, t in tensors.items() if t.dtype != torch.bool]

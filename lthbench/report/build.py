@@ -12,7 +12,7 @@ from lthbench.methods import registry
 from lthbench.report import equal
 from lthbench.report.measured import Measured, Section
 from lthbench.report.papers import elastic, frankle2019, generalized, liu2021, ma2021, malach2020, wolfe2021
-from lthbench.report.published import Paper, paper
+from lthbench.report.published import Number, Paper, paper
 from lthbench.report.table import CELL, markdown, said_of, summary
 from lthbench.runs.plan.plan import order
 from lthbench.runs.records.run_id import RunId
@@ -116,11 +116,9 @@ def beside(measured: Measured, source: Paper) -> Section:
         above = "The paper's numbers stand with its statements, above."
         none = "No number of the paper is at hand that could stand here."
         return Section("Beside the paper", above if source.statements else none)
-    key = [*CELL, "label"]
-    found = {tuple(row[key]): said_of(row) for _, row in summary(measured.table, key, "test").iterrows()}
     rows = []
     for number in source.numbers:
-        here = found.get((number.workload, number.learning_rate, number.sparsity, number.method), "not run here")
+        here = _here(measured, number)
         rate = "" if number.learning_rate is None else f"{number.learning_rate:g}"
         removed = f"{100 * number.sparsity:g} %" if number.sparsity else ""
         cell = [number.what, number.workload, rate, removed]
@@ -128,6 +126,20 @@ def beside(measured: Measured, source: Paper) -> Section:
     headers = ["", "workload", "rate", "sparsity", "published", "known how", "here"]
     note = "`read`: in the paper's text or its released code; `second-hand`: in somebody else's transcription."
     return Section("Beside the paper", f"{note}\n\n{markdown(pd.DataFrame(rows), headers)}")
+
+
+def _here(measured: Measured, number: Number) -> str:
+    """Return what was measured where a published number was, in words."""
+    table = measured.table
+    wanted = dict(
+        zip([*CELL, "label"], (number.workload, number.learning_rate, number.sparsity, number.method), strict=True)
+    )
+    rows = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    if rows.empty:
+        return "not run here"
+    values = [result.notes[number.note] for result in rows["result"]] if number.note else rows["test"]
+    [(_, row)] = summary(rows.assign(value=values), list(wanted), "value").iterrows()
+    return said_of(row)
 
 
 def differences(measured: Measured, source: Paper) -> Section:

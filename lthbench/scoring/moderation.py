@@ -12,7 +12,7 @@ The cap is there because d0 estimated from few contrasts with f = 2 is often inf
 Smyth and the specification have d0 for cap in s0². The term is the bias of the logarithm of a scaled inverse chi-squared variance, whose
 long tail towards large variances grows as d0 falls: at d0 = 1 it takes s0² to 0.28 of the line. Variances that scatter widely need not have
 that tail, and s0² is then too small: 8 % of null suites held a false win at n = 3 where ln sd had scatter 1. At the cap nothing differs.
-Phipson et al. 2016 lower d0 for single outliers instead: that did less here, and other cures cost more power (LOG.md, 2026-11-27).
+Phipson et al. 2016 lower d0 for single outliers instead: that did less here, and other cures cost more power (docs/log.md, 2026-11-27).
 """
 
 from typing import NamedTuple

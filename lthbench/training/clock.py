@@ -6,7 +6,7 @@ from lthbench.errors import MethodError
 
 
 class Steps(int):
-    """A number of optimizer steps, where a plain int means epochs."""
+    """A number of optimizer steps, where a plain int means epochs: `run.train(net, until=Steps(100))`."""
 
 
 Position = int | Steps

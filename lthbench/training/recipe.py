@@ -75,6 +75,10 @@ class Recipe:
     `fine_tune_lr` is the learning rate of Run.fine_tune, by default the last one of the schedule (Renda et al. 2020).
     `shards` is the number of parts of a batch that are normalised separately, one for each device; on fewer devices the
     result is the same.
+
+    >>> recipe = Recipe(epochs=60, batch=64, lr=0.1, schedule="cosine")
+    >>> recipe.replace(epochs=120).epochs
+    120
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  a suite with another key is refused

@@ -13,9 +13,10 @@ from lthbench import importance_scores, magnitude, prune_scores, prune_unit_scor
 from lthbench.errors import MethodError
 from lthbench.methods.network import Network, NetworkOrigin, origin_of
 from lthbench.models import Model
-from lthbench.pruning.allocate import erk_mask, global_mask, removed_count, uniform_mask
+from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.mask import Mask
+from lthbench.pruning.masks import erk_mask, global_mask, uniform_mask
 from lthbench.pruning.state import State, edited, initial_state
 from lthbench.pruning.structured import select_units
 from lthbench.pruning.units import Units

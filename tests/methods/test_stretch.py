@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lthbench import Mask, MethodError, Model, Network, Steps, random_scores, transferred_to_depth
 from lthbench.methods.network import NetworkOrigin, origin_of
 from lthbench.methods.stretch import parsed, spread
-from lthbench.pruning.allocate import global_mask
 from lthbench.pruning.lineage import Init, Lineage
+from lthbench.pruning.masks import global_mask
 from lthbench.pruning.state import edited, initial_state
 from lthbench.training.recipe import Recipe
 

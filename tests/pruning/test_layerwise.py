@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import removed_count, uniform_mask
+from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.layerwise import layerwise_densities, layerwise_mask
+from lthbench.pruning.masks import uniform_mask
 
 LENET = {"first": (300, 784), "second": (100, 300), "out": (10, 100)}
 HALF = {"first": 0.2, "second": 0.2, "out": 0.1}

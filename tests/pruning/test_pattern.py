@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from lthbench.errors import InputError, MethodError
-from lthbench.pruning.allocate import keeper, nm_mask, removed_count, select
+from lthbench.pruning.allocate import keeper, removed_count, select
+from lthbench.pruning.masks import nm_mask
 from lthbench.pruning.pattern import Pattern
 from lthbench.pruning.tensors import Planned
 

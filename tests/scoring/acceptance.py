@@ -1,4 +1,4 @@
-"""The whole acceptance by simulation, as a table for LOG.md: false claims, coverage and power at 3, 5 and 10 seeds.
+"""The whole acceptance by simulation, as a table for docs/log.md: false claims, coverage and power at 3, 5 and 10 seeds.
 
 python -m tests.scoring.acceptance [SUITES]             some minutes for 1,000 suites a row
 python -m tests.scoring.acceptance [SUITES] worlds      false wins, coverage and power of duels in all `WORLDS`

@@ -53,7 +53,7 @@ def test_a_trend_takes_what_variances_share(close: Close) -> None:
 def test_without_a_spread_in_error_there_is_no_trend(close: Close) -> None:
     found = moderate(WILD, TWO, np.full(8, 2.3))
     assert found.prior_df == close(0.9168157)
-    # The specification has .0331019 for the prior, whose term is that of d0 there and of the cap here (LOG.md, 2026-11-27).
+    # The specification has .0331019 for the prior, whose term is that of d0 there and of the cap here (docs/log.md, 2026-11-27).
     assert found.prior.tolist() == close([0.0331019 * term(4) / term(0.9168157)] * 8)
     expected = [0.0330313, 0.3751853, 0.0460592, 1.4037041, 0.0350883, 0.6494570, 0.0666296, 0.2380494]
     assert found.variance.tolist() == close(expected)

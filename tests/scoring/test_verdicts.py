@@ -1,6 +1,6 @@
 """Section 6: verdicts in both readings.
 
-Its numbers for `case_verdict.csv` are those of a prior by the term of d0. By that of the cap (LOG.md, 2026-11-27) the adjusted p and
+Its numbers for `case_verdict.csv` are those of a prior by the term of d0. By that of the cap (docs/log.md, 2026-11-27) the adjusted p and
 the seeds advised are slightly larger; the verdicts are the same.
 """
 

@@ -34,7 +34,12 @@ BASES: dict[str, Callable[[int], Basis]] = {  # by name: the basis for a seed
 
 
 def named_basis(name: str, seed: int = 0) -> Basis:
-    """Return a basis that needs no weights, by name: canonical, dct, haar, hadamard, or random (drawn from the seed)."""
+    """Return a basis that needs no weights, by name: canonical, dct, haar, hadamard, or random (drawn from the seed).
+
+    >>> import torch
+    >>> named_basis("hadamard").inverse("w", torch.ones(4, 1)).flatten()
+    tensor([2., 0., 0., 0.])
+    """
     if name not in BASES:
         raise MethodError(unknown("basis", name, BASES))
     return BASES[name](seed)

@@ -14,7 +14,7 @@ CONSTRUCTIONS = {"subset-sum": "subset sum (Pensia et al.)", "single-weight": "s
 
 def sections(measured: Measured) -> list[Section]:
     """Return the sections: the claim, edge-popup by width, and the constructions with their fits."""
-    return [claim(measured), popup(measured), constructions(measured)]
+    return [claim(measured), *popup(measured), constructions(measured)]
 
 
 def claim(measured: Measured) -> Section:
@@ -73,8 +73,10 @@ def fits(measured: Measured) -> dict[str, str]:
     return found
 
 
-def popup(measured: Measured) -> Section:
-    """Show accuracy without weight training, and with training of the last layer, by width and sparsity."""
+def popup(measured: Measured) -> list[Section]:
+    """Show accuracy without weight training, and with training of the last layer, by width and sparsity, where it was run."""
+    if _popup(measured).empty:
+        return []
     found = summary(measured.rows("edge-popup", FEATURES), ["workload", "label", "sparsity"], "test")
     shown = found.assign(removed=100 * found["sparsity"])
     dense = summary(measured.rows("dense"), ["workload"], "test").assign(name="trained dense")
@@ -84,7 +86,7 @@ def popup(measured: Measured) -> Section:
     )  # fmt: skip
     table = wide(found, ["workload", "label"], "sparsity")
     note = "In random-features the last layer is trained; in the others no weight is."
-    return Section("Accuracy without training a weight", f"{note}\n\n{markdown(table)}", {"popup": image})
+    return [Section("Accuracy without training a weight", f"{note}\n\n{markdown(table)}", {"popup": image})]
 
 
 def constructions(measured: Measured) -> Section:

@@ -19,7 +19,8 @@ class Number(_Strict):
     """One published number.
 
     `tag`: read in the paper or its released code; second-hand; or recalled, which means unchecked. `workload`,
-    `learning_rate`, `sparsity` and `method` (as a suite names it) choose the measured number beside it.
+    `learning_rate`, `sparsity` and `method` (as a suite names it) choose the measured number beside it: the test accuracy,
+    or the `note` of the method by that name.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Number(_Strict):
     learning_rate: float | None = None
     sparsity: float = 0.0
     method: str = ""
+    note: str = ""
 
     @property
     def shown(self) -> bool:
