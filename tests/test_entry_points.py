@@ -1,6 +1,7 @@
 """An installed package offers models and data sets: its distribution lies on the path of a new process."""
 
 import os
+from importlib import resources
 from pathlib import Path
 
 from tests.helpers import in_fresh_process
@@ -69,3 +70,7 @@ def test_models_and_data_sets_of_an_installed_package(tmp_path: Path) -> None:
         "data set 'broken' of offers_of_a_test:broken: KeyError: 'boom'",
         "model no-such: nothing_of_this_name:thing does not load: ModuleNotFoundError: No module named 'nothing_of_this_name'",
     ]
+
+
+def test_the_package_says_that_it_has_types() -> None:
+    assert (resources.files("lthbench") / "py.typed").is_file()

@@ -43,6 +43,7 @@ class Analysis:
     results: Tables
     named: tuple[str, ...] = ()  # the methods that the user ran last, which stand in front
     finding: str = ""  # a paragraph by hand: what the numbers show, and why
+    _cells: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
     _duels: dict[tuple[str, str], Duel] = field(default_factory=dict, repr=False, compare=False)
     _verdicts: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
@@ -142,12 +143,19 @@ class Analysis:
         if a == b:
             raise InputError(f"a duel needs two methods, but both are {a!r}")
         if (a, b) not in self._duels:
-            runs = self._beside(a, b)[STATISTICS].join(self.results.images.set_index("run"))
-            cells, marginals = (
-                f(runs, self.meta, a, b, thresholds=self.thresholds()) for f in (duel.duel, duel.marginals)
-            )
-            self._duels[a, b] = Duel(a, b, cells, marginals)
+            marginals = duel.marginals(self._runs(a, b), self.meta, a, b, thresholds=self.thresholds())
+            self._duels[a, b] = Duel(a, b, self.cells(a, b), marginals)
         return self._duels[a, b]
+
+    def cells(self, a: str, b: str) -> pd.DataFrame:
+        """Return the table of `duel.duel` for two methods that have runs."""
+        if (a, b) not in self._cells:
+            self._cells[a, b] = duel.duel(self._runs(a, b), self.meta, a, b, thresholds=self.thresholds())
+        return self._cells[a, b]
+
+    def _runs(self, a: str, b: str) -> pd.DataFrame:
+        """Return the runs of a duel, with the test images that they answered correctly."""
+        return self._beside(a, b)[STATISTICS].join(self.results.images.set_index("run"))
 
     def marginal(self, a: str, b: str, workload: str, rate: float) -> pd.Series | None:
         """Return the row of `duel.marginals` for one workload and learning rate; None where the two share no cell there."""

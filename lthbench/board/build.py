@@ -9,6 +9,9 @@ from typing import Any
 from lthbench.board import readme
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
+from lthbench.board.export import figures
+from lthbench.board.export.extras import Extras
+from lthbench.board.grids import duel_grids
 from lthbench.board.page import duel_section, marked, page, shown_methods
 from lthbench.errors import InputError
 from lthbench.runs.records import trust
@@ -22,17 +25,21 @@ from lthbench.suite.trial import unpublished
 log = logging.getLogger(__name__)
 
 
-def build(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
+def build(folder: Path, skipped: list[str] | None = None, extras: Extras | None = None) -> tuple[Path, str]:
     """Write the board of a folder. Returns the page and the text to print.
 
     A run folder gets `board/`; a leaderboard (a folder with `results/`) gets `README.md`, `tables/`, `site/` and
     `charts/`. A broken record raises InputError. If a list `skipped` is given, the record is left out and the message
-    is added there.
+    is added there. `extras` are files for a paper.
     """
+    extras = extras or Extras()
+    if extras.charts:
+        figures.check_extra()
     if (folder / "results").is_dir():
-        return leaderboard(folder, skipped)
+        return leaderboard(folder, skipped, extras)
     analysis = analysis_of(folder, skipped)
     _tables(analysis, folder / "board")
+    extras.write(analysis, folder / "board")
     if _can_draw():
         _pages({"index": analysis}, folder / "board", folder)
     return folder / "board" / "README.md", first_section(analysis)
@@ -44,7 +51,7 @@ def first_section(analysis: Analysis) -> str:
     return "\n\n".join(filter(None, [marked(analysis), *duels])) if duels else page(analysis)
 
 
-def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, str]:
+def leaderboard(folder: Path, skipped: list[str] | None, extras: Extras) -> tuple[Path, str]:
     """Write all suites with published results, an index, and the tables in the project's README beside the folder.
 
     A suite's page opens with the paragraph in `findings/<suite>.md`, which is written by hand.
@@ -58,6 +65,7 @@ def leaderboard(folder: Path, skipped: list[str] | None = None) -> tuple[Path, s
             raise InputError(f"{path} holds {why}, not the published suite; lthbench board shows it in its run folder")
     for name, one in analysis.items():
         _tables(one, folder / "tables" / name)
+        extras.write(one, folder / "tables" / name, name)
     text = readme.leaderboard(analysis)
     write_whole(folder / "README.md", text.encode())
     if _can_draw():
@@ -145,6 +153,7 @@ def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
     for name, one in analysis.items():
         rows = trust.read(results / name if home else results)
         write_whole(folder / f"{name}.html", site.suite_page(one, rows, home).encode())
+    write_whole(folder / site.BUNDLE, site.bundle().encode())
     if home:
         write_whole(folder / home, site.index_page(analysis).encode())
 
@@ -154,8 +163,10 @@ def _charts(analysis: dict[str, Analysis], folder: Path) -> None:
     from lthbench.board import charts
 
     for name, one in analysis.items():
-        write_whole(folder / f"{name}.accuracy.svg", charts.accuracy_svg(one, shown_methods(one)).encode())
+        main = {"accuracy": charts.first_accuracy(one, shown_methods(one))}
         if len(rows := curve_rows(one)):
-            write_whole(folder / f"{name}.curves.svg", charts.curves_svg(rows).encode())
+            main["curves"] = charts.curve_panels(rows)
         for duel in one.duels[:1]:
-            write_whole(folder / f"{name}.duel.svg", charts.duel_svg(one, duel).encode())
+            main["duel"] = charts.duel_grid(duel_grids(one, duel)[0], duel.a, duel.b)
+        for title, chart in main.items():
+            write_whole(folder / f"{name}.{title}.svg", figures.drawn(chart, "svg"))

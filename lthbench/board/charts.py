@@ -1,17 +1,16 @@
-"""The charts, in Altair: as specifications that a page fills and draws, and as SVG files."""
+"""The charts, in Altair. A page fills and draws their specifications; `export.figures` makes files of them."""
 
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from lthbench.board.analysis import Analysis, Duel
-from lthbench.board.grids import DUEL_SYMBOLS, duel_grids
+from lthbench.board.analysis import Analysis
+from lthbench.board.grids import DUEL_SYMBOLS, Grid
 
 # Distinct on light and dark backgrounds. The shapes tell the methods apart without colour.
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-FONT = "Roboto, Helvetica, Arial, sans-serif"
 ERRORS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90]
 KINDS = {"a": "#a9bdf2", "a-small": "#e3eafc", "b": "#fbc878", "b-small": "#fdecd0", "tie": "#cfeedd"}
 KINDS |= {"undecided": "#e6e6e6", "collapsed": "#cfcfcf", "pending": "#f2f2f2"}
@@ -142,10 +141,10 @@ def spec(chart: Any) -> dict[str, Any]:
     return found
 
 
-def accuracy_svg(analysis: Analysis, methods: list[str]) -> str:
-    """Draw the accuracy of these methods on the first workload, one panel for each learning rate, as SVG text."""
+def first_accuracy(analysis: Analysis, methods: list[str]) -> Any:
+    """Draw the accuracy of these methods on the first workload, one panel for each learning rate."""
     rows = accuracy_rows(analysis.scores)
-    return _svg(_panels(rows[rows["workload"] == rows["workload"].iloc[0]], methods))
+    return _panels(rows[rows["workload"] == rows["workload"].iloc[0]], methods)
 
 
 def accuracy_panels(analysis: Analysis, methods: list[str]) -> Any:
@@ -162,19 +161,18 @@ def _panels(rows: pd.DataFrame, methods: list[str]) -> Any:
     return alt.hconcat(*panels).resolve_scale(y="shared")
 
 
-def curves_svg(rows: pd.DataFrame) -> str:
-    """Draw learning curves as SVG text, one panel for each learning rate."""
+def curve_panels(rows: pd.DataFrame) -> Any:
+    """Draw learning curves, one panel for each learning rate."""
     sparsity = f"{100 * rows['sparsity'].max():.4g} % removed"
     panels = [
         curves(part).properties(width=380, height=280, title=f"learning rate {rate:g}, {sparsity}")
         for rate, part in rows.round(6).groupby("learning_rate")
     ]
-    return _svg(alt.hconcat(*panels).resolve_scale(y="shared"))
+    return alt.hconcat(*panels).resolve_scale(y="shared")
 
 
-def duel_svg(analysis: Analysis, duel: Duel) -> str:
-    """Draw the duel on its first workload as a heat map with a symbol in every square, as SVG text."""
-    grid = duel_grids(analysis, duel)[0]
+def duel_grid(grid: Grid, a: str, b: str) -> Any:
+    """Draw the duel of a and b on a workload as a heat map with a symbol in every square."""
     rows = pd.DataFrame(
         [
             {"rate": f"{rate:g}", "sparsity": f"{100 * s:g} %", "kind": q.kind, "text": f"{q.symbol} {q.number}"}
@@ -182,8 +180,8 @@ def duel_svg(analysis: Analysis, duel: Duel) -> str:
         ]
     )
     there = [kind for kind in DUEL_SYMBOLS if kind in set(rows["kind"])]
-    said = {"a": f"▲ {duel.a} ahead", "b": f"▼ {duel.b} ahead", "a-small": f"△ {duel.a}, within the tolerance"}
-    said |= {"b-small": f"▽ {duel.b}, within the tolerance", "tie": "= tie", "undecided": "? undecided"}
+    said = {"a": f"▲ {a} ahead", "b": f"▼ {b} ahead", "a-small": f"△ {a}, within the tolerance"}
+    said |= {"b-small": f"▽ {b}, within the tolerance", "tie": "= tie", "undecided": "? undecided"}
     said |= {"collapsed": "∅ both collapsed", "pending": "… pending"}
     rows = rows.assign(outcome=rows["kind"].map(said))
     colour = alt.Scale(domain=[said[kind] for kind in there], range=[KINDS[kind] for kind in there])
@@ -198,13 +196,4 @@ def duel_svg(analysis: Analysis, duel: Duel) -> str:
         alt.Color("outcome:N", scale=colour, legend=alt.Legend(title=None, orient="bottom", columns=3, labelLimit=260))
     )
     text = base.mark_text(fontSize=14).encode(alt.Text("text:N"))
-    return _svg(alt.layer(boxes, text).properties(width=alt.Step(96), height=alt.Step(46)))
-
-
-def _svg(chart: Any) -> str:
-    import vl_convert
-
-    chart = chart.configure(font=FONT, background="white").configure_view(stroke=None)
-    chart = chart.configure_axis(grid=True, gridColor="#eeeeee", labelFontSize=12, titleFontSize=12)
-    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(labelFontSize=12).to_json())
-    return svg
+    return alt.layer(boxes, text).properties(width=alt.Step(96), height=alt.Step(46))

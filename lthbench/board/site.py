@@ -1,7 +1,6 @@
-"""The static site: one self-contained HTML page for each suite, and an index. The pages fetch and send nothing."""
+"""The static site: one HTML page for each suite, an index, and the script that draws. Nothing is fetched from elsewhere."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from lthbench.runs.records.trust import MEANING, Row, words
 from lthbench.suite.trial import unpublished
 
 TEMPLATES = Path(__file__).parent / "templates"
+BUNDLE = "vega.js"
 TRIAL = {"trial": "not a run of the published suite, and not to be compared with its rows"}
 
 
@@ -60,7 +60,8 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
         trust=MEANING | (TRIAL if unpublished(analysis.suite) else {}),
         footer=footer(analysis),
         style=_text("style.css"),
-        scripts=[_bundle(), *(_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js"))],
+        bundle=BUNDLE,
+        scripts=[_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js")],
         data=payload.embedded(_data(analysis, rows)),
         layers=payload.embedded(payload.layers(analysis.results)),
     )
@@ -181,9 +182,8 @@ def _text(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text())  # safe: a file of this package
 
 
-@cache
-def _bundle() -> Markup:
-    """Return Vega, Vega-Lite and vega-embed as one script that defines vegaEmbed."""
+def bundle() -> str:
+    """Return Vega, Vega-Lite and vega-embed as one script that defines vegaEmbed. It lies beside the pages, as BUNDLE."""
     import vl_convert
 
-    return Markup(vl_convert.javascript_bundle())  # type: ignore[call-arg]
+    return vl_convert.javascript_bundle()  # type: ignore[call-arg]

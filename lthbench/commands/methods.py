@@ -13,14 +13,21 @@ from lthbench.errors import InputError
 @click.command("list")
 @click.argument("what", type=click.Choice(["methods", "suites", "models", "data"]), default="methods")
 @JSON
-def list_(what: str, as_json: bool) -> None:
+@click.option("--bibtex", is_flag=True, help="Print the papers of the methods as BibTeX.")
+def list_(what: str, as_json: bool, bibtex: bool) -> None:
     """List methods, suites, models or data sets.
 
     \b
     lthbench list methods
+    lthbench list methods --bibtex
     """
     from lthbench.commands.printing import listing
 
+    if bibtex and (what != "methods" or as_json):
+        raise click.UsageError("--bibtex goes with methods alone: lthbench list methods --bibtex")
+    if bibtex:
+        click.echo(listing.bibtex(), nl=False)
+        return
     rows, headers = listing.LISTS[what]()
     print_rows(rows, headers, as_json)
 

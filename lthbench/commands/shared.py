@@ -96,8 +96,13 @@ def print_rows(rows: Any, headers: list[str], as_json: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON. NaN and infinite numbers, which JSON lacks, are null."""
-    click.echo(json.dumps(_finite(value), allow_nan=False))
+    """Print a value as JSON."""
+    click.echo(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON. NaN and infinite numbers, which JSON lacks, are null."""
+    return json.dumps(_finite(value), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

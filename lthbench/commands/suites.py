@@ -148,7 +148,7 @@ class Show:
     @contextmanager
     def watched(self, driver: "Driver") -> Iterator[Any]:
         """Open both displays, and yield a function that shows a record on them."""
-        from lthbench.board.tensorboard import writing
+        from lthbench.board.export.tensorboard import writing
         from lthbench.commands.printing import console
 
         self.driver = driver

@@ -4,9 +4,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from lthbench.board.site import BUNDLE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 expect.set_options(timeout=30_000)  # ms: a busy machine must not make a test fail
@@ -25,7 +28,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page from disk. At the end, check that no error was logged and that only pages on disk were requested."""
+    """Open a page from disk. At the end, check that no error was logged, and that only pages and their script were
+    requested, from disk."""
     said: list[str] = []
     asked: list[str] = []
     contexts: list[Any] = []
@@ -43,4 +47,6 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert not said
-    assert all(url.startswith(("file:///", "data:")) and url.split("#")[0].endswith(".html") for url in asked), asked
+    assert all(
+        urlsplit(url).scheme == "file" and urlsplit(url).path.endswith((".html", f"/{BUNDLE}")) for url in asked
+    ), asked

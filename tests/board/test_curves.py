@@ -9,7 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lthbench.board import charts
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import MOST, curve_rows
-from lthbench.board.tensorboard import writing
+from lthbench.board.export.figures import drawn
+from lthbench.board.export.tensorboard import writing
 from lthbench.runs.records.record import LearningCurve, Provenance, Record
 from lthbench.runs.records.tables import tabulated
 from lthbench.suite import Suite
@@ -63,7 +64,7 @@ def test_a_line_is_thinned_and_keeps_its_end(rows: pd.DataFrame) -> None:
 
 
 def test_the_chart_has_a_line_and_a_band_for_every_method(rows: pd.DataFrame) -> None:
-    svg = charts.curves_svg(rows)
+    svg = drawn(charts.curve_panels(rows), "svg").decode()
     assert all(name in svg for name in ("lottery-ticket", "random-reinit", "dense", "held-out", "90 % removed"))
     assert svg.count("mark-area") >= 1 and svg.count("mark-line") >= 1
 

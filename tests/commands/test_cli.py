@@ -101,7 +101,7 @@ def test_status_counts(folder: Path) -> None:
 
 
 def test_score_as_csv(folder: Path) -> None:
-    lines = lthbench("score", "runs/smoke", "--csv", "-", cwd=folder).stdout.splitlines()
+    lines = lthbench("score", "runs/smoke", "--csv", cwd=folder).stdout.splitlines()
     assert lines[0].split(",")[:6] == ["workload", "learning_rate", "sparsity", "method", "n", "diverged"]
     assert len(lines) == 1 + 1 + 2 * 5 + 1
 
@@ -148,7 +148,9 @@ def test_broken_records_are_left_out_only_when_asked(folder: Path, tmp_path: Pat
     refused = lthbench("board", "smoke", cwd=tmp_path)
     assert refused.returncode == 2
     assert "dense.jsonl:3: not a record" in refused.stderr
-    done = lthbench("score", "smoke", "--skip-broken", "--table", "runs", "--parquet", "x.parquet", cwd=tmp_path)
+    done = lthbench(
+        "score", "smoke", "--skip-broken", "--table", "runs", "--parquet", "--out", "x.parquet", cwd=tmp_path
+    )
     assert done.returncode == 0
     assert "left out: smoke/records/dense.jsonl:3" in done.stderr
     assert len(pd.read_parquet(tmp_path / "x.parquet")) == 26

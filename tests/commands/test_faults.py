@@ -147,7 +147,7 @@ def test_two_labels_that_make_one_file_name_are_refused_before_any_work(user: Pa
     ("words", "said"),
     [
         (("run", "little.toml", "--out", ""), "is empty; name a folder"),
-        (("score", ".", "--parquet", "-"), "--parquet writes a binary file"),
+        (("score", ".", "--parquet"), "--parquet writes a binary file"),
         (("new", "class"), "is a word of Python or lthbench"),
         (("new", "lambda"), "is a word of Python or lthbench"),
         (("new", "alive"), "is a word of Python or lthbench"),

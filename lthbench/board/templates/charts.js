@@ -1,8 +1,8 @@
-// Draws the chosen charts with the colours of the page, and redraws them when the colours change.
+// Draws the chosen charts with the colours of the page, and redraws them when the colours change. Each can be saved, black on white.
 "use strict";
 const DRAWN = Object.fromEntries(Object.entries(DATA.drawn).filter(([k]) => k !== "rows").map(([k, c]) => [k, reader(c)]));
 const ROWS = Array.from({ length: DATA.drawn.rows }, (_, i) => i);
-const chosen = new Set(DATA.shown);
+const chosen = new Set(query.has("shown") ? query.getAll("shown") : DATA.shown);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const PATHS = {
   circle: "M8 3a5 5 0 1 0 .01 0z", square: "M3.5 3.5h9v9h-9z", "triangle-up": "M8 2.5l6 10.5H2z",
@@ -18,7 +18,34 @@ function theme() {
 
 function draw(place, spec) {
   const options = { actions: false, renderer: "svg", config: theme(), tooltip: { theme: dark.matches ? "dark" : "light" } };
+  if (!place.nextElementSibling) {
+    place.after(element("p", ["SVG", "PNG"].map((kind) => button(kind, `save this chart as ${kind}`, () => take(place, spec, kind))), { class: "take" }));
+  }
   return vegaEmbed(place, spec, options);
+}
+
+const PAPER = { background: "white", font: "Helvetica, Arial, sans-serif", view: { stroke: null }, axis: { gridColor: "#eeeeee", titleFontWeight: "normal", labelFontSize: 12, titleFontSize: 12 }, legend: { labelFontSize: 12 } };
+
+// Saves a chart as it stands on paper: black on white, and with a legend where the page has one of its own.
+async function take(place, spec, kind) {
+  const drawn = await vegaEmbed(document.createElement("div"), onPaper(spec, place.clientWidth), { actions: false, config: PAPER });
+  const caption = place.parentElement.querySelector("figcaption")?.textContent ?? place.dataset.spec;
+  const name = [SUITE, place.dataset.spec?.split("-")[0] ?? "accuracy", caption].join(" ").replace(/[^\w.]+/g, "-");
+  if (kind === "SVG") save(await drawn.view.toSVG(), `${name}.svg`, "image/svg+xml");
+  else save(await drawn.view.toImageURL("png", 3), `${name}.png`);
+  drawn.finalize();
+}
+
+function onPaper(spec, width) {
+  const made = { ...structuredClone(spec), width };
+  for (const layer of made.layer ?? []) {
+    for (const channel of [layer.encoding?.color, layer.encoding?.shape].filter((one) => one?.legend === null)) {
+      const { domain, range } = channel.scale;
+      channel.scale = { domain: domain.filter((method) => chosen.has(method)), range: range.filter((_, k) => chosen.has(domain[k])) };
+      channel.legend = { title: null, orient: "top", columns: 3, symbolLimit: 0 };
+    }
+  }
+  return made;
 }
 
 function panels() {
@@ -49,7 +76,7 @@ function chips() {
   DATA.methods.forEach((method, k) => {
     const box = element("input", "", { type: "checkbox", value: method });
     box.checked = chosen.has(method);
-    box.addEventListener("change", () => { chosen[box.checked ? "add" : "delete"](method); panels(); });
+    box.addEventListener("change", () => { chosen[box.checked ? "add" : "delete"](method); remember("shown", ...(chosen.size ? chosen : [""])); panels(); });
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
     for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": true })) svg.setAttribute(key, value);
@@ -69,7 +96,8 @@ const workloads = [...new Set(ROWS.map((i) => DRAWN.workload(i)))];
 const select = document.getElementById("workload");
 for (const name of workloads) select.append(element("option", name));
 document.getElementById("workload-pick").hidden = workloads.length < 2;
-select.addEventListener("change", panels);
+if (workloads.includes(query.get("workload"))) select.value = query.get("workload");
+select.addEventListener("change", () => { remember("workload", select.value); panels(); });
 dark.addEventListener("change", everything);
 chips();
 everything();

@@ -2,6 +2,26 @@
 "use strict";
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const STEP = 100; // rows shown at first, and with every "more"
+const SUITE = document.title.split(" ")[0];
+
+// What the reader chose stands in the query of the address, so that a link shows the same: ?runs=TEXT&runs.sparsity=0.95
+const query = new URLSearchParams(location.search);
+function remember(key, ...values) {
+  query.delete(key);
+  for (const value of values) query.append(key, value);
+  history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : "") + location.hash);
+}
+
+function save(content, name, type) {
+  const link = element("a", "", { href: typeof content === "string" && content.startsWith("data:") ? content : URL.createObjectURL(new Blob([content], { type })), download: name });
+  link.click();
+}
+
+function button(label, title, act) {
+  const made = element("button", label, { type: "button", title });
+  made.addEventListener("click", () => act(made));
+  return made;
+}
 
 // A column as a function of the row: plain numbers, {names, codes}, or {all}.
 function reader(column) {
@@ -17,20 +37,24 @@ function element(name, content = "", attributes = {}) {
   return made;
 }
 
+const plain = (value) => String(value ?? "").replace(/\s+/g, " ");
+const quoted = (value) => (/[",\r\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ""));
 const fixed = (digits) => (value) => (value == null ? "" : value.toFixed(digits).replace("-", "−"));
 const general = (value) => (value == null ? "" : String(+value.toPrecision(6)));
 const percent = (value) => (value == null ? "" : `${+(100 * value).toFixed(4)} %`);
 
 class Table {
-  // columns: [{key, label, show, text, link}]; `picks` are the columns that get a menu.
+  // columns: [{key, label, show, text, link}]; `picks` are the columns that get a menu; `noun` is also its name in the address.
   constructor(place, data, columns, picks, noun) {
     this.noun = noun;
+    this.data = Object.entries(data).filter(([key]) => key !== "rows").map(([key, column]) => [key, reader(column)]);
     this.columns = columns.filter((c) => c.read || c.key in data).map((c) => ({ ...c, read: c.read || reader(data[c.key]) }));
     this.rows = Array.from({ length: data.rows }, (_, i) => i);
     this.sorted = null;
     this.limit = STEP;
     this.texts = this.columns.filter((c) => c.text);
     this.search = element("input", "", { type: "search", placeholder: `filter ${noun}`, "aria-label": `filter ${noun} by text` });
+    this.search.value = query.get(noun) ?? "";
     this.menus = picks.map((key) => this.menu(this.columns.find((c) => c.key === key))).filter(Boolean);
     this.head = element("tr");
     for (const column of this.columns) this.head.append(this.header(column));
@@ -39,11 +63,11 @@ class Table {
     this.more = element("button", "more", { type: "button" });
     const table = element("table", [element("thead", this.head), this.body], { class: "data" });
     place.append(
-      element("div", [this.search, ...this.menus.map((m) => m.select)], { class: "controls" }),
+      element("div", [this.search, ...this.menus.map((m) => m.select), ...this.takeaways()], { class: "controls" }),
       element("div", table, { class: "scroll", tabindex: "0", role: "region", "aria-label": noun }),
       element("p", [this.count, this.more], { class: "count", role: "status" }),
     );
-    this.search.addEventListener("input", () => this.filter());
+    this.search.addEventListener("input", () => { remember(noun, ...(this.search.value ? [this.search.value] : [])); this.filter(); });
     this.more.addEventListener("click", () => { this.limit += 5 * STEP; this.draw(); });
     this.filter();
   }
@@ -54,8 +78,25 @@ class Table {
     if (values.length < 2) return null;
     const select = element("select", element("option", `${column.label}: all`, { value: "" }), { "aria-label": column.label });
     values.forEach((value, i) => select.append(element("option", column.show ? column.show(value) : String(value), { value: i })));
-    select.addEventListener("change", () => this.filter());
+    const key = `${this.noun}.${column.key}`;
+    const asked = values.findIndex((value) => String(value) === query.get(key));
+    if (asked >= 0) select.value = asked;
+    select.addEventListener("change", () => { remember(key, ...(select.value === "" ? [] : [values[+select.value]])); this.filter(); });
     return { select, values, column };
+  }
+
+  takeaways() {
+    const copied = (made) => { made.textContent = "copied"; setTimeout(() => { made.textContent = "copy"; }, 1500); };
+    return [
+      button("CSV", `save these ${this.noun} as a CSV file, with all columns`, () => save(this.lines(",", quoted), `${SUITE}.${this.noun}.csv`, "text/csv")),
+      button("copy", `copy these ${this.noun} for a spreadsheet`, (made) => navigator.clipboard.writeText(this.lines("\t", plain)).then(() => copied(made))),
+    ];
+  }
+
+  // The rows that the filter leaves, in their order, with all columns of the data.
+  lines(between, written) {
+    const rows = this.found.map((i) => this.data.map(([, read]) => written(read(i))));
+    return [this.data.map(([key]) => key), ...rows].map((row) => row.join(between) + "\n").join("");
   }
 
   header(column) {

@@ -10,7 +10,7 @@ from lthbench.bench.estimate import Estimate, estimate
 from lthbench.bench.measurement import Measurement, kept
 from lthbench.commands.printing import console
 from lthbench.data import Manifest, default_folder, overview
-from lthbench.methods import registry
+from lthbench.methods import citations, registry
 from lthbench.models import FAMILIES
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.totals import MethodTotals
@@ -24,6 +24,11 @@ def methods() -> Table:
     found = registry.load_all().values()
     rows = [(m.name, m.track, m.cost, m.control_of or "", m.about, m.cite) for m in found]
     return sorted(rows, key=lambda row: (row[1], row[0])), ["method", "track", "cost", "control of", "what", "citation"]
+
+
+def bibtex() -> str:
+    """Return the papers of all methods as BibTeX."""
+    return citations.bibtex(registry.load_all().values())
 
 
 def suites() -> Table:

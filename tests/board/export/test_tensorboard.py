@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams.metadata import parse_session_start_info_plugin_data
 
-from lthbench.board.tensorboard import writing
+from lthbench.board.export.tensorboard import writing
 from lthbench.cli import main
 from lthbench.runs.records.record import Record, in_folder
 from lthbench.runs.store.store import append_line

@@ -1,0 +1,119 @@
+"""Tables for a paper: what is marked is what the duels say, names are escaped, and LaTeX compiles."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lthbench.board.analysis import Analysis
+from lthbench.board.build import analysis_of
+from lthbench.board.export import paper
+from lthbench.board.export.table import Entry, Table, latex
+from lthbench.cli import main
+from lthbench.suite import Suite
+
+ROOT = Path(__file__).parent.parent.parent.parent
+DIGITS = ROOT / "leaderboard/results/digits"
+SPECIAL = r"a_b & 100 % of $x^2 # {~} \end{table} [4pt] <i> ±−×→ é 漢 | `*`"
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analysis_of(DIGITS)
+
+
+def lthbench(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_every_run_is_counted_and_every_mark_is_an_outcome_of_a_duel(analysis: Analysis) -> None:
+    table, scores = paper.scores_table(analysis), analysis.scores
+    sparsities = [float(header.rstrip(" %")) / 100 for header in table.headers[2:]]
+    seen = 0
+    for rate, method, *entries in table.rows:
+        for sparsity, entry in zip(sparsities, entries, strict=True):
+            if not entry.text:
+                continue
+            seen += 1
+            cell = scores[(scores["learning_rate"] == float(rate.text)) & (scores["sparsity"] == sparsity)]
+            row = cell[cell["method"] == method.text].iloc[0]
+            assert entry.text == f"{row['mean']:.1f} ± {row['sd']:.1f}"
+            leader = cell.loc[cell["mean"].idxmax(), "method"]
+            assert not entry.best or method.text == leader
+            if method.text != leader:
+                duel = analysis.duel(leader, method.text).cells
+                there = duel[(duel["learning_rate"] == float(rate.text)) & (duel["sparsity"] == sparsity)]
+                assert entry.tied == (there["outcome"].iloc[0] == "tie")
+    assert seen == len(scores)
+    assert any(entry.best for row in table.rows for entry in row)
+
+
+def test_a_duel_marks_its_winners_and_ties(analysis: Analysis) -> None:
+    duel = analysis.duel("lottery-ticket", "prune-finetune")
+    rows = paper.duel_table(analysis, duel).rows
+    for (*_, a, b, _, outcome), said in zip(rows, duel.cells["outcome"], strict=True):
+        assert (a.best, b.best) == (said == "lottery-ticket", said == "prune-finetune")
+        assert (a.tied, b.tied) == (said == "tie", said == "tie")
+        assert outcome.text.rstrip("*") == said
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_one_line_of_latex_without_a_bare_special_character(text: str) -> None:
+    found = latex(text)
+    assert "\n" not in found and found.isprintable()
+    bare = re.sub(
+        r"\\(?:ensuremath\{[<>]\}|[a-z]+\{\}|\^\{\}|[&%$#_{}])|\$\\?[a-z-]+\$|\{[\[\]]\}|\\dots\{\}", "", found
+    )
+    assert not re.search(r"[&%$#_^~\\{}]", bare), bare
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_the_tables_of_a_suite_compile_and_fit_the_page(analysis: Analysis, tmp_path: Path) -> None:
+    odd = Table.plain("odd", pd.DataFrame({SPECIAL: [SPECIAL[:12], "[x]"], "number": [1.5, float("nan")]}))
+    body = "\n".join(table.latex() for table in (odd, *paper.tables(analysis)))
+    head = r"\documentclass{article}\usepackage[margin=1in]{geometry}\usepackage{booktabs}\begin{document}"
+    (tmp_path / "paper.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
+    words = ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_markdown_names_the_blocks_once_and_marks_entries() -> None:
+    rows = [[Entry("0.1"), Entry("a|b"), Entry("1", best=True)], [Entry("0.1"), Entry("c"), Entry("2", tied=True)]]
+    text = Table("t", "caption", ["rate", "method", "x"], rows, leading=1).markdown()
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines()[4:6]]
+    assert cells == [["0.1", r"a\|b", "**1**"], ["", "c", "2 ="]]
+
+
+def test_score_prints_the_same_rows_in_every_format(tmp_path: Path) -> None:
+    as_csv = lthbench("score", DIGITS, "--csv", "--out", tmp_path / "x.csv")
+    assert (as_csv.exit_code, as_csv.output) == (0, "")
+    assert lthbench("score", DIGITS, "--parquet", "--out", tmp_path / "x.parquet").exit_code == 0
+    read = pd.read_csv(tmp_path / "x.csv")
+    pd.testing.assert_frame_equal(read, pd.read_parquet(tmp_path / "x.parquet"), check_dtype=False)
+    layers = lthbench("score", DIGITS, "--table", "notes", "--latex")
+    assert layers.exit_code == 0
+    assert r"run & note & position & value \\" in layers.output
+
+
+def test_a_board_has_the_tables_for_a_paper_beside_its_csv_files(tmp_path: Path) -> None:
+    shutil.copytree(DIGITS, tmp_path / "records")
+    (tmp_path / "suite.json").write_text(Suite.read("digits").model_dump_json())
+    assert lthbench("board", tmp_path, "--latex").exit_code == 0
+    board = tmp_path / "board"
+    names = {path.stem for path in board.glob("*.csv") if not path.name.startswith(("marginals", "winning"))}
+    assert {path.stem for path in board.glob("*.tex")} == names
+
+
+@pytest.mark.parametrize("words", [("score", "--csv", "--latex"), ("duel", "--json", "--markdown")])
+def test_two_formats_are_refused_by_name(words: tuple[str, ...]) -> None:
+    done = lthbench(words[0], DIGITS, *words[1:])
+    assert done.exit_code == 2
+    assert f"{words[1]} and {words[2]} are two formats; choose one" in done.output
