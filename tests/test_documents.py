@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import lthbench
 from lthbench.cli import main
@@ -129,3 +130,13 @@ def test_every_call_that_the_pages_name_exists() -> None:
 
 
 FILES = {("net", "py"), ("net", "safetensors"), ("run", "id"), ("lthbench", "datasets")}
+
+
+def test_the_first_method_on_the_page_is_the_file_that_new_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(main, ["new", "my-method"]).output.strip()
+    blocks = [block.partition("\n") for block in text("docs/first-method.md").split("```")[1::2]]
+    assert [body.strip() for kind, _, body in blocks if kind == "console"][0] == said
+    assert [body for kind, _, body in blocks if kind == "python"] == [(tmp_path / "my_method.py").read_text()]
