@@ -138,5 +138,5 @@ def test_the_first_method_on_the_page_is_the_file_that_new_writes(
     monkeypatch.chdir(tmp_path)
     said = CliRunner().invoke(main, ["new", "my-method"]).output.strip()
     blocks = [block.partition("\n") for block in text("docs/first-method.md").split("```")[1::2]]
-    assert [body.strip() for kind, _, body in blocks if kind == "console"][0] == said
+    assert next(body.strip() for kind, _, body in blocks if kind == "console") == said
     assert [body for kind, _, body in blocks if kind == "python"] == [(tmp_path / "my_method.py").read_text()]
