@@ -140,3 +140,13 @@ def test_the_first_method_on_the_page_is_the_file_that_new_writes(
     blocks = [block.partition("\n") for block in text("docs/first-method.md").split("```")[1::2]]
     assert next(body.strip() for kind, _, body in blocks if kind == "console") == said
     assert [body for kind, _, body in blocks if kind == "python"] == [(tmp_path / "my_method.py").read_text()]
+
+
+def test_the_suite_on_the_page_is_one(tmp_path: Path) -> None:
+    page = text("docs/models-and-data.md")
+    (tmp_path / "net.py").write_text(page.split("```python\n")[1].split("```")[0])
+    (tmp_path / "mine.toml").write_text(
+        next(b for b in page.split("```toml\n") if b.startswith("# mine")).split("```")[0]
+    )
+    suite = Suite.read(tmp_path / "mine.toml")
+    assert suite.workload[0].build((3, 16, 16), 5).prunable_count > 0
