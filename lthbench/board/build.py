@@ -147,12 +147,13 @@ def _can_draw() -> bool:
 
 def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:
     """Write the pages by name, and an index unless one of them is the index."""
-    from lthbench.board import site
+    from lthbench.board import costs, site
 
     home = "" if "index" in analysis else "index.html"
     for name, one in analysis.items():
-        rows = trust.read(results / name if home else results)
-        write_whole(folder / f"{name}.html", site.suite_page(one, rows, home).encode())
+        place = results / name if home else results
+        page = site.suite_page(one, trust.read(place), costs.latencies(place), home)
+        write_whole(folder / f"{name}.html", page.encode())
     write_whole(folder / site.BUNDLE, site.bundle().encode())
     if home:
         write_whole(folder / home, site.index_page(analysis).encode())

@@ -62,6 +62,38 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     return alt.layer(dense.encode(y, colour, tooltip=tip), bars, lines, points)
 
 
+def costs(methods: list[str]) -> Any:
+    """Draw accuracy (on a scale of log error) against `cost`, with 95 % intervals. A line joins the rows of the `front`.
+
+    The data are named `scores`, for a page to fill.
+    """
+    domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
+    marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
+    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", tickCount=10)
+    scale = alt.Scale(type="log", reverse=True, nice=False)
+    y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
+    x = alt.X("cost:Q", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(format="~s", tickCount=5))
+    tip = [
+        alt.Tooltip("method:N"),
+        alt.Tooltip("removed:Q", title="sparsity, %"),
+        alt.Tooltip("cost:Q", format=",.4~g"),
+    ]
+    tip += [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
+    base = alt.Chart(alt.NamedData("scores"))
+    colour = alt.Color("method:N", scale=domain, legend=None)
+    bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, aria=False).encode(
+        x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour
+    )
+    shape = alt.Shape("method:N", scale=marks, legend=None)
+    said = "datum.method + ', sparsity ' + datum.removed + ' %: ' + format(datum.mean, '.2f') + ' %'"
+    points = base.transform_calculate(said=said).mark_point(filled=True, size=70, opacity=1)
+    points = points.encode(x, y, colour, shape, alt.Description("said:N"), tooltip=tip)
+    border = base.transform_filter("datum.front").mark_line(
+        strokeWidth=1.5, strokeDash=[3, 3], color="#8a8a8a", interpolate="step-after", aria=False
+    )
+    return alt.layer(border.encode(x, y, alt.Order("cost:Q")), bars, points)
+
+
 def ranks(ranking: pd.DataFrame) -> Any:
     """Draw places with simultaneous 95 % bounds, best first. The letter is the group."""
     rows = ranking[~ranking["partial"]].rename_axis("place").reset_index()

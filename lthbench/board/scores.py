@@ -14,7 +14,8 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     `low` and `high` are the 95 % interval of the mean by Student's t, cut at 0 and 100. A mean accuracy lies between these,
     so that the cut takes nothing from the coverage; with two seeds, t alone would give bounds like -234 and 360. `n` runs
     did not diverge. Those that did enter the mean at chance, so that no method gains by a run that it calls diverged.
-    `epochs` charged, `epochs_computed` and `multiplications_saved` are means over seeds; `collapsed_layers` is the most in any run.
+    `epochs` charged, `epochs_computed`, `parameters` that stay, `multiplications` and `multiplications_saved` are means over
+    seeds; `collapsed_layers` is the most in any run.
     """
     groups = frame.assign(counted=at_chance(frame)).groupby(CELL, sort=True)
     accuracy, counted = groups["accuracy"], groups["counted"]
@@ -26,6 +27,7 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
             "sd": counted.std(ddof=1),
             "epochs": groups["epochs"].mean(),
             "epochs_computed": groups["epochs_computed"].mean(),
+            "parameters": groups["parameters_left"].mean(),
             "multiplications": groups["multiplications"].mean(),
             "multiplications_saved": groups["multiplications_saved"].mean(),
             "collapsed_layers": groups["collapsed_layers"].max(),

@@ -8,7 +8,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from lthbench.board import charts, front, grids, payload
+from lthbench.board import charts, costs, front, grids, payload
 from lthbench.board.analysis import Analysis
 from lthbench.board.curves import curve_rows
 from lthbench.board.evidence import dense_parameters, failures, machines, missing
@@ -33,8 +33,13 @@ class Section:
     anchor: str
 
 
-def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
-    """Return the page of a suite. `rows` hold the trust of each method; `home` links to the index, if there is one."""
+def suite_page(
+    analysis: Analysis, rows: dict[str, Row], measured: pd.DataFrame = costs.NOT_MEASURED, home: str = ""
+) -> str:
+    """Return the page of a suite.
+
+    `rows` hold the trust of each method, `measured` are latencies; `home` links to the index, if there is one.
+    """
     return _template("suite.html").render(
         suite=analysis.suite,
         finding=analysis.finding,
@@ -62,7 +67,9 @@ def suite_page(analysis: Analysis, rows: dict[str, Row], home: str = "") -> str:
         style=_text("style.css"),
         bundle=BUNDLE,
         scripts=[_text(name) for name in ("tables.js", "charts.js", "runs.js", "grids.js")],
-        data=payload.embedded(_data(analysis, rows)),
+        axes={axis: said for axis, said in costs.AXES.items() if axis != "latency" or len(measured)},
+        latencies=[_latency(row) for row in measured.to_dict("records")],
+        data=payload.embedded(_data(analysis, rows, measured)),
         layers=payload.embedded(payload.layers(analysis.results)),
     )
 
@@ -97,10 +104,24 @@ def _card(name: str, one: Analysis) -> dict[str, Any]:
     }
 
 
-def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
+def _latency(row: dict[Any, Any]) -> list[str]:
+    """Return a row of the table of latencies, as text."""
+    cell = [
+        row["method"],
+        row["workload"],
+        f"{row['learning_rate']:g}",
+        f"{100 * row['sparsity']:g} %",
+        str(row["seed"]),
+    ]
+    how = [row["form"], row["runtime"], str(row["batch"]), str(row["threads"])]
+    found = [f"{row['median']:.3g}", f"{row['low']:.3g} to {row['high']:.3g}", f"{row['speed_up']:.2f}"]
+    return [*cell, *how, *found, f"{row['parameters']:,}", f"{row['size'] / 1000:,.0f} kB", row["machine"]]
+
+
+def _data(analysis: Analysis, rows: dict[str, Row], measured: pd.DataFrame) -> dict[str, Any]:
     levels = {method: _level(analysis, rows, method) for method in analysis.methods}
     scored = analysis.scores.assign(level=analysis.scores["method"].map(levels))
-    drawn = charts.accuracy_rows(analysis.scores).round(6)
+    drawn = costs.with_costs(charts.accuracy_rows(analysis.scores), measured).round(6)
     named = {f"ranks-{i}": charts.spec(charts.ranks(t)) for i, t in enumerate(analysis.rankings.values())}
     for i, (_, rows_of_rate) in enumerate(curve_rows(analysis).round(6).groupby("learning_rate")):
         named[f"curves-{i}"] = charts.spec(charts.curves(rows_of_rate).properties(height=260))
@@ -116,7 +137,12 @@ def _data(analysis: Analysis, rows: dict[str, Row]) -> dict[str, Any]:
         "shapes": charts.SHAPES,
         "trust": levels,
         "correlation": payload.columns(analysis.results.correlation),
-        "specs": {"accuracy": charts.spec(charts.accuracy(analysis.methods).properties(height=260)), **named},
+        "axes": costs.AXES,
+        "specs": {
+            "accuracy": charts.spec(charts.accuracy(analysis.methods).properties(height=260)),
+            "costs": charts.spec(charts.costs(analysis.methods).properties(height=260)),
+            **named,
+        },
     }
 
 

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from statistics import median, quantiles
 from typing import Any
@@ -55,9 +55,11 @@ class Latency:
 def latency(ticket: Ticket, rounds: int = ROUNDS) -> list[Latency]:
     """Time the dense, the masked and the compact network of a ticket, on the CPU.
 
-    ONNX Runtime is left out where it is not installed. The dense network has random weights: time does not depend on them.
+    ONNX Runtime is left out where it is not installed. The dense network has the width of the workload's, and random weights:
+    time does not depend on them.
     """
-    forms = {DENSE: ticket.model.build("cpu").eval(), "masked": ticket.module(), "compact": compact(ticket)}
+    whole = replace(ticket.model, width=1.0)  # the workload's model, also where the method returned a narrower one
+    forms = {DENSE: whole.build("cpu").eval(), "masked": ticket.module(), "compact": compact(ticket)}
     found = []
     for runtime in runtimes():
         prepared = {name: RUNTIMES[runtime](module, ticket.model.shape) for name, module in forms.items()}

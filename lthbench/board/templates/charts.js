@@ -48,6 +48,24 @@ function onPaper(spec, width) {
   return made;
 }
 
+// Draws accuracy against the chosen cost. A row without that cost is not drawn.
+function costs() {
+  const place = document.getElementById("cost-panels");
+  const axis = document.getElementById("axis").value;
+  const rows = ROWS.filter((i) => DRAWN.workload(i) === document.getElementById("workload").value && DRAWN[axis](i) > 0);
+  place.replaceChildren();
+  for (const rate of [...new Set(rows.map((i) => DRAWN.learning_rate(i)))].sort((a, b) => a - b)) {
+    const values = rows.filter((i) => DRAWN.learning_rate(i) === rate && (chosen.has(DRAWN.method(i)) || DRAWN[`front_${axis}`](i)))
+      .map((i) => ({ ...Object.fromEntries(Object.keys(DRAWN).map((key) => [key, DRAWN[key](i)])), cost: DRAWN[axis](i), front: DRAWN[`front_${axis}`](i) }));
+    const chart = element("div", "", { class: "chart" });
+    place.append(element("figure", [element("figcaption", `learning rate ${rate}`), chart]));
+    const spec = structuredClone(DATA.specs.costs);
+    spec.datasets = { scores: values };
+    for (const layer of spec.layer) Object.assign(layer.encoding.x, { title: DATA.axes[axis], axis: { ...layer.encoding.x.axis, format: axis === "latency" ? ".2~r" : "~s" } });
+    draw(chart, spec);
+  }
+}
+
 function panels() {
   const place = document.getElementById("panels");
   const workload = document.getElementById("workload").value;
@@ -69,6 +87,7 @@ function panels() {
     }
     draw(chart, spec);
   }
+  costs();
 }
 
 function chips() {
@@ -98,6 +117,9 @@ for (const name of workloads) select.append(element("option", name));
 document.getElementById("workload-pick").hidden = workloads.length < 2;
 if (workloads.includes(query.get("workload"))) select.value = query.get("workload");
 select.addEventListener("change", () => { remember("workload", select.value); panels(); });
+const axes = document.getElementById("axis");
+if (query.has("axis") && [...axes.options].some((one) => one.value === query.get("axis"))) axes.value = query.get("axis");
+axes.addEventListener("change", () => { remember("axis", axes.value); costs(); });
 dark.addEventListener("change", everything);
 chips();
 everything();

@@ -121,6 +121,9 @@ RUN_COLUMNS = (
     _field("removed", "prunable weights that are removed"),
     _field("prunable", "prunable weights of the workload's model"),
     _field("parameters_total", "parameters of the network that the method returned"),
+    Column(
+        "parameters_left", "parameters of that network without the removed weights", lambda r: _left(r), on_page=False
+    ),
     Column("multiplications", "remaining multiplications for one image", lambda record: _multiplications(record)[0]),
     Column(
         "multiplications_saved",
@@ -162,6 +165,11 @@ def _chance(record: Record) -> float:
     """Return the chance level in percent. A record without one has balanced classes: 100 / classes."""
     known = record.result.chance
     return 100 / record.result.classes if known is None else 100 * known
+
+
+def _left(record: Record) -> int | None:
+    total = record.result.parameters_total
+    return None if total is None else total - sum(removed for removed, _ in record.result.layers.values())
 
 
 def _multiplications(record: Record) -> tuple[int | None, int | None]:
