@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lthbench.board.analysis import Analysis, Duel
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and list them.")
-TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves")
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves", "costs")
 
 
 @click.command()
