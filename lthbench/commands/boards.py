@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lthbench.commands.completion import RUN_FOLDER
-from lthbench.commands.printing.formats import OUT, check_output, formats, give
+from lthbench.commands.printing.formats import OUT, Printing, check_output, formats, give
 from lthbench.commands.shared import FOLDER, as_json
 from lthbench.errors import InputError, unknown
 
@@ -19,7 +19,7 @@ SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records ou
 TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves", "costs")
 
 
-@click.command()
+@click.command(cls=Printing)
 @click.argument("folder", type=RUN_FOLDER)
 @click.option("--table", "name", type=click.Choice(TABLES), default="scores", show_default=True, help="Which table.")
 @click.option(

@@ -23,6 +23,19 @@ OUT = click.option(
 )
 
 
+class Printing(click.Command):
+    """A command with `formats`. A file name behind a format, where it was written once, is answered with --out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            form = ctx.params.get("form")
+            if not (form and "unexpected extra argument" in error.message):
+                raise
+            raise click.UsageError(f"{error.message}; the file of --{form} is named with --out", ctx) from None
+
+
 def formats(*names: str) -> Callable[[Any], Any]:
     """Return a decorator that adds a flag for each of these formats. The command receives the one that is given as `form`."""
 

@@ -137,3 +137,10 @@ def test_two_formats_are_refused_by_name(words: tuple[str, ...]) -> None:
     done = lthbench(words[0], DIGITS, *words[1:])
     assert done.exit_code == 2
     assert f"{words[1]} and {words[2]} are two formats; choose one" in done.output
+
+
+@pytest.mark.parametrize("form", ["--csv", "--parquet"])
+def test_a_file_name_behind_a_format_is_answered_with_the_option(form: str, tmp_path: Path) -> None:
+    done = lthbench("score", DIGITS, form, tmp_path / "x")
+    assert done.exit_code == 2
+    assert f"the file of {form} is named with --out" in done.output
