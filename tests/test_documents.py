@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import lthbench
 from lthbench.cli import main
@@ -46,7 +47,7 @@ def mentioned() -> list[str]:
 
 @pytest.mark.parametrize("line", commands())
 def test_every_command_in_the_documents_is_one(line: str) -> None:
-    _, name, *words = shlex.split(re.sub(r"\bSUITE\b|\$suite\b|\$1\b", "digits", line))
+    _, name, *words = shlex.split(re.sub(r"\bSUITE\b|\bmine\.toml|\$suite\b|\$1\b", "digits", line))
     main.commands[name].make_context(name, words)
 
 
@@ -129,3 +130,23 @@ def test_every_call_that_the_pages_name_exists() -> None:
 
 
 FILES = {("net", "py"), ("net", "safetensors"), ("run", "id"), ("lthbench", "datasets")}
+
+
+def test_the_first_method_on_the_page_is_the_file_that_new_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(main, ["new", "my-method"]).output.strip()
+    blocks = [block.partition("\n") for block in text("docs/first-method.md").split("```")[1::2]]
+    assert next(body.strip() for kind, _, body in blocks if kind == "console") == said
+    assert [body for kind, _, body in blocks if kind == "python"] == [(tmp_path / "my_method.py").read_text()]
+
+
+def test_the_suite_on_the_page_is_one(tmp_path: Path) -> None:
+    page = text("docs/models-and-data.md")
+    (tmp_path / "net.py").write_text(page.split("```python\n")[1].split("```")[0])
+    (tmp_path / "mine.toml").write_text(
+        next(b for b in page.split("```toml\n") if b.startswith("# mine")).split("```")[0]
+    )
+    suite = Suite.read(tmp_path / "mine.toml")
+    assert suite.workload[0].build((3, 16, 16), 5).prunable_count > 0
