@@ -64,7 +64,10 @@ class Table:
         return self.latex() if form == "latex" else self.markdown()
 
     def latex(self) -> str:
-        """Return a floating table, which needs the package booktabs; one of more than TALL rows needs longtable too."""
+        """Return a floating table, made smaller where it is too wide; one of more than TALL rows is a longtable.
+
+        Its first line names the packages that it needs.
+        """
         loader = jinja2.PackageLoader("lthbench.board", "templates")
         environment = jinja2.Environment(
             loader=loader,

@@ -12,7 +12,7 @@ FORMATS = {
     "json": "Print JSON, for scripts.",
     "csv": "Print CSV.",
     "markdown": "Print Markdown tables.",
-    "latex": "Print LaTeX tables, for the package booktabs.",
+    "latex": "Print LaTeX tables; the first line names their packages.",
     "parquet": "Write Parquet; it needs --out.",
 }
 OUT = click.option(

@@ -79,8 +79,9 @@ def test_any_text_is_one_line_of_latex_without_a_bare_special_character(text: st
 def test_the_tables_of_a_suite_compile_and_fit_the_page(analysis: Analysis, tmp_path: Path) -> None:
     odd = Table.plain("odd", pd.DataFrame({SPECIAL: [SPECIAL[:12], "[x]"], "number": [1.5, float("nan")]}))
     tall = Table.plain("tall", pd.DataFrame({"number": range(3 * TALL)}))
-    body = "\n".join(table.latex() for table in (odd, tall, *paper.tables(analysis)))
-    head = r"\documentclass{article}\usepackage[margin=1in]{geometry}\usepackage{booktabs,longtable}\begin{document}"
+    wide = Table.plain("wide", pd.DataFrame({f"a long header of column {i}": [i] for i in range(9)}))
+    body = "\n".join(table.latex() for table in (odd, tall, wide, *paper.tables(analysis)))
+    head = r"\documentclass{article}\usepackage[margin=1in]{geometry}\usepackage{booktabs,graphicx,longtable}\begin{document}"
     (tmp_path / "paper.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
     words = ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex")
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
