@@ -105,7 +105,7 @@ class Table:
 def latex(text: str) -> str:
     """Escape a text for LaTeX, on one line. A character that pdfLaTeX lacks becomes a question mark."""
     known = "".join(c if c in SIGNS or (c.isprintable() and ord(c) < 256) else "?" for c in " ".join(text.split()))
-    return known.translate(LATEX)
+    return known.translate(LATEX).replace(r" \%", r"~\%")  # no line ends before a %
 
 
 def _plain(value: object) -> str:

@@ -18,7 +18,6 @@ from lthbench.board.build import analysis_of
 from lthbench.board.export import paper
 from lthbench.board.export.table import TALL, Entry, Table, latex
 from lthbench.cli import main
-from lthbench.suite import Suite
 
 ROOT = Path(__file__).parent.parent.parent.parent
 DIGITS = ROOT / "leaderboard/results/digits"
@@ -106,15 +105,6 @@ def test_score_prints_the_same_rows_in_every_format(tmp_path: Path) -> None:
     layers = lthbench("score", DIGITS, "--table", "notes", "--latex")
     assert layers.exit_code == 0
     assert r"run & note & position & value \\" in layers.output
-
-
-def test_a_board_has_the_tables_for_a_paper_beside_its_csv_files(tmp_path: Path) -> None:
-    shutil.copytree(DIGITS, tmp_path / "records")
-    (tmp_path / "suite.json").write_text(Suite.read("digits").model_dump_json())
-    assert lthbench("board", tmp_path, "--latex").exit_code == 0
-    board = tmp_path / "board"
-    names = {path.stem for path in board.glob("*.csv") if not path.name.startswith(("marginals", "winning"))}
-    assert {path.stem for path in board.glob("*.tex")} == names
 
 
 def test_a_table_of_some_methods_compares_these_alone(analysis: Analysis) -> None:
