@@ -9,11 +9,11 @@ import click
 from lthbench.errors import InputError
 
 FORMATS = {
-    "json": "Print JSON, for scripts.",
-    "csv": "Print CSV.",
-    "markdown": "Print Markdown tables.",
-    "latex": "Print LaTeX tables; the first line names their packages.",
-    "parquet": "Write Parquet; it needs --out.",
+    "json": "As JSON, for scripts.",
+    "csv": "As CSV.",
+    "markdown": "As Markdown tables.",
+    "latex": "As LaTeX tables; the first line names their packages.",
+    "parquet": "As Parquet; it needs --out.",
 }
 OUT = click.option(
     "--out",
