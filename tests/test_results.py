@@ -3,17 +3,12 @@
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
 import lthbench
 from lthbench import InputError, Results, load_results
 from lthbench.board.build import analysis_of
-from lthbench.runs.records.record import Provenance, Result
-from lthbench.runs.records.tables import TABLES, tabulated
-from tests.runs.records.test_records import record
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "leaderboard/results"
@@ -95,30 +90,3 @@ def test_a_file_without_a_suite_has_scores_and_no_duel(tmp_path: Path) -> None:
     assert some.scores()["n"].tolist() == [5, 5]
     with pytest.raises(InputError, match="the text of suite mnist is not known here"):
         some.duel()
-
-
-OTHER: dict[str, Any] = {
-    "suite": "x", "suite_version": "9", "suite_hash": "x", "workload": "x", "dataset": "x", "fingerprints": {"test": "x"},
-    "classes": 3, "chance": 0.5, "tolerance": 9.0, "learning_rate": 0.5, "sparsity": 0.5, "seed": 9, "method": "x",
-    "version": "x", "parameters": {"x": 1}, "source": "x", "track": "dense", "control_of": "x", "status": "diverged",
-    "reason": "x", "test": {"right": 9, "of": 10}, "correct": None, "validation": {"right": 9, "of": 10},
-    "train": {"right": 9, "of": 10}, "loss": {"test": 0.5}, "removed": 8, "prunable": 9, "parameters_total": 9,
-    "layers": {"x": (1, 2)}, "multiplications": (3, 4), "compact": (5, 6), "mask_digest": "x", "weights": "x",
-    "zero_weights": 9, "charged": {"train": 9}, "off_budget": {"x": 9}, "budget": 9, "epoch": 9, "pipeline": "x", "kept": {},
-    "correlation": {"init": {"0.5": 0.5}}, "barriers": {"x": {"test": 0.5}}, "notes": {"x": 0.5},
-    "early_stop": {"step": 1, "loss": 0.5, "validation": {"right": 9, "of": 10}, "test": {"right": 9, "of": 10}},
-    "epochs_computed": 9.0, "epochs_reused": 9.0, "seconds": 9.0, "started": "x", "host": "x",
-    "environment": {"kind": "x"}, "cpu": {"x": 9.0}, "seen": {"x": 9},
-    "curve": {"first": 0, "epoch": 1, "losses": [0.5]},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [*Result.model_fields, *Provenance.model_fields])
-def test_everything_on_a_record_is_in_a_table(name: str) -> None:
-    one = record(correct=None) if name == "test" else record()
-    part = "result" if name in Result.model_fields else "provenance"
-    changed = type(getattr(one, part)).model_validate(
-        getattr(one, part).model_dump() | {name: OTHER[name]}, strict=False
-    )
-    a, b = (tabulated([r]) for r in (one, one.model_copy(update={part: changed})))
-    assert not all(pd.DataFrame.equals(getattr(a, table), getattr(b, table)) for table in TABLES), name

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lthbench.commands.completion import RUN_FOLDER
-from lthbench.commands.printing.formats import OUT, check_output, formats, give
+from lthbench.commands.printing.formats import OUT, Printing, check_output, formats, give
 from lthbench.commands.shared import FOLDER, as_json
-from lthbench.errors import InputError
+from lthbench.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from lthbench.board.analysis import Analysis, Duel
 
 SKIP = click.option("--skip-broken", is_flag=True, help="Leave broken records out, and list them.")
-TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves")
+TABLES = ("scores", "runs", "layers", "kept", "notes", "correlation", "barriers", "images", "curves", "costs")
 
 
-@click.command()
+@click.command(cls=Printing)
 @click.argument("folder", type=RUN_FOLDER)
 @click.option("--table", "name", type=click.Choice(TABLES), default="scores", show_default=True, help="Which table.")
+@click.option(
+    "--method", "methods", multiple=True, metavar="NAME", help="Only this method; may be given several times."
+)
 @formats("json", "csv", "markdown", "latex", "parquet")
 @OUT
 @SKIP
-def score(folder: Path, name: str, skip_broken: bool, out: Path | None, form: str = "") -> None:
+def score(
+    folder: Path, name: str, methods: tuple[str, ...], skip_broken: bool, out: Path | None, form: str = ""
+) -> None:
     """Print n, mean, deviation and 95 % interval of every method in every cell; or the records as a table.
 
     As Markdown or LaTeX, the scores are a table for a paper: a row for each method, a column for each sparsity, the best in
@@ -34,42 +39,56 @@ def score(folder: Path, name: str, skip_broken: bool, out: Path | None, form: st
     \b
     lthbench score runs/digits
     lthbench score runs/digits --latex --out scores.tex
+    lthbench score runs/digits --latex --method my-method --method lottery-ticket
     lthbench score runs/digits --table runs --parquet --out runs.parquet
     """
     check_output(form, out)
     skipped = _skipped(skip_broken)
     written = _for_a_paper if form in ("markdown", "latex") else _as_data
-    content = written(folder, name, form, skipped)
+    content = written(folder, name, methods, form, skipped)
     _say(skipped)
     give(content, out)
 
 
-def _for_a_paper(folder: Path, name: str, form: str, skipped: list[str] | None) -> str | bytes:
+def _for_a_paper(
+    folder: Path, name: str, methods: tuple[str, ...], form: str, skipped: list[str] | None
+) -> str | bytes:
     """Return one of TABLES as Markdown or LaTeX."""
     from lthbench.board.build import analysis_of
     from lthbench.board.export import paper
     from lthbench.board.export.table import Table
 
-    if name == "scores":
-        return paper.scores_table(analysis_of(folder, skipped)).written(form)
-    return Table.plain(name, _records(folder, name, skipped)).written(form)
+    if name != "scores":
+        return Table.plain(name, _records(folder, name, methods, skipped)).written(form)
+    analysis = analysis_of(folder, skipped)
+    _check_known(methods, analysis.methods)
+    return paper.scores_table(analysis, methods).written(form)
 
 
-def _records(folder: Path, name: str, skipped: list[str] | None) -> "DataFrame":
-    """Return one of TABLES."""
+def _records(folder: Path, name: str, methods: tuple[str, ...], skipped: list[str] | None) -> "DataFrame":
+    """Return one of TABLES, of all methods or of these."""
     from lthbench.board.scores import scores
     from lthbench.runs.records.tables import read_tables
 
     results = read_tables(folder, skipped=skipped)
+    _check_known(methods, results.runs["method"].unique().tolist())
+    results = results.where(results.runs["method"].isin(methods)) if methods else results
     table: DataFrame = scores(results.scored) if name == "scores" else getattr(results, name)
     return table
 
 
-def _as_data(folder: Path, name: str, form: str, skipped: list[str] | None) -> str | bytes:
+def _check_known(methods: tuple[str, ...], there: list[str]) -> None:
+    """Raise InputError for a method without runs."""
+    for method in methods:
+        if method not in there:
+            raise InputError(unknown("method with runs here", method, there))
+
+
+def _as_data(folder: Path, name: str, methods: tuple[str, ...], form: str, skipped: list[str] | None) -> str | bytes:
     """Return one of TABLES as plain text, CSV, JSON or Parquet."""
     from lthbench.commands.printing import console
 
-    table = _records(folder, name, skipped)
+    table = _records(folder, name, methods, skipped)
     if form == "csv":
         return table.to_csv(index=False)
     if form == "parquet":

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Page, expect
 
-from lthbench.board.build import build
 from lthbench.board.export.figures import KINDS
 from lthbench.board.site import BUNDLE
 from lthbench.cli import main
@@ -34,7 +33,9 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page_path(run_folder: Path) -> Path:
-    build(run_folder)
+    words = ["board", str(run_folder), "--latex", "--charts", str(run_folder / "figures")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
     return run_folder / "board/index.html"
 
 
@@ -103,14 +104,19 @@ def test_a_filter_stands_in_the_address_and_a_run_beside_it(opened: Opened, page
     assert "runs" not in other.evaluate("location.search")
 
 
-def test_charts_become_files_of_three_kinds(run_folder: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["board", str(run_folder), "--charts", str(tmp_path / "figures")])
-    assert done.exit_code == 0, done.output
-    files = list((tmp_path / "figures").iterdir())
+def test_charts_become_files_of_three_kinds(page_path: Path) -> None:
+    files = list((page_path.parent.parent / "figures").iterdir())
     assert {path.name.removesuffix(path.suffix) for path in files} >= {"accuracy", "duel.lottery-ticket.prune-finetune"}
     assert len(files) == len({path.stem for path in files}) * len(KINDS)
     for path in files:
         assert path.read_bytes()[:8].startswith(MAGIC[path.suffix[1:]])
+
+
+def test_tables_for_a_paper_stand_beside_those_of_the_board(page_path: Path) -> None:
+    csv = [path.stem for path in page_path.parent.glob("*.csv")]
+    assert {path.stem for path in page_path.parent.glob("*.tex")} == {
+        name for name in csv if not name.startswith(("marginals", "winning"))
+    }
 
 
 def test_charts_without_the_extra_are_one_line(

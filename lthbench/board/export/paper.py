@@ -1,9 +1,11 @@
 """The tables of a suite for a paper: scores, duels, verdicts and ranking, marked by the board's own statistics."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
+
+import pandas as pd
 
 from lthbench.board.analysis import CELL, Analysis, Duel
 from lthbench.board.export.table import Entry, Table
@@ -33,13 +35,15 @@ def tables(analysis: Analysis) -> Iterator[Table]:
     yield from (ranking_table(analysis, name) for name in analysis.rankings)
 
 
-def scores_table(analysis: Analysis) -> Table:
+def scores_table(analysis: Analysis, methods: Collection[str] = ()) -> Table:
     """Return mean ± standard deviation of test accuracy: a row for each method, a column for each sparsity.
 
-    There is a block for each workload and learning rate, so that a column of a block is a cell.
+    There is a block for each workload and learning rate, so that a column of a block is a cell. `methods` are those that
+    the table shows and compares, by default all.
     """
-    means, sparsities = _means(analysis, _marks(analysis)), sorted(analysis.scores["sparsity"].unique())
-    places = analysis.scores[["workload", "learning_rate", "method"]].drop_duplicates()
+    shown = analysis.scores[analysis.scores["method"].isin(methods or analysis.methods)]
+    means, sparsities = _means(analysis, _marks(analysis, shown)), sorted(shown["sparsity"].unique())
+    places = shown[["workload", "learning_rate", "method"]].drop_duplicates()
     order = places["method"].map(analysis.methods.index)
     places = places.assign(order=order).sort_values(["workload", "learning_rate", "order"])
     rows = [
@@ -99,10 +103,10 @@ def _table(
     return Table(name, f"{caption} {_about(analysis)}", [*leading, *headers], rows, len(leading), note, label)
 
 
-def _marks(analysis: Analysis) -> dict[Where, Mark]:
-    """Return the marks of every cell by (workload, learning rate, sparsity, method)."""
+def _marks(analysis: Analysis, scores: pd.DataFrame) -> dict[Where, Mark]:
+    """Return the marks of every cell of these scores by (workload, learning rate, sparsity, method)."""
     found: dict[Where, Mark] = {}
-    for where, rows in analysis.scores.groupby(CELL):
+    for where, rows in scores.groupby(CELL):
         means = dict(zip(rows["method"], rows["mean"], strict=True))
         found |= {(*where, method): mark for method, mark in marks(means, partial(_winner, analysis, where)).items()}
     return found

@@ -10,6 +10,7 @@ from tabulate import LATEX_ESCAPE_RULES, tabulate
 
 from lthbench.board.page import escaped
 
+TALL = 40  # rows that fit a page
 SUFFIXES = {"latex": ".tex", "markdown": ".md"}  # of the files, by format
 SIGNS = {"±": r"$\pm$", "−": "$-$", "–": "--", "→": r"$\to$", "×": r"$\times$", "≤": r"$\le$", "…": r"\dots{}"}
 LATEX = str.maketrans({**LATEX_ESCAPE_RULES, **SIGNS, "[": "{[}", "]": "{]}"})  # a bracket behind \\ is an option of it
@@ -63,7 +64,10 @@ class Table:
         return self.latex() if form == "latex" else self.markdown()
 
     def latex(self) -> str:
-        """Return a floating table. It needs the package booktabs and nothing else."""
+        """Return a floating table, made smaller where it is too wide; one of more than TALL rows is a longtable.
+
+        Its first line names the packages that it needs.
+        """
         loader = jinja2.PackageLoader("lthbench.board", "templates")
         environment = jinja2.Environment(
             loader=loader,
@@ -79,6 +83,7 @@ class Table:
             headers=[latex(header) for header in self.headers],
             blocks=[[[entry.latex() for entry in row] for row in block] for block in self._blocks()],
             note=latex(self.note),
+            tall=len(self.rows) > TALL,
         )
 
     def markdown(self) -> str:
@@ -100,7 +105,7 @@ class Table:
 def latex(text: str) -> str:
     """Escape a text for LaTeX, on one line. A character that pdfLaTeX lacks becomes a question mark."""
     known = "".join(c if c in SIGNS or (c.isprintable() and ord(c) < 256) else "?" for c in " ".join(text.split()))
-    return known.translate(LATEX)
+    return known.translate(LATEX).replace(r" \%", r"~\%")  # no line ends before a %
 
 
 def _plain(value: object) -> str:

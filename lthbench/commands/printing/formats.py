@@ -9,11 +9,11 @@ import click
 from lthbench.errors import InputError
 
 FORMATS = {
-    "json": "Print JSON, for scripts.",
-    "csv": "Print CSV.",
-    "markdown": "Print Markdown tables.",
-    "latex": "Print LaTeX tables, for the package booktabs.",
-    "parquet": "Write Parquet; it needs --out.",
+    "json": "As JSON, for scripts.",
+    "csv": "As CSV.",
+    "markdown": "As Markdown tables.",
+    "latex": "As LaTeX tables; the first line names their packages.",
+    "parquet": "As Parquet; it needs --out.",
 }
 OUT = click.option(
     "--out",
@@ -21,6 +21,19 @@ OUT = click.option(
     metavar="FILE",
     help="Write to a file instead of printing.",
 )
+
+
+class Printing(click.Command):
+    """A command with `formats`. A file name behind a format, where it was written once, is answered with --out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            form = ctx.params.get("form")
+            if not (form and "unexpected extra argument" in error.message):
+                raise
+            raise click.UsageError(f"{error.message}; the file of --{form} is named with --out", ctx) from None
 
 
 def formats(*names: str) -> Callable[[Any], Any]:

@@ -158,6 +158,9 @@ RUN_COLUMNS = (
     _environment("device", "kind", "the device that computed"),
     _environment("instructions", "instructions", "its instruction set", on_page=False),
     _environment("torch", "torch", "version of torch"),
+    Column(
+        "environment", "all that bounds bit identity, as JSON", lambda r: _json(r.provenance.environment), on_page=False
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Records as tidy tables: one row a run, and tables of layers, kept networks, notes, correlations, barriers, answers, curves."""
+"""Records as tidy tables: one row a run, and the tables beside it. Everything on a record is in one of them."""
 
 from array import array
 from collections.abc import Iterable
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lthbench.runs.records.columns import RUN_COLUMNS, share
+from lthbench.runs.records.columns import RUN_COLUMNS
+from lthbench.runs.records.parts import PARTS
 from lthbench.runs.records.record import Record, Refusal, each, files
 
 
@@ -19,11 +20,14 @@ class Tables:
     """Records as tables. `run` in every other table is the row number in `runs`.
 
     runs: a row a run, failed ones too; its columns are RUN_COLUMNS, each with its meaning.
-    layers: run, layer, removed, size.      kept: run, network, accuracy, sparsity.
+    layers: run, layer, removed, size.
+    kept: run, network, accuracy, sparsity, train_accuracy, losses (test, validation, train), removed, prunable, mask_digest,
+        correct.
     notes: run, note, position, value.      correlation: run, reference, p, value.
     barriers: run, pair, part, value: error barriers between two networks, in percentage points of error.
     images: run, correct: the test images with a correct answer, as `lthbench.bits` reads it; not of every run.
     curves: run, step, training_loss (mean of the epoch that ends there), validation_loss, validation_accuracy.
+    costs: run, account, part, value: what was charged, was off the budget and was seen, in examples; CPU time, in seconds.
     """
 
     runs: pd.DataFrame
@@ -34,6 +38,7 @@ class Tables:
     barriers: pd.DataFrame
     images: pd.DataFrame
     curves: pd.DataFrame
+    costs: pd.DataFrame
 
     @cached_property
     def scored(self) -> pd.DataFrame:
@@ -70,38 +75,16 @@ def tabulated(records: Iterable[Record]) -> Tables:
     """Return the tables of these records. The records are read once and not kept."""
     rows: list[list[Any]] = []
     layers, names = array("q"), dict[str, int]()
-    kept: list[tuple[Any, ...]] = []
-    notes: list[tuple[Any, ...]] = []
-    correlation: list[tuple[Any, ...]] = []
-    barriers: list[tuple[Any, ...]] = []
-    images: list[tuple[Any, ...]] = []
-    curves: list[tuple[Any, ...]] = []
+    parts: dict[str, list[tuple[Any, ...]]] = {name: [] for name in PARTS}
     for run, record in enumerate(records):
-        result = record.result
         rows.append([column.of(record) for column in RUN_COLUMNS])
-        for name, (removed, size) in result.layers.items():
+        for name, (removed, size) in record.result.layers.items():
             layers.extend((run, names.setdefault(name, len(names)), removed, size))
-        kept += [(run, name, k.test.percent, share(k.removed, result.prunable)) for name, k in result.kept.items()]
-        for note, values in result.notes.items():
-            notes += [(run, note, i, v) for i, v in enumerate(values if isinstance(values, list) else [values])]
-        for pair, parts in result.barriers.items():
-            barriers += [(run, pair, part, value) for part, value in parts.items()]
-        if result.correct is not None:
-            images.append((run, result.correct))
-        if record.provenance.curve:
-            curves += [(run, *point) for point in record.provenance.curve.rows]
-        for reference, shares in result.correlation.items():
-            correlation += [(run, reference, float(p), value) for p, value in shares.items()]
-    return Tables(
-        runs=pd.DataFrame(rows, columns=[column.name for column in RUN_COLUMNS]),
-        layers=_layers(layers, names),
-        kept=pd.DataFrame(kept, columns=["run", "network", "accuracy", "sparsity"]),
-        notes=pd.DataFrame(notes, columns=["run", "note", "position", "value"]),
-        correlation=pd.DataFrame(correlation, columns=["run", "reference", "p", "value"]),
-        barriers=pd.DataFrame(barriers, columns=["run", "pair", "part", "value"]),
-        images=pd.DataFrame(images, columns=["run", "correct"]),
-        curves=pd.DataFrame(curves, columns=["run", "step", "training_loss", "validation_loss", "validation_accuracy"]),
-    )
+        for name, part in PARTS.items():
+            parts[name] += [(run, *row) for row in part.rows(record)]
+    others = {name: pd.DataFrame(parts[name], columns=["run", *part.columns]) for name, part in PARTS.items()}
+    runs = pd.DataFrame(rows, columns=[column.name for column in RUN_COLUMNS])
+    return Tables(runs=runs, layers=_layers(layers, names), **others)
 
 
 def _layers(flat: "array[int]", names: dict[str, int]) -> pd.DataFrame:

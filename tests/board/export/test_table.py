@@ -1,8 +1,10 @@
 """Tables for a paper: what is marked is what the duels say, names are escaped, and LaTeX compiles."""
 
+import json
 import re
 import shutil
 import subprocess
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -14,9 +16,8 @@ from hypothesis import strategies as st
 from lthbench.board.analysis import Analysis
 from lthbench.board.build import analysis_of
 from lthbench.board.export import paper
-from lthbench.board.export.table import Entry, Table, latex
+from lthbench.board.export.table import TALL, Entry, Table, latex
 from lthbench.cli import main
-from lthbench.suite import Suite
 
 ROOT = Path(__file__).parent.parent.parent.parent
 DIGITS = ROOT / "leaderboard/results/digits"
@@ -76,13 +77,16 @@ def test_any_text_is_one_line_of_latex_without_a_bare_special_character(text: st
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_the_tables_of_a_suite_compile_and_fit_the_page(analysis: Analysis, tmp_path: Path) -> None:
     odd = Table.plain("odd", pd.DataFrame({SPECIAL: [SPECIAL[:12], "[x]"], "number": [1.5, float("nan")]}))
-    body = "\n".join(table.latex() for table in (odd, *paper.tables(analysis)))
-    head = r"\documentclass{article}\usepackage[margin=1in]{geometry}\usepackage{booktabs}\begin{document}"
+    tall = Table.plain("tall", pd.DataFrame({"number": range(3 * TALL)}))
+    wide = Table.plain("wide", pd.DataFrame({f"a long header of column {i}": [i] for i in range(9)}))
+    body = "\n".join(table.latex() for table in (odd, tall, wide, *paper.tables(analysis)))
+    head = r"\documentclass{article}\usepackage[margin=1in]{geometry}\usepackage{booktabs,graphicx,longtable}\begin{document}"
     (tmp_path / "paper.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
     words = ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex")
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+    assert "too large" not in done.stdout
 
 
 def test_markdown_names_the_blocks_once_and_marks_entries() -> None:
@@ -103,13 +107,20 @@ def test_score_prints_the_same_rows_in_every_format(tmp_path: Path) -> None:
     assert r"run & note & position & value \\" in layers.output
 
 
-def test_a_board_has_the_tables_for_a_paper_beside_its_csv_files(tmp_path: Path) -> None:
-    shutil.copytree(DIGITS, tmp_path / "records")
-    (tmp_path / "suite.json").write_text(Suite.read("digits").model_dump_json())
-    assert lthbench("board", tmp_path, "--latex").exit_code == 0
-    board = tmp_path / "board"
-    names = {path.stem for path in board.glob("*.csv") if not path.name.startswith(("marginals", "winning"))}
-    assert {path.stem for path in board.glob("*.tex")} == names
+def test_a_table_of_some_methods_compares_these_alone(analysis: Analysis) -> None:
+    words = ("score", DIGITS, "--method", "prune-finetune", "--method", "random-reinit")
+    rows = [
+        line.split("&") for line in lthbench(*words, "--latex").output.splitlines() if line.startswith(("0.", " &"))
+    ]
+    assert [row[1].strip() for row in rows] == 2 * ["prune-finetune", "random-reinit"]
+    at_90 = [row[-3] for row in rows]
+    outcomes = analysis.duel("prune-finetune", "random-reinit").cells.query("sparsity == 0.9")["outcome"].tolist()
+    assert [r"\textbf" in cell for cell in at_90[::2]] == [outcome == "prune-finetune" for outcome in outcomes]
+    assert json.loads(lthbench(*words, "--json").output)[0]["method"] == "prune-finetune"
+    assert set(pd.read_csv(StringIO(lthbench(*words, "--table", "layers", "--csv").output))["run"]) < set(range(420))
+    unknown = lthbench("score", DIGITS, "--method", "prune-finetun", "--csv")
+    assert (unknown.exit_code, unknown.output.count("\n")) == (2, 1)
+    assert "Did you mean 'prune-finetune'?" in unknown.output
 
 
 @pytest.mark.parametrize("words", [("score", "--csv", "--latex"), ("duel", "--json", "--markdown")])
@@ -117,3 +128,10 @@ def test_two_formats_are_refused_by_name(words: tuple[str, ...]) -> None:
     done = lthbench(words[0], DIGITS, *words[1:])
     assert done.exit_code == 2
     assert f"{words[1]} and {words[2]} are two formats; choose one" in done.output
+
+
+@pytest.mark.parametrize("form", ["--csv", "--parquet"])
+def test_a_file_name_behind_a_format_is_answered_with_the_option(form: str, tmp_path: Path) -> None:
+    done = lthbench("score", DIGITS, form, tmp_path / "x")
+    assert done.exit_code == 2
+    assert f"the file of {form} is named with --out" in done.output

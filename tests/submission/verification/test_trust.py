@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from lthbench.errors import InputError
 from lthbench.pruning.state import State
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records import record as records
-from lthbench.runs.records.tables import Tables, read_tables
+from lthbench.runs.records.tables import read_tables
 from lthbench.submission import publish as publishing
 from lthbench.submission.bundle.manifest import Ticket
 from lthbench.submission.bundle.submit import submit
@@ -150,8 +151,7 @@ def test_a_new_row_moves_no_old_one(published: Analysis, data: st.DataObject) ->
         track=data.draw(st.sampled_from(["one-shot", "iterative", "dense"])),
     )
     runs = pd.concat([base.runs, new], ignore_index=True)
-    rest = (base.layers, base.kept, base.notes, base.correlation, base.images, base.curves)
-    after = Analysis(published.suite, Tables(runs, *rest))
+    after = Analysis(published.suite, replace(base, runs=runs))
     assert after.meta == published.meta
     assert after.seeds == published.seeds
     for one, two in zip(published.duels, after.duels, strict=True):
