@@ -8,6 +8,7 @@ reference trainer.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from lthbench.pruning.state import State
 from lthbench.training.feed import Feed
 from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_waits
+from lthbench.training.gpu.counters import Counters
 from lthbench.training.gpu.safe_view import GraphSafeView
 from lthbench.training.gpu.settings import GPU_SETTINGS
 from lthbench.training.gpu.streams import streams
@@ -56,12 +58,13 @@ def trainer(
 
 
 class Replay(NamedTuple):
-    """A step that is ready to run, the tensors in which it leaves the gradients, by name, and the examples that networks
-    see in it."""
+    """A step that is ready to run, the tensors in which it leaves the gradients, by name, the examples that networks see
+    in it, and what each batch counter of the module counts in it."""
 
     run: Callable[[], None]
     grads: Mapping[str, Tensor]
-    seen: int = 0
+    seen: int
+    ticks: Sequence[Tensor]
 
 
 class GraphTrainer(Trainer):
@@ -91,6 +94,7 @@ class GraphTrainer(Trainer):
         except BaseException:
             self._release()
             raise
+        self.counters = Counters(self.module)
         self._pooled = 0  # bytes of the pool
         self.step.shown = GraphSafeView(self.current)
         if self.draws:
@@ -145,6 +149,8 @@ class GraphTrainer(Trainer):
         with torch.cuda.stream(self.stream) if self.stream else self._computing():
             for size in sizes:
                 self.replays[size].run()
+            for size, steps in Counter(sizes).items():
+                self.counters.add(self.replays[size].ticks, steps)
         if self.stream:  # a graph does not count
             self.step.seen += sum(self.replays[size].seen for size in sizes)
         self.current.grads.update(self.replays[sizes[-1]].grads)
@@ -159,6 +165,11 @@ class GraphTrainer(Trainer):
         """Count the steps up to and including the next one after which the rule's hook is called."""
         every = self.rule.every
         return min(most, every - self.current.step % every) if every else most
+
+    def _uncounted(self, size: int) -> None:
+        """Run the program of a step without the batch counters."""
+        with self.counters.stopped():
+            self._program(size)
 
     def _program(self, size: int) -> None:
         """Run one step on the next row of the tables."""
@@ -212,19 +223,20 @@ class GraphTrainer(Trainer):
 
     def _rehearsed(self, size: int) -> Replay:
         """Rehearse a step twice, then capture it. The second rehearsal finds what would invalidate the capture."""
-        program = partial(self._program, size)
+        program, before = partial(self._uncounted, size), [t.clone() for t in self.counters.values]
         with deterministic(self.feed.device):
-            examples = self._counted(program, size)
+            examples = self._counted(partial(self._program, size), size)
+            ticks = [now - t for now, t in zip(self.counters.values, before, strict=True)]
             self.tables.row.zero_()
             with unmetered(), refusing_waits() if self.stream else nullcontext():
                 program()
         if self.stream is None:
-            return Replay(program, {}, examples)
-        before = torch.cuda.memory_reserved(self.feed.device)
+            return Replay(program, {}, examples, ticks)
+        reserved = torch.cuda.memory_reserved(self.feed.device)
         with unmetered():
             graph = captured(program, self.stream, self._pool)  # both graphs of a training never run at once
-        self._pooled += torch.cuda.memory_reserved(self.feed.device) - before
-        return Replay(graph.replay, dict(self.current.grads), examples)
+        self._pooled += torch.cuda.memory_reserved(self.feed.device) - reserved
+        return Replay(graph.replay, dict(self.current.grads), examples, ticks)
 
     def _counted(self, program: Callable[[], None], size: int) -> int:
         """Run a program, which is put back afterwards. Returns the examples that networks see in it.
