@@ -16,6 +16,7 @@ from torch.func import functional_call
 from lthbench.errors import MethodError, unknown
 from lthbench.pruning.state import in_weights
 from lthbench.pruning.tensors import Tensors, mapped
+from lthbench.training.casts import Casts, ahead
 from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_gradient, check_in_place, check_returned
@@ -51,6 +52,7 @@ class Step:
             overrides(trajectory.rule, hook) for hook in ("penalty", "weights", "update")
         )
         self.factors = {} if self._own_weights else self._factors()
+        self.casts = Casts(module, self.trained) if ahead(trajectory, current.lr.device) else None
         count = self.recipe.shards
         self.shards = Shards(module, count, devices or [current.lr.device]) if count > 1 else None
 
@@ -107,10 +109,12 @@ class Step:
         return loss + self.rule.penalty(self.shown) if self._penalised else loss
 
     def _by_trained(self, loss: Tensor) -> list[Tensor]:
-        return list(torch.autograd.grad(loss, list(self.trained.values())))
+        if self.casts is None:
+            return list(torch.autograd.grad(loss, list(self.trained.values())))
+        return self.casts.widened(self.trained, torch.autograd.grad(loss, self.casts.sources(self.trained)))
 
     def _forward(self, images: Tensor) -> Tensor:
-        weights = self._weights()
+        weights = self._weights() if self.casts is None else self.casts.refreshed()
         return functional_call(self.module, weights, (images,)) if weights else self.module(images)
 
     def _logits(self, images: Tensor, weights: Tensors | None, network: str | None) -> Tensor:
