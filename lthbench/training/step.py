@@ -16,7 +16,7 @@ from torch.func import functional_call
 from lthbench.errors import MethodError, unknown
 from lthbench.pruning.state import in_weights
 from lthbench.pruning.tensors import Tensors, mapped
-from lthbench.training.casts import Casts, ahead
+from lthbench.training.gpu.casts import Casts, ahead
 from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_gradient, check_in_place, check_returned
