@@ -3,17 +3,19 @@
 import contextlib
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lthbench import keys
 from lthbench.errors import InputError, MethodError
 
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)  # they hand weight and bias to one operation that autocast casts for
 FEW = 8  # input channels, below which oneDNN's AVX2 kernel writes out of bounds
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -189,3 +191,34 @@ def _strided(layer: nn.Module) -> bool:
         and layer.stride != (1, 1)
         and layer.in_channels < FEW
     )
+
+
+class Casts:
+    """bf16 copies of weights, cast all together: a few kernels a step, where autocast casts each weight and gradient alone.
+
+    The values are autocast's: a weight is rounded once before the forward pass, and its gradient widened once after the
+    backward pass. A layer of another class than LAYERS keeps autocast's own casts.
+    """
+
+    def __init__(self, module: nn.Module, trained: Mapping[str, Tensor]):
+        layers = {name: layer for name, layer in module.named_modules() if type(layer) in LAYERS}
+        names = [f"{layer}.{own}" for layer in layers for own in ("weight", "bias")]
+        self._masters = {name: trained[name] for name in names if name in trained}
+        self._copies = {n: torch.empty_like(t, dtype=torch.bfloat16).requires_grad_() for n, t in self._masters.items()}
+
+    def refreshed(self) -> dict[str, Tensor]:
+        """Return the copies, with the present values of the weights."""
+        with torch.no_grad():
+            torch._foreach_copy_(list(self._copies.values()), list(self._masters.values()))
+        return dict(self._copies)
+
+    def sources(self, trained: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return what the loss is differentiated by, in the order of the trained tensors: copies where there are some."""
+        return [self._copies.get(name, t) for name, t in trained.items()]
+
+    def widened(self, trained: Mapping[str, Tensor], grads: Sequence[Tensor]) -> list[Tensor]:
+        """Return the gradients in the types of the trained tensors."""
+        found = dict(zip(trained, grads, strict=True))
+        wide = {name: torch.empty_like(self._masters[name]) for name in self._copies}
+        torch._foreach_copy_(list(wide.values()), [found[name] for name in wide])
+        return list((found | wide).values())

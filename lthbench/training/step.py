@@ -16,12 +16,14 @@ from torch.func import functional_call
 from lthbench.errors import MethodError, unknown
 from lthbench.pruning.state import in_weights
 from lthbench.pruning.tensors import Tensors, mapped
-from lthbench.training.gpu.casts import Casts, ahead
+from lthbench.training.numerics import Casts
 from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_gradient, check_in_place, check_returned
 from lthbench.training.shards import Shards
 from lthbench.training.trajectory import Trajectory
+
+DIFFERENTIATING = ("weights", "loss", "penalty", "gradient")  # hooks that may differentiate by the weights themselves
 
 
 class Step:
@@ -52,7 +54,7 @@ class Step:
             overrides(trajectory.rule, hook) for hook in ("penalty", "weights", "update")
         )
         self.factors = {} if self._own_weights else self._factors()
-        self.casts = Casts(module, self.trained) if ahead(trajectory, current.lr.device) else None
+        self.casts = Casts(module, self.trained) if casts_ahead(trajectory, current.lr.device) else None
         count = self.recipe.shards
         self.shards = Shards(module, count, devices or [current.lr.device]) if count > 1 else None
 
@@ -188,3 +190,13 @@ class Gradient:
         yield
         for buffer, before in buffers:
             buffer.copy_(before)
+
+
+def casts_ahead(trajectory: Trajectory, device: torch.device) -> bool:
+    """Tell whether a training casts its weights ahead: in bf16 on a GPU, where the loss alone depends on them.
+
+    On a CPU a training has the bits that autocast gives it.
+    """
+    plain = not any(overrides(trajectory.rule, hook) for hook in DIFFERENTIATING)
+    alone = trajectory.start.basis is None and trajectory.recipe.shards == 1
+    return device.type == "cuda" and trajectory.precision == "bf16" and plain and alone

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def trained(name: str, rule: Rule | None, ahead: bool, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     data, made = feed(device=CPU), []
-    monkeypatch.setattr(steps, "ahead", lambda trajectory, device: ahead)
+    monkeypatch.setattr(steps, "casts_ahead", lambda trajectory, device: ahead)
     t = trajectory(name, data, rule)
     Trainer(t, start(t), 0, data).run([t.clock.total], lambda step, state: made.append(state))
     return bits(made[0])
