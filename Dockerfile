@@ -1,6 +1,6 @@
 # lthbench in a container. CPU:   docker build -t lthbench .
 #                          CUDA:  docker build -t lthbench --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 .
-# Runs and packed data lie in /work:  docker run --rm -v "$PWD":/work lthbench run smoke
+# Runs and packed data lie in /bench:  docker run --rm -v "$PWD":/bench lthbench run smoke
 # With GPUs add:  --gpus all
 ARG BASE=ubuntu:24.04
 FROM ${BASE}
@@ -11,7 +11,7 @@ RUN apt-get update \
 
 ENV VIRTUAL_ENV=/opt/lthbench
 ENV PATH="${VIRTUAL_ENV}/bin:${PATH}" \
-    LTHBENCH_DATA=/work/.data
+    LTHBENCH_DATA=/bench/.data
 RUN python3 -m venv "${VIRTUAL_ENV}"
 
 WORKDIR /src
@@ -21,8 +21,8 @@ COPY baselines baselines
 COPY suites suites
 RUN pip install --no-cache-dir '.[board]'
 
-RUN useradd --create-home bench && mkdir /work && chown bench /work
+RUN useradd --create-home bench && mkdir /bench && chown bench /bench
 USER bench
-WORKDIR /work
+WORKDIR /bench
 ENTRYPOINT ["lthbench"]
 CMD ["--help"]
