@@ -50,27 +50,28 @@ def export(ticket: Path, to: str, out: Path, start: bool, **which: Any) -> None:
 @click.argument("ticket", type=PATH)
 @of_one_run
 @click.option("--rounds", type=click.IntRange(min=4), default=11, show_default=True, help="Rounds of timings.")
+@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda.")
 @JSON
-def latency(ticket: Path, rounds: int, as_json: bool, **which: Any) -> None:
+def latency(ticket: Path, rounds: int, device: str, as_json: bool, **which: Any) -> None:
     """Time one network of a bundle or run folder: dense, masked and compact, in PyTorch and in ONNX Runtime.
 
-    Batches of 1 and 64 images, with one thread and with all. The forms are timed in turn; the ratio to the dense network
+    Batches of 1 and 64 images, with one thread and with all. On cuda: in fp32 and fp16, and with torch's kernels for 2:4
+    where the mask has that pattern. The forms are timed in turn; the ratio to the dense network
     of the same round counts. A run folder keeps the numbers in latency/, with the name of the machine.
 
     \b
     lthbench run digits-channels --keep finals
     lthbench latency runs/digits-channels --method slimming --sparsity 0.5 --learning-rate 0.1 --seed 0
     """
-    import torch
-
     from lthbench.deployment import latency as timing
     from lthbench.runs.store.files import write_whole
     from lthbench.training import numerics
 
     chosen = _chosen(ticket, which)
-    found = timing.as_json(chosen, timing.latency(chosen, rounds), numerics.environment(torch.device("cpu")))
+    where = numerics.chosen_device(device)
+    found = timing.as_json(chosen, timing.latency(chosen, rounds, where), numerics.environment(where))
     if ticket.is_dir():
-        path = ticket / "latency" / f"{timing.name_of(chosen)}.json"
+        path = ticket / "latency" / f"{timing.name_of(chosen)}-{where.type}.json"
         write_whole(path, (json.dumps(found, indent=1) + "\n").encode())
     if as_json:
         print_json(found)

@@ -4,6 +4,7 @@ All forms are timed in turn, round after round, so that a machine that slows dow
 ratio to the dense network of the same round.
 """
 
+import copy
 import importlib.util
 import os
 import re
@@ -27,9 +28,13 @@ BATCHES = (1, 64)
 ROUNDS = 11
 LEAST = 0.02  # seconds of one timing; short calls are repeated
 DENSE = "dense"
+PATTERN = "2:4"
+HALF = "torch-cuda-fp16"
+CPU = torch.device("cpu")
 
 Call = Callable[[], Any]
 Ready = Callable[[Tensor, int], Call]  # from images and a number of threads to the call that is timed
+Prepare = Callable[[nn.Module, tuple[int, ...]], Ready]  # from a network and the shape of an image
 
 
 @dataclass(frozen=True)
@@ -52,29 +57,46 @@ class Latency:
     size: int
 
 
-def latency(ticket: Ticket, rounds: int = ROUNDS) -> list[Latency]:
-    """Time the dense, the masked and the compact network of a ticket, on the CPU.
+def latency(ticket: Ticket, rounds: int = ROUNDS, device: torch.device = CPU) -> list[Latency]:
+    """Time the dense, the masked and the compact network of a ticket.
 
-    ONNX Runtime is left out where it is not installed. The dense network has the width of the workload's, and random weights:
-    time does not depend on them.
+    On a CPU: in torch and in ONNX Runtime where it is installed, with one thread and with all. On a GPU: in torch, in fp32 and
+    in fp16, there also with torch's 2:4 kernels where the mask has that pattern. The dense network has the width of the
+    workload's, and random weights: time does not depend on them.
     """
     whole = replace(ticket.model, width=1.0)  # the workload's model, also where the method returned a narrower one
     forms = {DENSE: whole.build("cpu").eval(), "masked": ticket.module(), "compact": compact(ticket)}
     found = []
-    for runtime in runtimes():
-        prepared = {name: RUNTIMES[runtime](module, ticket.model.shape) for name, module in forms.items()}
-        for threads, batch in product(dict.fromkeys((1, os.cpu_count() or 1)), BATCHES):
+    for runtime, prepare in runtimes(device).items():
+        timed = forms | ({PATTERN: ticket.module()} if runtime == HALF and semi_structured(ticket.module()) else {})
+        prepared = {name: prepare(module, ticket.model.shape) for name, module in timed.items() if name != PATTERN}
+        if PATTERN in timed:
+            prepared[PATTERN] = _sparse(timed[PATTERN], ticket.model.shape)
+        for threads, batch in product(dict.fromkeys((1, _cores(device))), BATCHES):
             images = torch.randn(batch, *ticket.model.shape)
             with _threads(threads):
                 times = _interleaved({name: ready(images, threads) for name, ready in prepared.items()}, rounds)
-            found += [_of(name, runtime, batch, threads, times, module) for name, module in forms.items()]
+            found += [_of(name, runtime, batch, threads, times, module) for name, module in timed.items()]
     return found
 
 
-def runtimes() -> list[str]:
-    """Return the runtimes that are installed."""
+def runtimes(device: torch.device = CPU) -> dict[str, Prepare]:
+    """Return the runtimes that are installed for a device, by name."""
+    if device.type == "cuda":
+        return {"torch-cuda": _on_cuda(torch.float32), HALF: _on_cuda(torch.float16)}
     there = all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnxscript"))
-    return list(RUNTIMES) if there else ["torch"]
+    return RUNTIMES if there else {"torch": _torch}
+
+
+def semi_structured(module: nn.Module) -> list[nn.Linear]:
+    """Return the linear layers whose weights are 2:4 and have sizes that torch's kernels for fp16 take."""
+    linear = [layer for layer in module.modules() if type(layer) is nn.Linear]
+    fitting = [layer for layer in linear if not (layer.out_features % 32 or layer.in_features % 64)]
+    return [one for one in fitting if ((one.weight.detach() != 0).view(-1, 4).sum(1) <= 2).all()]
+
+
+def _cores(device: torch.device) -> int:
+    return 1 if device.type == "cuda" else os.cpu_count() or 1
 
 
 HEADERS = ["runtime", "threads", "batch", "form", "ms", "quartiles", "times dense", "parameters", "size"]
@@ -167,4 +189,34 @@ def _onnx(module: nn.Module, shape: tuple[int, ...]) -> Ready:
     return ready
 
 
-RUNTIMES: dict[str, Callable[[nn.Module, tuple[int, ...]], Ready]] = {"torch": _torch, "onnxruntime": _onnx}
+def _on_cuda(dtype: torch.dtype) -> Prepare:
+    def prepare(module: nn.Module, shape: tuple[int, ...]) -> Ready:
+        return _waiting(copy.deepcopy(module).to("cuda", dtype), dtype)
+
+    return prepare
+
+
+def _sparse(module: nn.Module, shape: tuple[int, ...]) -> Ready:
+    """Prepare a network whose 2:4 layers use torch's kernels for them."""
+    there = copy.deepcopy(module).to("cuda", torch.float16)
+    for layer in semi_structured(there):
+        layer.weight = nn.Parameter(torch.sparse.to_sparse_semi_structured(layer.weight))
+    return _waiting(there, torch.float16)
+
+
+def _waiting(module: nn.Module, dtype: torch.dtype) -> Ready:
+    """Return calls that end when the GPU has the logits."""
+
+    def ready(images: Tensor, threads: int) -> Call:
+        given = images.to("cuda", dtype)
+
+        def call() -> None:
+            module(given)
+            torch.cuda.synchronize()
+
+        return call
+
+    return ready
+
+
+RUNTIMES: dict[str, Prepare] = {"torch": _torch, "onnxruntime": _onnx}

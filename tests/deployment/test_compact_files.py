@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from lthbench.deployment.export import export, load_compact, onnx_bytes
-from lthbench.deployment.latency import latency
+from lthbench.deployment.latency import latency, semi_structured
 from lthbench.methods.compact import compact
 from lthbench.models import Model
+from lthbench.pruning.mask import Mask
 from lthbench.submission.bundle.ticket import Ticket
 from tests.methods.test_compact import FAMILIES, network, pruned
 
@@ -56,3 +58,20 @@ def test_latency_has_a_row_for_every_form_and_the_dense_one_is_its_own_measure()
     dense, masked, small = rows[:3]
     assert dense.parameters == masked.parameters > small.parameters
     assert dense.size == masked.size > small.size
+
+
+def test_layers_for_2_4_kernels_are_those_with_the_pattern_and_the_sizes() -> None:
+    module = nn.Sequential(nn.Linear(64, 32), nn.Linear(64, 32), nn.Linear(30, 32), nn.Conv2d(64, 32, 1))
+    for layer in (module[0], module[2]):
+        layer.weight.data.view(-1, 2)[:, 0] = 0
+    assert semi_structured(module) == [module[0]]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_latency_on_a_gpu() -> None:
+    m = Model("mlp-64-64", (1, 8, 8), 10, "all")
+    shapes = m.prunable_shapes
+    mask = Mask({name: torch.arange(shape.numel()).view(shape) % 2 == 0 for name, shape in shapes.items()})
+    rows = latency(Ticket(m, mask, {}, network(m, mask).state_dict(), {}), 4, torch.device("cuda"))
+    assert {(row.runtime, row.form) for row in rows if row.form == "2:4"} == {("torch-cuda-fp16", "2:4")}
