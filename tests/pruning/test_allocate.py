@@ -9,18 +9,8 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import (
-    ALLOCATIONS,
-    balanced_densities,
-    balanced_mask,
-    erk_densities,
-    erk_mask,
-    global_mask,
-    removed_count,
-    row_mask,
-    select,
-    uniform_mask,
-)
+from lthbench.pruning.allocate import ALLOCATIONS, balanced_densities, erk_densities, removed_count, select
+from lthbench.pruning.masks import balanced_mask, erk_mask, global_mask, row_mask, uniform_mask
 from lthbench.pruning.tensors import Planned
 
 every = pytest.mark.parametrize("allocation", ALLOCATIONS)
