@@ -15,7 +15,7 @@ test: .venv/installed  ## Lint, types, documents, tests.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile
 
-docs: .venv/installed  ## Build the documents into build/docs and serve them.
+docs: .venv/installed  ## Serve the documents on this machine.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 gpu: .venv/installed  ## Check and measure the GPU of this machine: ten minutes a call, and the next call goes on.

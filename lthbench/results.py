@@ -48,8 +48,9 @@ class Results(Tables):
     def scores(self) -> pd.DataFrame:
         """Return a row for each suite, method and cell: n, mean test accuracy in percent, its 95 % interval, sd, cost."""
         scored = self.scored
-        parts = {name: scores.scores(scored[scored["suite"] == name]) for name in self.names}
-        return pd.concat(parts, names=["suite", None]).reset_index(level=0).reset_index(drop=True)
+        parts = [(name, scores.scores(scored[scored["suite"] == name])) for name in self.names or [""]]
+        found = pd.concat([table.assign(suite=name) for name, table in parts], ignore_index=True)
+        return found[["suite", *found.columns.drop("suite")]]
 
     def duel(self, *methods: str) -> "Comparison":
         """Compare two methods, paired by seed; one with the suite's reference; or those of the board's first duel.

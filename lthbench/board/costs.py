@@ -1,14 +1,11 @@
 """Accuracy against what it costs: multiplications, parameters, epochs, and latency where `lthbench latency` measured it."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lthbench import source
 from lthbench.board.scores import CELL
-from lthbench.errors import InputError
+from lthbench.runs.records import latency
 
 AXES = {
     "multiplications": "multiplications for one image",
@@ -19,50 +16,19 @@ AXES = {
 MEASURED = {"form": "compact", "runtime": "torch", "batch": 1, "threads": 1}  # the latency that the chart shows
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    form: str
-    runtime: str
-    batch: int
-    threads: int
-    median: float
-    low: float
-    high: float
-    speed_up: float
-    parameters: int
-    size: int
-
-
-class _File(BaseModel):
-    """A file of `lthbench latency`: the run, the machine, and a row for each form, runtime, batch and number of threads."""
-
-    model_config = ConfigDict(frozen=True)
-
-    run: dict[str, Any]
-    machine: dict[str, str]
-    rows: list[_Row]
-
-
-COLUMNS = [*CELL, "seed", "machine", *_Row.model_fields]
+RUN = [*CELL, "seed"]
+COLUMNS = [*RUN, "machine", *latency.Latency.model_fields]
 NOT_MEASURED = pd.DataFrame(columns=COLUMNS)
 
 
 def latencies(folder: Path) -> pd.DataFrame:
-    """Return the rows of all files in `latency/` of a folder, each with its cell, seed and machine. InputError for a broken one."""
-    rows = [row for path in sorted((folder / "latency").glob("*.json")) for row in _rows(path)]
+    """Return the latencies that lie in a folder, a row for each, with cell, seed and machine."""
+    rows = [
+        {name: file.run[name] for name in RUN} | {"machine": file.machine.get("kind", "")} | row.model_dump()
+        for file in latency.read(folder)
+        for row in file.rows
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        file = _File.model_validate_json(source.read_text(path))
-        run = {name: file.run[name] for name in (*CELL, "seed")}
-    except (ValidationError, KeyError, OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is not from lthbench latency: {' '.join(str(error).split())[:200]}; remove it"
-        ) from None
-    return [run | {"machine": file.machine.get("kind", "")} | row.model_dump() for row in file.rows]
 
 
 def with_costs(scores: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The commands for a pruned network outside of lthbench: `export` and `latency`."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,21 +63,20 @@ def latency(ticket: Path, rounds: int, device: str, as_json: bool, **which: Any)
     lthbench latency runs/digits-channels --method slimming --sparsity 0.5 --learning-rate 0.1 --seed 0
     """
     from lthbench.deployment import latency as timing
-    from lthbench.runs.store.files import write_whole
+    from lthbench.runs.records.latency import Latencies, write
     from lthbench.training import numerics
 
     chosen = _chosen(ticket, which)
     where = numerics.chosen_device(device)
-    found = timing.as_json(chosen, timing.latency(chosen, rounds, where), numerics.environment(where))
+    rows = timing.latency(chosen, rounds, where)
+    found = Latencies(run=dict(chosen.about), machine=numerics.environment(where), rows=rows)
     if ticket.is_dir():
-        path = ticket / "latency" / f"{timing.name_of(chosen)}-{where.type}.json"
-        write_whole(path, (json.dumps(found, indent=1) + "\n").encode())
+        write(ticket, f"{timing.name_of(chosen)}-{where.type}", found)
     if as_json:
-        print_json(found)
+        print_json(found.model_dump())
     else:
-        rows = [tuple(timing.words(row)) for row in found["rows"]]
-        print_rows(rows, timing.HEADERS, False)
-        click.echo(f"\n{chosen!r}, on {found['machine']['kind']}")
+        print_rows(map(timing.words, rows), timing.HEADERS, False)
+        click.echo(f"\n{chosen!r}, on {found.machine['kind']}")
 
 
 def _chosen(ticket: Path, which: dict[str, Any]) -> Any:

@@ -147,8 +147,8 @@ def _hub(ticket: Ticket, out: Path) -> None:
     """A folder as the Hub shows it: weights, mask, configuration and a model card."""
     masks = {name: t.to(torch.uint8) for name, t in ticket.mask.tensors.items()}
     model, about = ticket.model, ticket.about
-    config = {"model": model.name} | _architecture(model) | {"run": dict(about)}
-    del config["name"]
+    described = _architecture(model)
+    config = {"model": described.pop("name"), **described, "run": dict(about)}
     credit = "".join(
         f" {label}: {about[name]}." for name, label in (("authors", "By"), ("paper", "Paper")) if about.get(name)
     )

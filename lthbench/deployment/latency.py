@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import product
 from statistics import median, quantiles
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lthbench.deployment.export import onnx_bytes
 from lthbench.methods.compact import compact
+from lthbench.runs.records.latency import Latency
 from lthbench.submission.bundle.ticket import Ticket
 
 BATCHES = (1, 64)
@@ -37,26 +38,6 @@ Ready = Callable[[Tensor, int], Call]  # from images and a number of threads to 
 Prepare = Callable[[nn.Module, tuple[int, ...]], Ready]  # from a network and the shape of an image
 
 
-@dataclass(frozen=True)
-class Latency:
-    """The time of one forward pass of a form of a network.
-
-    `median`, `low` and `high` (quartiles) are in milliseconds. `speed_up` is the median over rounds of dense ÷ this. `size`
-    is that of the parameters and buffers as a file, in bytes.
-    """
-
-    form: str
-    runtime: str
-    batch: int
-    threads: int
-    median: float
-    low: float
-    high: float
-    speed_up: float
-    parameters: int
-    size: int
-
-
 def latency(ticket: Ticket, rounds: int = ROUNDS, device: torch.device = CPU) -> list[Latency]:
     """Time the dense, the masked and the compact network of a ticket.
 
@@ -68,15 +49,14 @@ def latency(ticket: Ticket, rounds: int = ROUNDS, device: torch.device = CPU) ->
     forms = {DENSE: whole.build("cpu").eval(), "masked": ticket.module(), "compact": compact(ticket)}
     found = []
     for runtime, prepare in runtimes(device).items():
-        timed = forms | ({PATTERN: ticket.module()} if runtime == HALF and semi_structured(ticket.module()) else {})
-        prepared = {name: prepare(module, ticket.model.shape) for name, module in timed.items() if name != PATTERN}
-        if PATTERN in timed:
-            prepared[PATTERN] = _sparse(timed[PATTERN], ticket.model.shape)
+        prepared = {name: (module, prepare(module, ticket.model.shape)) for name, module in forms.items()}
+        if runtime == HALF and semi_structured(ticket.module()):
+            prepared[PATTERN] = ticket.module(), _sparse(ticket.module())
         for threads, batch in product(dict.fromkeys((1, _cores(device))), BATCHES):
             images = torch.randn(batch, *ticket.model.shape)
             with _threads(threads):
-                times = _interleaved({name: ready(images, threads) for name, ready in prepared.items()}, rounds)
-            found += [_of(name, runtime, batch, threads, times, module) for name, module in timed.items()]
+                times = _interleaved({name: ready(images, threads) for name, (_, ready) in prepared.items()}, rounds)
+            found += [_of(name, runtime, batch, threads, times, module) for name, (module, _) in prepared.items()]
     return found
 
 
@@ -102,24 +82,17 @@ def _cores(device: torch.device) -> int:
 HEADERS = ["runtime", "threads", "batch", "form", "ms", "quartiles", "times dense", "parameters", "size"]
 
 
-def words(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the cells of a row, as text, in the order of HEADERS."""
-    yield from (row["runtime"], str(row["threads"]), str(row["batch"]), row["form"], f"{row['median']:.3g}")
-    yield f"{row['low']:.3g} to {row['high']:.3g}"
-    yield f"{row['speed_up']:.2f}"
-    yield f"{row['parameters']:,}"
-    yield f"{row['size'] / 1000:,.0f} kB"
+def words(row: Latency) -> tuple[str, ...]:
+    """Return the cells of a row, as text, in the order of HEADERS."""
+    how = row.runtime, str(row.threads), str(row.batch), row.form
+    found = f"{row.median:.3g}", f"{row.low:.3g} to {row.high:.3g}", f"{row.speed_up:.2f}"
+    return (*how, *found, f"{row.parameters:,}", f"{row.size / 1000:,.0f} kB")
 
 
 def name_of(ticket: Ticket) -> str:
     """Return the name of a run as a file name."""
     parts = (ticket.about[part] for part in ("method", "workload", "learning_rate", "sparsity", "seed"))
     return re.sub(r"[^\w.=,\[\]-]+", "-", "-".join(map(str, parts)))
-
-
-def as_json(ticket: Ticket, found: list[Latency], machine: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `lthbench latency` writes beside the records: the run, the machine, and the rows."""
-    return {"run": dict(ticket.about), "machine": dict(machine), "rows": [asdict(row) for row in found]}
 
 
 def _of(
@@ -130,7 +103,10 @@ def _of(
     ratio = median(dense / own for dense, own in zip(times[DENSE], times[form], strict=True))
     parameters = sum(p.numel() for p in module.parameters())
     size = len(save({n: t.contiguous() for n, t in module.state_dict().items()}))
-    return Latency(form, runtime, batch, threads, median(mine), low, high, ratio, parameters, size)
+    return Latency(
+        form=form, runtime=runtime, batch=batch, threads=threads, median=median(mine), low=low, high=high,
+        speed_up=ratio, parameters=parameters, size=size,
+    )  # fmt: skip
 
 
 def _interleaved(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
@@ -196,7 +172,7 @@ def _on_cuda(dtype: torch.dtype) -> Prepare:
     return prepare
 
 
-def _sparse(module: nn.Module, shape: tuple[int, ...]) -> Ready:
+def _sparse(module: nn.Module) -> Ready:
     """Prepare a network whose 2:4 layers use torch's kernels for them."""
     there = copy.deepcopy(module).to("cuda", torch.float16)
     for layer in semi_structured(there):

@@ -18,33 +18,8 @@ from lthbench.methods.registry import FOLDER, Method
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 LINE = re.compile(r"(?P<authors>[^,]+),\s*(?P<venue>[^,]*?)\s*(?P<year>\d{4})\b")
 JOURNALS = ("Nature Communications",)
-SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "for",
-        "from",
-        "how",
-        "in",
-        "into",
-        "is",
-        "it",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-        "using",
-        "via",
-        "what",
-        "why",
-        "with",
-        "without",
-    ]
-)
+_SMALL = "a an and at by for from how in into is it of on or the to using via what why with without"
+SMALL = frozenset(_SMALL.split())  # words that a key does not begin a title with
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lthbench import keys
 from lthbench.errors import InputError, MethodError
 
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)  # they hand weight and bias to one operation that autocast casts for
+CAST_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)  # they hand weight and bias to one operation that autocast casts for
 FEW = 8  # input channels, below which oneDNN's AVX2 kernel writes out of bounds
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -197,11 +197,11 @@ class Casts:
     """bf16 copies of weights, cast all together: a few kernels a step, where autocast casts each weight and gradient alone.
 
     The values are autocast's: a weight is rounded once before the forward pass, and its gradient widened once after the
-    backward pass. A layer of another class than LAYERS keeps autocast's own casts.
+    backward pass. A layer of another class than CAST_LAYERS keeps autocast's own casts.
     """
 
     def __init__(self, module: nn.Module, trained: Mapping[str, Tensor]):
-        layers = {name: layer for name, layer in module.named_modules() if type(layer) in LAYERS}
+        layers = {name: layer for name, layer in module.named_modules() if type(layer) in CAST_LAYERS}
         names = [f"{layer}.{own}" for layer in layers for own in ("weight", "bias")]
         self._masters = {name: trained[name] for name in names if name in trained}
         self._copies = {n: torch.empty_like(t, dtype=torch.bfloat16).requires_grad_() for n, t in self._masters.items()}
