@@ -51,14 +51,17 @@ def test_a_leaderboard_is_taken_apart_by_suite(several: Results, mnist: Results)
 
 
 def test_my_method_meets_the_published_ones(tmp_path: Path, mnist: Results, caplog: pytest.LogCaptureFixture) -> None:
-    """Two folders are one: a method that lies in the first meets those of the second, seed by seed."""
+    """Two folders are one: a method of the first meets those of the second, seed by seed. A run of both is the first's."""
     (tmp_path / "results/mnist").mkdir(parents=True)
     for name in ("dense", "lottery-ticket"):
-        shutil.copy(PUBLISHED / f"mnist/{name}.jsonl", tmp_path / "results/mnist")
+        lines = (PUBLISHED / f"mnist/{name}.jsonl").read_text()
+        (tmp_path / f"results/mnist/{name}.jsonl").write_text(lines.replace('"torch": "2.14.1', '"torch": "mine '))
     with caplog.at_level(logging.WARNING):
         both = load_results([tmp_path / "results/mnist", PUBLISHED / "mnist"])
     assert [line.split(" are ")[0] for line in caplog.messages] == [f"60 runs of {PUBLISHED / 'mnist'}"]
     assert len(both.runs) == len(mnist.runs)
+    mine = both.runs["torch"].str.startswith("mine")
+    assert set(both.runs.loc[mine, "method"]) == {"dense", "lottery-ticket"} and mine.sum() == 60
     assert both.duel("lottery-ticket", "random-reinit").cells.equals(
         mnist.duel("lottery-ticket", "random-reinit").cells
     )
