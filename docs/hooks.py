@@ -59,8 +59,8 @@ def columns() -> str:
 
 def tables() -> str:
     """Return the tables beside `runs`, from the docstring of Tables."""
-    said = re.findall(r"(\w+): (run, .*?)\.(?=\s{2,}|\n|$)", str(Tables.__doc__))
-    return _table([(f"`{name}`", columns) for name, columns in said], ["table", "columns"])
+    said = re.findall(r"^ {4}(\w+): (run, .*?)\.$", str(Tables.__doc__), flags=re.MULTILINE | re.DOTALL)
+    return _table([(f"`{name}`", " ".join(columns.split())) for name, columns in said], ["table", "columns"])
 
 
 def result() -> str:
