@@ -23,7 +23,8 @@ class Tables:
     layers: run, layer, removed, size.
     kept: run, network, accuracy, sparsity, train_accuracy, losses (test, validation, train), removed, prunable, mask_digest,
         correct.
-    notes: run, note, position, value.      correlation: run, reference, p, value.
+    notes: run, note, position, value.
+    correlation: run, reference, p, value.
     barriers: run, pair, part, value: error barriers between two networks, in percentage points of error.
     images: run, correct: the test images with a correct answer, as `lthbench.bits` reads it; not of every run.
     curves: run, step, training_loss (mean of the epoch that ends there), validation_loss, validation_accuracy.
