@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from lthbench.models.normalised import normalised
+
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # their weights may be pruned, and named schemes draw them
 PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")  # matrices of nn.MultiheadAttention
 NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
@@ -30,8 +32,8 @@ class ConvNorm(nn.Module):
         self.conv = convolution(inputs, outputs, kernel, stride, groups)
         self.bn = norm(outputs)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.bn(self.conv(maps))
+    def forward(self, maps: Tensor, shortcut: Tensor | None = None, activation: str = "") -> Tensor:
+        return normalised(self.bn, self.conv(maps), shortcut, activation)
 
 
 def halved(maps: Tensor) -> Tensor:

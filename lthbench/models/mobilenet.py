@@ -5,9 +5,9 @@ that has stride 2 in the paper. 32x32 images end as 2x2 maps in v1 and as 4x4 ma
 """
 
 from torch import Tensor, nn
-from torch.nn.functional import relu6
 
 from lthbench.models.layers import ConvNorm, averaged, convolution, norm, scaled
+from lthbench.models.normalised import normalised
 
 V1 = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))  # channels, blocks, stride of the first one
 V2 = ((16, 1, 1), (24, 2, 1), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
@@ -24,7 +24,7 @@ class Separable(nn.Module):
         self.pointwise = ConvNorm(inputs, outputs, kernel=1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.pointwise(self.depthwise(maps).relu()).relu()
+        return self.pointwise(self.depthwise(maps, activation="relu"), activation="relu")
 
 
 class MobileNetV1(nn.Module):
@@ -43,7 +43,7 @@ class MobileNetV1(nn.Module):
         self.fc = nn.Linear(last, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.fc(averaged(self.stages(self.bn1(self.conv1(images)).relu())))
+        return self.fc(averaged(self.stages(normalised(self.bn1, self.conv1(images), activation="relu"))))
 
 
 class Inverted(nn.Module):
@@ -58,9 +58,8 @@ class Inverted(nn.Module):
         self.residual = residual
 
     def forward(self, maps: Tensor) -> Tensor:
-        hidden = relu6(self.expand(maps)) if isinstance(self.expand, ConvNorm) else maps
-        out = self.project(relu6(self.depthwise(hidden)))
-        return maps + out if self.residual else out
+        hidden = self.expand(maps, activation="relu6") if isinstance(self.expand, ConvNorm) else maps
+        return self.project(self.depthwise(hidden, activation="relu6"), maps if self.residual else None)
 
 
 class MobileNetV2(nn.Module):
@@ -85,8 +84,8 @@ class MobileNetV2(nn.Module):
         self.fc = nn.Linear(head, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.stages(relu6(self.bn1(self.conv1(images))))
-        return self.fc(averaged(relu6(self.bn2(self.conv2(maps)))))
+        maps = self.stages(normalised(self.bn1, self.conv1(images), activation="relu6"))
+        return self.fc(averaged(normalised(self.bn2, self.conv2(maps), activation="relu6")))
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:

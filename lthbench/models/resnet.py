@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from lthbench.models.layers import averaged, convolution, norm, scaled
+from lthbench.models.normalised import normalised
 
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 CHANNELS = (16, 32, 64)
@@ -26,8 +27,15 @@ class Block(nn.Module):
         self.shortcut = nn.Sequential(*projection)
 
     def forward(self, maps: Tensor) -> Tensor:
-        residual = self.bn2(self.conv2(self.bn1(self.conv1(maps)).relu()))
-        return (residual + self.shortcut(maps)).relu()
+        hidden = normalised(self.bn1, self.conv1(maps), activation="relu")
+        return normalised(self.bn2, self.conv2(hidden), self._beside(maps), "relu")
+
+    def _beside(self, maps: Tensor) -> Tensor:
+        """Return what the shortcut adds."""
+        if not self.shortcut:
+            return maps
+        projection, bn = self.shortcut
+        return normalised(bn, projection(maps))
 
 
 class ResNet(nn.Module):
@@ -43,7 +51,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.fc(averaged(self.stages(self.bn1(self.conv1(images)).relu())))
+        return self.fc(averaged(self.stages(normalised(self.bn1, self.conv1(images), activation="relu"))))
 
 
 def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> Iterator[Block]:

@@ -19,8 +19,8 @@ STAGES = {  # depth: convolutions in each of the five stages
 class Layer(ConvNorm):
     """A layer of a 3x3 convolution `conv`, batch-norm `bn`, and ReLU."""
 
-    def forward(self, maps: Tensor) -> Tensor:
-        return super().forward(maps).relu()
+    def forward(self, maps: Tensor, shortcut: Tensor | None = None, activation: str = "relu") -> Tensor:
+        return super().forward(maps, shortcut, activation)
 
 
 class VGG(nn.Module):

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lthbench import keys
 from lthbench.errors import InputError, MethodError
+from lthbench.training.kernels.program import program
 
 CAST_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)  # they hand weight and bias to one operation that autocast casts for
 FEW = 8  # input channels, below which oneDNN's AVX2 kernel writes out of bounds
@@ -114,15 +116,22 @@ def environment(device: torch.device) -> dict[str, str]:
 
     Within one environment, results are equal bit for bit.
     """
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     on_cuda = device.type == "cuda"
+    kind = torch.cuda.get_device_name(device) if on_cuda else _processor()
     return {
         "device": device.type,
         "kind": kind,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "cuda": str(torch.version.cuda) if on_cuda else "",
-    } | ({"cudnn": str(torch.backends.cudnn.version())} if on_cuda else {})
+    } | (_of_gpu(device) if on_cuda else {})
+
+
+def _of_gpu(device: torch.device) -> dict[str, str]:
+    """Return what decides bits on a GPU alone: cuDNN, and the program of a step with the compiler of its kernels."""
+    named = program(device)
+    triton = "" if named == "reference" else version("triton")
+    return {"cudnn": str(torch.backends.cudnn.version()), "program": named, "triton": triton}
 
 
 def environment_key(device: torch.device) -> str:

@@ -21,6 +21,7 @@ from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import Draws
 from lthbench.training.feed import Feed, step_generator
+from lthbench.training.kernels.program import computing
 from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
@@ -208,7 +209,7 @@ class Trainer:
     def _numerics(self) -> Iterator[None]:
         """Compute in the trajectory's precision, with a private random state for draws of the module."""
         private = torch.random.fork_rng(devices=_devices(self.feed.device), enabled=self.draws)
-        with private, precision(self.trajectory.precision, self.feed.device):
+        with private, precision(self.trajectory.precision, self.feed.device), computing(self.feed.device):
             yield
 
     def _alone(self) -> AbstractContextManager[object]:

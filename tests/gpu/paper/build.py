@@ -43,6 +43,7 @@ def built(folder: Path) -> dict[str, str]:
         "LD_PRELOAD": str(paper),
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
         "PAPER_SO": str(paper),
+        "TRITON_LIBCUDA_PATH": str(folder / "lib"),
         "OMP_NUM_THREADS": "1",
     }
 

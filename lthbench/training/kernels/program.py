@@ -1,0 +1,52 @@
+"""The program that computes the steps of a training. It is chosen here, and named in the environment that bounds bits."""
+
+import importlib.util
+import os
+import shutil
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from lthbench.errors import InputError, unknown
+from lthbench.models.normalised import computed_by
+
+PROGRAMS = ("reference", "fused")
+VARIABLE = "LTHBENCH_PROGRAM"
+
+
+def program(device: torch.device) -> str:
+    """Return the name of the program for a device.
+
+    `reference` is torch's own operations, and all that there is on a CPU. `fused` has kernels of our own in Triton, and is
+    the default on CUDA where Triton can build them. The environment variable LTHBENCH_PROGRAM names another one.
+    """
+    if device.type != "cuda":
+        return "reference"
+    named = os.environ.get(VARIABLE) or ("fused" if buildable() else "reference")
+    if named not in PROGRAMS:
+        raise InputError(f"{VARIABLE}: {unknown('program', named, PROGRAMS)}")
+    return named
+
+
+@contextmanager
+def computing(device: torch.device) -> Iterator[None]:
+    """Compute a training's normalisations by the program for a device inside the context, in this thread."""
+    if program(device) != "fused":
+        yield
+        return
+    from lthbench.training.kernels.normalised import normalised  # Triton exists on CUDA alone
+
+    with computed_by(normalised):
+        yield
+
+
+@cache
+def buildable() -> bool:
+    """Tell whether Triton can build kernels here: it compiles a C file that starts them."""
+    compiler = any(shutil.which(name) for name in (os.environ.get("CC") or "cc", "gcc", "clang"))
+    headers = Path(sysconfig.get_paths()["include"], "Python.h").exists()
+    return importlib.util.find_spec("triton") is not None and compiler and headers
