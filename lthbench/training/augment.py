@@ -51,12 +51,13 @@ class Augmentation:
 
 
 def _corners(count: int, height: int, width: int, g: Generator) -> Draws:
-    pad = _padding(height)
+    pad = padding(height)
     top, left = (torch.randint(0, 2 * pad + 1, (count,), generator=g) for _ in range(2))
     return {"top": top, "left": left, "flip": torch.randint(0, 2, (count,), generator=g).bool()}
 
 
-def _padding(side: int) -> int:
+def padding(side: int) -> int:
+    """Return the pixels of padding on each side, before a crop."""
     return max(1, side // 8)
 
 
@@ -66,7 +67,7 @@ def _cropped_and_flipped(images: Tensor, draws: Draws) -> Tensor:
     The padding is the mean colour. He et al., CVPR 2016.
     """
     count, _, height, width = images.shape
-    pad = _padding(height)
+    pad = padding(height)
     across = torch.arange(width, device=images.device)
     rows = draws["top"][:, None] + torch.arange(height, device=images.device)
     columns = torch.where(draws["flip"][:, None], width - 1 - across, across) + draws["left"][:, None]

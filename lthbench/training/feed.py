@@ -22,8 +22,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 from lthbench import keys, system
 from lthbench.data import EncodedExamples, Examples, Manifest
 from lthbench.errors import MethodError
-from lthbench.training.augment import AUGMENTATIONS, Augmentation, rectangles
+from lthbench.training.augment import AUGMENTATIONS, Augmentation, Draws, rectangles
 from lthbench.training.clock import Clock
+from lthbench.training.kernels.program import program
 from lthbench.training.recipe import Recipe
 
 CHUNK = 1024  # images that are normalised at once, in double precision
@@ -39,7 +40,7 @@ class Feed:
 
     def __init__(self, examples: Any, manifest: Manifest, device: torch.device):
         self._raw, self._manifest, self.device = examples, manifest, device
-        self.labels = examples.labels.to(device)
+        self.shape, self.labels = manifest.shape, examples.labels.to(device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -53,6 +54,13 @@ class Feed:
         for part, there in zip(raw.split(CHUNK), images.split(CHUNK), strict=True):
             there.copy_(normalised(part.to(self.device), self._manifest))
         return images
+
+    @cached_property
+    def _bytes(self) -> tuple[Tensor, Tensor]:
+        """The raw images uint8 [N, H, W, C] on the device, and the normalised value of each byte, float32 [256, C]."""
+        each = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(256, 1, 1, self._manifest.shape[0])
+        values = normalised(each.to(self.device), self._manifest).view(256, -1)
+        return self._raw.images.contiguous().to(self.device), values
 
     def subset(self, count: int | None, seed: int, stream: int = 0) -> Tensor:
         """Return the indices of a seeded subset: the first `count` of one shuffle, so that a larger one contains a
@@ -83,6 +91,27 @@ class Feed:
         """Return images float32 [B, C, H, W] and labels [B] of the examples at these indices."""
         index = index.to(self.device, non_blocking=True)
         return self.images[index], self.labels[index]
+
+    def augmented(self, index: Tensor, augment: Augmentation, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return the images and labels of a batch, after an augmentation with these draws."""
+        if not self._gathers(augment):
+            images, labels = self.batch(index)
+            return augment.apply(images, draws), labels
+        from lthbench.training.kernels.images import cropped  # Triton exists on CUDA alone
+
+        index = index.to(self.device, non_blocking=True)
+        return cropped(*self._bytes, index, draws), self.labels[index]
+
+    def load(self, augment: Augmentation) -> None:
+        """Bring to the device what the batches are made from."""
+        if self._gathers(augment):
+            _ = self._bytes
+        else:
+            self.batch(torch.zeros(1, dtype=torch.int64))
+
+    def _gathers(self, augment: Augmentation) -> bool:
+        """Tell whether a kernel makes the batches from bytes, with the same bits."""
+        return self.resident and augment is AUGMENTATIONS["crop-flip"] and program(self.device) == "fused"
 
     def augmentation(self, recipe: Recipe) -> Augmentation:
         """Return the augmentation that is left to do on the images of a batch."""

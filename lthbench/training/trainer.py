@@ -236,9 +236,8 @@ class Trainer:
 
     def _augmented(self, index: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return the images and labels of a step, and give the rule its draws."""
-        images, labels = self.feed.batch(index)
         self.current.draws = {n.removeprefix(OF_RULE): t for n, t in draws.items() if n.startswith(OF_RULE)}
-        return self.augment.apply(images, draws), labels
+        return self.feed.augmented(index, self.augment, draws)
 
     def _drawn(self, count: int, step: int) -> Draws:
         """Draw what the augmentation and the rule need for `count` images in a step, on the CPU."""
@@ -329,5 +328,5 @@ def _draws(module: torch.nn.Module, feed: Feed) -> bool:
 
     before = states()
     with torch.no_grad(), torch.random.fork_rng(devices=_devices(feed.device)):
-        copy.deepcopy(module)(torch.zeros_like(feed.batch(torch.arange(min(2, len(feed))))[0]))  # no example
+        copy.deepcopy(module)(torch.zeros(min(2, len(feed)), *feed.shape, device=feed.device))  # no example
         return states() != before

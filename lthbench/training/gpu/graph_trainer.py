@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lthbench.pruning.state import State
+from lthbench.training.augment import Augmentation
 from lthbench.training.feed import Feed
 from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_waits
 from lthbench.training.gpu.counters import Counters
@@ -82,7 +83,7 @@ class GraphTrainer(Trainer):
         turn: Turn = nullcontext,
         networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
-        self.stream = _stream(feed)
+        self.stream = _stream(feed, feed.augmentation(trajectory.recipe))
         self.replays: dict[int, Replay] = {}  # by batch size
         self._fixed: list[Tensor] = []  # the tensors that they read and write
         self.plain = False
@@ -274,11 +275,11 @@ class GraphTrainer(Trainer):
             self.stream.record_event(torch.cuda.Event(blocking=True)).synchronize()
 
 
-def _stream(feed: Feed) -> torch.cuda.Stream | None:
+def _stream(feed: Feed, augment: Augmentation) -> torch.cuda.Stream | None:
     """Take a stream on CUDA, which waits on the device until the data has arrived. None on other devices."""
     if feed.device.type != "cuda":
         return None
-    feed.batch(torch.zeros(1, dtype=torch.int64))
+    feed.load(augment)
     stream = streams(feed.device).take()
     stream.wait_stream(torch.cuda.current_stream(feed.device))
     return stream

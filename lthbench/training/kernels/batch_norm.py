@@ -43,7 +43,10 @@ def _passes(value, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
     return passes
 
 
-@triton.jit
+VARYING = ["M", "per_chunk", "chunks"]  # one build serves all of their values
+
+
+@triton.jit(do_not_specialize=VARYING)
 def statistics(x, partial, M, C, per_chunk, chunks, ROWS: tl.constexpr, CHANNELS: tl.constexpr):  # type: ignore[no-untyped-def]
     """Write partial sums of x - x0 and (x - x0)², where x0 is the first row, so that no large mean cancels the variance."""
     chunk, start = tl.program_id(0), tl.program_id(1) * CHANNELS
@@ -60,7 +63,7 @@ def statistics(x, partial, M, C, per_chunk, chunks, ROWS: tl.constexpr, CHANNELS
     tl.store(partial + (chunks + chunk) * C + channel, other, mask=channel < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def normalise(  # type: ignore[no-untyped-def]
     x, shortcut, weight, bias, partial, y, kept, running_mean, running_var, momentum, eps, M, C, per_chunk, chunks,
     ACTIVATION: tl.constexpr, SHORTCUT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, CHUNKS: tl.constexpr,
@@ -98,33 +101,39 @@ def normalise(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
+def _layer(kept, weight, bias, channel, C):  # type: ignore[no-untyped-def]
+    """Return mean, 1/deviation, weight/deviation and bias of each channel."""
+    real = channel < C
+    mean = tl.load(kept + channel, mask=real, other=0.0)
+    inverse = tl.load(kept + C + channel, mask=real, other=0.0)
+    scale = inverse * tl.load(weight + channel, mask=real, other=0.0)
+    return mean, inverse, scale, tl.load(bias + channel, mask=real, other=0.0)
+
+
+@triton.jit
 def _gradient(  # type: ignore[no-untyped-def]
-    grad, x, y, at, exists, mean, scale, added, ACTIVATION: tl.constexpr, SHORTCUT: tl.constexpr
+    grad, x, y, at, exists, mean, scale, added, ACTIVATION: tl.constexpr, FROM_Y: tl.constexpr
 ):
     """Return the gradient before the activation, and x - mean. Without a shortcut, y need not be read."""
     g = tl.load(grad + at, mask=exists, other=0.0).to(tl.float32)
     centred = tl.where(exists, tl.load(x + at, mask=exists, other=0.0).to(tl.float32) - mean[None, :], 0.0)
     if ACTIVATION != "":
         value = centred * scale[None, :] + added[None, :]
-        if SHORTCUT:
+        if FROM_Y:
             value = tl.load(y + at, mask=exists, other=0.0).to(tl.float32)
         g = tl.where(_passes(value, ACTIVATION), g, 0.0)
     return g, centred
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def gradient_sums(  # type: ignore[no-untyped-def]
-    grad, x, y, weight, bias, kept, partial, M, C, per_chunk, chunks,
+    grad, x, y, weight, bias, kept, partial, to_shortcut, M, C, per_chunk, chunks,
     ACTIVATION: tl.constexpr, SHORTCUT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Write partial sums of g and g (x - mean), where g is the gradient before the activation."""
+    """Write partial sums of g and g (x - mean), and g by the shortcut. g is the gradient before the activation."""
     chunk, start = tl.program_id(0), tl.program_id(1) * CHANNELS
     channel = start + tl.arange(0, CHANNELS)
-    real = channel < C
-    mean = tl.load(kept + channel, mask=real, other=0.0)
-    inverse = tl.load(kept + C + channel, mask=real, other=0.0)
-    scale = inverse * tl.load(weight + channel, mask=real, other=0.0)
-    added = tl.load(bias + channel, mask=real, other=0.0)
+    mean, _, scale, added = _layer(kept, weight, bias, channel, C)
     first, last = chunk * per_chunk, tl.minimum((chunk + 1) * per_chunk, M)
     one, other = tl.zeros((CHANNELS,), tl.float32), tl.zeros((CHANNELS,), tl.float32)
     for row in range(first, last, ROWS):
@@ -132,36 +141,32 @@ def gradient_sums(  # type: ignore[no-untyped-def]
         g, centred = _gradient(grad, x, y, at, exists, mean, scale, added, ACTIVATION, SHORTCUT)
         one += tl.sum(g, 0)
         other += tl.sum(g * centred, 0)
-    tl.store(partial + chunk * C + channel, one, mask=real)
-    tl.store(partial + (chunks + chunk) * C + channel, other, mask=real)
+        if SHORTCUT:
+            tl.store(to_shortcut + at, g.to(to_shortcut.dtype.element_ty), mask=exists)
+    tl.store(partial + chunk * C + channel, one, mask=channel < C)
+    tl.store(partial + (chunks + chunk) * C + channel, other, mask=channel < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=VARYING)
 def gradients(  # type: ignore[no-untyped-def]
-    grad, x, y, weight, bias, kept, partial, to_x, to_shortcut, to_weight, to_bias, M, C, per_chunk, chunks,
-    ACTIVATION: tl.constexpr, SHORTCUT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, CHUNKS: tl.constexpr,
+    grad, x, weight, bias, kept, partial, to_x, to_weight, to_bias, M, C, per_chunk, chunks,
+    ACTIVATION: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, CHUNKS: tl.constexpr,
 ):  # fmt: skip
-    """Write the gradients by x, the shortcut, the weight and the bias."""
+    """Write the gradients by x, the weight and the bias."""
     chunk, start = tl.program_id(0), tl.program_id(1) * CHANNELS
     channel = start + tl.arange(0, CHANNELS)
-    real = channel < C
     one, other = _summed(partial, channel, C, chunks, CHUNKS)
-    mean = tl.load(kept + channel, mask=real, other=0.0)
-    inverse = tl.load(kept + C + channel, mask=real, other=0.0)
-    scale = inverse * tl.load(weight + channel, mask=real, other=0.0)
-    added = tl.load(bias + channel, mask=real, other=0.0)
+    mean, inverse, scale, added = _layer(kept, weight, bias, channel, C)
     if chunk == 0:
-        tl.store(to_weight + channel, other * inverse, mask=real)
-        tl.store(to_bias + channel, one, mask=real)
+        tl.store(to_weight + channel, other * inverse, mask=channel < C)
+        tl.store(to_bias + channel, one, mask=channel < C)
     constant, slope = one / M, other * inverse * inverse / M
     first, last = chunk * per_chunk, tl.minimum((chunk + 1) * per_chunk, M)
     for row in range(first, last, ROWS):
         at, exists = _rows(row, last, C, start, ROWS, CHANNELS)
-        g, centred = _gradient(grad, x, y, at, exists, mean, scale, added, ACTIVATION, SHORTCUT)
+        g, centred = _gradient(grad, x, x, at, exists, mean, scale, added, ACTIVATION, False)
         value = (g - constant[None, :] - centred * slope[None, :]) * scale[None, :]
         tl.store(to_x + at, value.to(to_x.dtype.element_ty), mask=exists)
-        if SHORTCUT:
-            tl.store(to_shortcut + at, g.to(to_shortcut.dtype.element_ty), mask=exists)
 
 
 class Grid:
@@ -178,4 +183,3 @@ class Grid:
         self.programs = (self.chunks, triton.cdiv(self.channels, width))
         self.shape = (self.rows, self.channels, self.per_chunk, self.chunks)
         self.blocks: dict[str, Any] = {"ROWS": block, "CHANNELS": width, "num_warps": WARPS}
-        self.all_chunks = triton.next_power_of_2(self.chunks)

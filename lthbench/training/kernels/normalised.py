@@ -8,7 +8,7 @@ from torch.nn.functional import batch_norm
 
 from lthbench.models.normalised import ACTIVATIONS, one_by_one
 from lthbench.training.kernels import batch_norm as kernels
-from lthbench.training.kernels.batch_norm import Grid
+from lthbench.training.kernels.batch_norm import MOST_CHUNKS, Grid
 
 TYPES = (torch.float32, torch.bfloat16)
 
@@ -60,9 +60,9 @@ class Normalised(torch.autograd.Function):
             kernels.statistics[grid.programs](x, partial, *grid.shape, **grid.blocks)
             kernels.normalise[grid.programs](
                 x, other, weight, bias, partial, y, kept, bn.running_mean, bn.running_var, bn.momentum, bn.eps, *grid.shape,
-                activation, shortcut is not None, **grid.blocks, CHUNKS=grid.all_chunks,
+                activation, shortcut is not None, **grid.blocks, CHUNKS=MOST_CHUNKS,
             )  # fmt: skip
-        ctx.save_for_backward(maps, shortcut, weight, bias, kept, y if shortcut is not None else None)
+        ctx.save_for_backward(maps, shortcut, weight, bias, kept, y if shortcut is not None and activation else None)
         ctx.activation, ctx.eps = activation, bn.eps
         return y
 
@@ -75,26 +75,34 @@ class Normalised(torch.autograd.Function):
         x, g, grid = _rows(maps), _rows(grad), Grid(maps)
         partial = x.new_empty(2, grid.chunks, grid.channels, dtype=torch.float32)
         to_x, to_weight, to_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
-        to_shortcut = None if shortcut is None else torch.empty_like(x)
-        passing = (ctx.activation, shortcut is not None)
+        apart = (
+            y is not None
+        )  # then the gradient before the activation is written once, for the shortcut, and read again
+        before, left = (torch.empty_like(x), "") if apart else (g, ctx.activation)
         with torch.cuda.device_of(x):
             kernels.gradient_sums[grid.programs](
-                g, x, _or(y, x), weight, bias, kept, partial, *grid.shape, *passing, **grid.blocks
+                g,
+                x,
+                y if apart else x,
+                weight,
+                bias,
+                kept,
+                partial,
+                before,
+                *grid.shape,
+                ctx.activation,
+                apart,
+                **grid.blocks,
             )
             kernels.gradients[grid.programs](
-                g, x, _or(y, x), weight, bias, kept, partial, to_x, _or(to_shortcut, x), to_weight, to_bias, *grid.shape,
-                *passing, **grid.blocks, CHUNKS=grid.all_chunks,
+                before, x, weight, bias, kept, partial, to_x, to_weight, to_bias, *grid.shape, left, **grid.blocks,
+                CHUNKS=MOST_CHUNKS,
             )  # fmt: skip
-        return to_x, to_shortcut, to_weight, to_bias, None, None
+        return to_x, None if shortcut is None else before, to_weight, to_bias, None, None
 
 
 def _rows(maps: Tensor) -> Tensor:
     return maps.detach().contiguous(memory_format=torch.channels_last)
-
-
-def _or(some: Tensor | None, other: Tensor) -> Tensor:
-    """Return a tensor, or another in its place that the kernel does not touch."""
-    return other if some is None else some
 
 
 def _differentiable(

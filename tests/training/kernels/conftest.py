@@ -6,6 +6,7 @@ import pytest
 
 with pytest.MonkeyPatch.context() as patch, suppress(ImportError):
     patch.setenv("TRITON_INTERPRET", "1")
+    import lthbench.training.kernels.images
     import lthbench.training.kernels.normalised  # noqa: F401
 
 
