@@ -50,6 +50,12 @@ def typed(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
         return subprocess.CompletedProcess(words, code, *(path.read_text() for path in said))
 
 
+def started(*words: str, cwd: Path) -> int:
+    """Type a command in a folder, and do not wait for its end. What it says is not kept. Returns its pid."""
+    nowhere = Path(os.devnull)
+    return forked(lambda: _type(words, cwd, [nowhere, nowhere], {}))
+
+
 def _type(words: tuple[str, ...], cwd: Path, said: list[Path], environment: dict[str, str]) -> None:
     os.chdir(cwd)
     os.environ.update(environment)

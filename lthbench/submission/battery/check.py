@@ -59,7 +59,8 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
         small = whole.model_copy(update={"seeds": min(SEEDS, max(whole.looks))})
         job = Job.make(small, [method], data, only=True, device="cpu")
         with watching_steps(job.methods[0].file) as waits:
-            once, again = _records(job, start), _records(job, start)
+            once = _records(job, start)
+        again = _records(job, start)
     first, second = [[record.result for record in records] for records in (once, again)]
     failed = [r for r in first if r.status != "ok"]
     file = job.methods[0].file

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lthbench.cli import main
+from tests.processes import started, status_of, until
 from tests.processes import typed as lthbench
 from tests.runs.status.helpers import RUN, SHAKY, SUITE, folder
 
@@ -199,16 +199,10 @@ class TestWatch:
     def test_looks_on_while_a_driver_works(self, ran: Path, tmp_path: Path) -> None:
         suite = SUITE.replace("epochs = 2", "epochs = 40").replace("seeds = 2", "seeds = 4")
         (tmp_path / "little.toml").write_text(suite)
-        words = [sys.executable, "-m", "lthbench.cli"]
-        driver = subprocess.Popen([*words, "run", "little.toml"], cwd=tmp_path, stdout=subprocess.DEVNULL)
-        try:
-            while not (tmp_path / "runs/little/plan.json").exists():
-                assert driver.poll() is None
-                time.sleep(0.05)
-            said = lthbench("status", "runs/little", "--watch", "--every", "0.2", cwd=tmp_path)
-        finally:
-            driver.wait(120)
-        assert (said.returncode, driver.returncode) == (0, 0)
+        driver = started("run", "little.toml", cwd=tmp_path)
+        assert until(lambda: (tmp_path / "runs/little/plan.json").exists())
+        said = lthbench("status", "runs/little", "--watch", "--every", "0.2", cwd=tmp_path)
+        assert (said.returncode, status_of(driver)) == (0, 0)
         lines = said.stdout.splitlines()
         assert any(re.search(r"[1-9]\d* running, .*; about .* computed a second; for .* left$", line) for line in lines)
         assert re.match(r"12 runs: 0 to do, 0 running, 12 ok, .*; all is done$", lines[-1])
