@@ -13,10 +13,10 @@ from tests.gpu.trainings import feed, start, trajectory
 STEPS = 20
 
 
-def main(device: torch.device) -> None:
+def main(device: torch.device, model: str) -> None:
     numerics.set_up(device)
     data = feed(2560, device=device)
-    t = trajectory("resnet20", data, batch=128)
+    t = trajectory(model, data, batch=128)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
     with closing(GraphTrainer(t, start(t), 0, data)) as one:
         one.prepare()
@@ -27,4 +27,4 @@ def main(device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    main(torch.device(sys.argv[1]))
+    main(torch.device(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "resnet20")

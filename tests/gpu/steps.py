@@ -11,9 +11,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.gpu import table
+
 PYTHON = shlex.quote(sys.executable)
 LTHBENCH = f"{PYTHON} -m lthbench.cli"
 SUITES = "tests/gpu/suites"
+TESTS = (
+    "tests/training/gpu", "tests/training/test_trainer.py", "tests/training/test_augment.py",
+    "tests/training/test_shards.py", "tests/deployment", "tests/gpu/on_paper",
+)  # fmt: skip
+PATIENCE = 4.0  # times the limits, where the script itself is tried: on a machine that may be slow or busy
 SPARE = 5.0  # seconds that are left for the table
 
 
@@ -27,31 +34,63 @@ class Step:
 
 
 def steps(device: str, short: bool) -> list[Step]:
-    """Return the steps in order: correctness first, so that a cut loses measurements alone."""
-    marked = "-m cuda" if device.startswith("cuda") else "-m 'not slow' -k 'lane or gpu'"
-    lanes = "--lanes 2" if short else "--lanes 1 --lanes 4 --lanes 8 --lanes 16"
-    seconds = 0.2 if short else 3
-    run = f"{LTHBENCH} run"
-    pytest = f"{PYTHON} -m pytest -q -p no:cacheprovider"
+    """Return the steps in order: correctness first, so that a cut loses measurements alone.
+
+    `short`: the same steps on less of everything, to try the script itself.
+    """
+    return [*_checks(device, short), *_measurements(device, short), *_suites(device, short)]
+
+
+def _checks(device: str, short: bool) -> list[Step]:
+    run, pytest = f"{LTHBENCH} run", f"{PYTHON} -m pytest -q -p no:cacheprovider"
+    marked = "-m cuda" if device.startswith("cuda") else "-m 'not slow'"
+    tests = TESTS[:1] if short else TESTS
+    every = f"{SUITES}/all.toml" + " --only --method dense --method rigl[every=5]" * short
+    smoke = f"{SUITES}/two.toml" if short else "smoke"
     return [
         Step("machine", 30, f"nvidia-smi -L; {PYTHON} -m tests.gpu.machine {device}"),
-        Step("tests", 90, f"{pytest} {marked} --timeout 60 tests/training/gpu tests/training/test_trainer.py"),
+        Step("tests", 90, f"{pytest} {marked} --timeout 60 {' '.join(tests)}"),
         Step("bits", 120, f"{PYTHON} -m tests.gpu.bits {device} {'--short' if short else ''}"),
-        Step("every-method", 90, f"{run} {SUITES}/all.toml --device {device} --out $OUT/every-method"),
-        Step("smoke-serial", 45, f"{run} smoke --device {device} --serial --out $OUT/smoke-serial"),
-        Step("smoke-lanes", 45, f"{run} smoke --device {device} --lanes 8 --out $OUT/smoke-lanes"),
+        Step("every-method", 90, f"{run} {every} --device {device} --out $OUT/every-method"),
+        Step("smoke-serial", 45, f"{run} {smoke} --device {device} --serial --out $OUT/smoke-serial"),
+        Step("smoke-lanes", 45, f"{run} {smoke} --device {device} --lanes 8 --out $OUT/smoke-lanes"),
         Step("smoke-same", 10, f"{PYTHON} -m tests.gpu.same $OUT/smoke-serial $OUT/smoke-lanes"),
+    ]
+
+
+def _measurements(device: str, short: bool) -> list[Step]:
+    """Each writes its JSON to the folder, from which the table is made."""
+    models = ("mlp-8",) if short else ("resnet20", "vgg16")
+    counts = (1, 2) if short else (1, 4, 8, 16)
+    seconds, lanes = (0.1 if short else 3), " ".join(f"--lanes {count}" for count in counts)
+    probe = f"{PYTHON} -m tests.gpu.probe {device} {min(seconds, 1)}"
+    most, all_counts = counts[-1], ",".join(map(str, counts))
+    return [
         *(
             Step(f"speed-{model}", 90, f"{LTHBENCH} speed {model}/synthetic --device {device} {lanes} --seconds {seconds}"
                  f" --json > $OUT/speed-{model}.json")
-            for model in (("mlp-8",) if short else ("resnet20", "vgg16"))
+            for model in models
         ),
-        Step("profile", 30, f"{PYTHON} -m tests.gpu.profile {device} > $OUT/profile.txt"),
+        Step("openlth", 60, f"{PYTHON} -m tests.gpu.openlth {device} {seconds} {' '.join(models)} > $OUT/openlth.json"),
+        Step("probe-32-queues", 35, f"CUDA_DEVICE_MAX_CONNECTIONS=32 {probe} {all_counts} {models[0]}"
+             " > $OUT/probe-32-queues.json"),
+        Step("probe-8-queues", 15, f"CUDA_DEVICE_MAX_CONNECTIONS=8 {probe} {most} {models[0]} > $OUT/probe-8-queues.json"),
+        Step("profile", 30, f"{PYTHON} -m tests.gpu.profile {device} {models[0]} > $OUT/profile.txt"),
         *(
-            Step(f"suite-{name}", 600, f"{run} {name} --device {device} --out $OUT/{name}")
-            for name in (("smoke",) if short else ("cifar10-jpeg-lite", "liu2021-cifar10-jpeg"))
+            [] if short else [
+                Step("probe-autotuned", 30, f"{probe} {most} resnet20 --autotuned > $OUT/probe-autotuned.json"),
+                Step("probe-compiled", 75, f"{probe} {most} resnet20 --compiled > $OUT/probe-compiled.json"),
+            ]
         ),
     ]  # fmt: skip
+
+
+def _suites(device: str, short: bool) -> list[Step]:
+    names = (f"{SUITES}/two.toml",) if short else ("cifar10-jpeg-lite", "liu2021-cifar10-jpeg")
+    return [
+        Step(f"suite-{Path(name).stem}", 600, f"{LTHBENCH} run {name} --device {device} --out $OUT/{Path(name).stem}")
+        for name in names
+    ]
 
 
 def run(step: Step, seconds: float, folder: Path) -> tuple[int, float]:
@@ -67,6 +106,7 @@ def run(step: Step, seconds: float, folder: Path) -> tuple[int, float]:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             code = 124
     return code, time.monotonic() - started
 
@@ -83,16 +123,20 @@ def main() -> int:
     folder, end = asked.folder.resolve(), time.monotonic() + asked.seconds - SPARE
     noted = folder / "steps.json"
     done: dict[str, dict[str, float]] = json.loads(noted.read_text()) if noted.exists() else {}
-    for step in steps(asked.device, asked.short or os.environ.get("GPU_SHORT") == "1"):
+    short = asked.short or asked.device == "cpu" or os.environ.get("GPU_SHORT") == "1"
+    for step in steps(asked.device, short):
         if done.get(step.name, {}).get("code") == 0:
             continue
         left = end - time.monotonic()
         if left <= 1:
             break
-        code, seconds = run(step, min(step.limit, left), folder)
+        code, seconds = run(step, min(step.limit * (PATIENCE if short else 1), left), folder)
         done[step.name] = {"code": code, "seconds": round(seconds, 1)}
         noted.write_text(json.dumps(done, indent=1))
         print(f"{step.name:24} {_words(code):10} {seconds:6.1f} s", flush=True)
+    found = table.text(folder)
+    (folder / "table.md").write_text(found)
+    print(found)
     return int(any(found["code"] not in (0, 124) for found in done.values()))
 
 

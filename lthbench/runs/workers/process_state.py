@@ -60,7 +60,41 @@ def _setting(where: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], 
     return partial(getattr, where, name), partial(setattr, where, name)
 
 
-_FLAGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+Flags = dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]]
+
+
+def _products() -> Flags:
+    """Return the settings of float32 products, those under their old names first.
+
+    Newer torch has new names too. It sets the new ones along with the old ones, but cannot read the old ones any more
+    once a new one was set alone: they are None then.
+    """
+    old: Flags = {
+        "precision of matrix products": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+        "precision of convolutions": _setting(cudnn, "allow_tf32"),
+    }
+    if not hasattr(torch.backends, "fp32_precision"):
+        return old
+    backends: Any = torch.backends
+    new = {
+        "float32": backends, "cudnn": cudnn, "cublas": cuda.matmul, "convolutions of cudnn": backends.cudnn.conv,
+        "recurrent layers of cudnn": backends.cudnn.rnn, "oneDNN": backends.mkldnn,
+        "matrix products of oneDNN": backends.mkldnn.matmul, "convolutions of oneDNN": backends.mkldnn.conv,
+        "recurrent layers of oneDNN": backends.mkldnn.rnn,
+    }  # fmt: skip
+    return {name: (partial(_readable, get), put) for name, (get, put) in old.items()} | {
+        f"precision of {name}": _setting(owner, "fp32_precision") for name, owner in new.items()
+    }
+
+
+def _readable(get: Callable[[], Any]) -> Any:
+    try:
+        return get()
+    except RuntimeError:
+        return None
+
+
+_FLAGS: Flags = {
     "thread count": (torch.get_num_threads, torch.set_num_threads),
     "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "grad mode": (torch.is_grad_enabled, torch.set_grad_enabled),
@@ -75,15 +109,17 @@ _FLAGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "cudnn switch": _setting(cudnn, "enabled"),
     "cudnn benchmark": _setting(cudnn, "benchmark"),
     "cudnn deterministic flag": _setting(cudnn, "deterministic"),
-    "precision of convolutions": _setting(cudnn, "allow_tf32"),
-    "precision of matrix products": _setting(cuda.matmul, "allow_tf32"),
+    **_products(),
+    "sums of bf16 products": _setting(cuda.matmul, "allow_bf16_reduced_precision_reduction"),
+    "sums of fp16 products": _setting(cuda.matmul, "allow_fp16_reduced_precision_reduction"),
+    "attention as products": (cuda.math_sdp_enabled, cuda.enable_math_sdp),
     "flash attention": (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
     "memory-efficient attention": (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
     "attention of cudnn": (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
 }
 """The settings of the process, by name: functions that read and write them."""
 
-_CUDA_FLAGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+_CUDA_FLAGS: Flags = {
     "autocast mode of the GPU": (
         lambda: torch.is_autocast_enabled("cuda"),
         lambda on: torch.set_autocast_enabled("cuda", on),
@@ -98,8 +134,13 @@ _CUDA_FLAGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
 """Those that exist once CUDA has started."""
 
 
-def _flags() -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]]:
+def _flags() -> Flags:
     return _FLAGS | _CUDA_FLAGS if torch.cuda.is_initialized() else _FLAGS
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether two values of a setting have the same effect. torch writes "ieee" for "none" when an old name is set."""
+    return bool(a == b) or {a, b} == {"none", "ieee"}
 
 
 @contextmanager
@@ -109,12 +150,12 @@ def unchanged(what: str) -> Iterator[None]:
     before, random_before = {name: get() for name, (get, _) in flags.items()}, generators()
     try:
         yield
-        changed = [name for name, (get, _) in flags.items() if get() != before[name]]
+        changed = [name for name, (get, _) in flags.items() if not _alike(get(), before[name])]
         changed += ["global generator"] * (generators() != random_before)
         if changed:
             raise MethodError(f"{what} changed the {', '.join(changed)} of the process, which other trainings share")
     finally:
         for name, (get, put) in flags.items():
-            if get() != before[name]:
+            if get() != before[name] and before[name] is not None:
                 put(before[name])
         restore(random_before)
