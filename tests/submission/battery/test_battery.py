@@ -53,3 +53,30 @@ def test_the_battery_refuses(stem: str) -> None:
 
 def test_every_broken_method_is_tried() -> None:
     assert {path.stem for path in BROKEN.glob("*.py")} == set(REASONS)
+
+
+ASKING = """from dataclasses import dataclass
+from lthbench import Network, Rule, Run, magnitude, method
+
+
+@dataclass(frozen=True)
+class Asking(Rule):
+    def penalty(self, s):
+        size = s.params[s.prunable[0]].square().sum()
+        return 1e-4 * size if size.item() > 0 else size
+
+
+@method("asking", cost="T")
+def asking(run: Run) -> Network:
+    init = run.init()
+    return run.train(init.masked(run.select(magnitude(init))), rule=Asking())
+"""
+
+
+def test_a_rule_that_asks_for_a_value_is_told_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "asking.py"
+    file.write_text(ASKING)
+    found = {f.check: f for f in check(f"{file}:asking", start="fork")}
+    registry.METHODS.pop("asking", None)
+    assert found["fast on a GPU"].passed
+    assert found["fast on a GPU"].found.startswith("no: line 9 asks for a value inside the step"), found
