@@ -66,7 +66,7 @@ class Asking(Rule):
         return 1e-4 * size if size.item() > 0 else size
 
 
-@method("asking", cost="T")
+@method("asking", cost="T", cite="this test")
 def asking(run: Run) -> Network:
     init = run.init()
     return run.train(init.masked(run.select(magnitude(init))), rule=Asking())
@@ -78,5 +78,5 @@ def test_a_rule_that_asks_for_a_value_is_told_the_line(tmp_path: Path) -> None:
     file.write_text(ASKING)
     found = {f.check: f for f in check(f"{file}:asking", start="fork")}
     registry.METHODS.pop("asking", None)
-    assert found["fast on a GPU"].passed
+    assert found.keys() >= {"fast on a GPU"} and found["fast on a GPU"].passed, found
     assert found["fast on a GPU"].found.startswith("no: line 9 asks for a value inside the step"), found
