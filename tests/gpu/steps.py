@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lthbench.training.kernels.program import VARIABLE
 from tests.gpu import table
 
 PYTHON = shlex.quote(sys.executable)
@@ -20,6 +21,7 @@ TESTS = (
     "tests/training/gpu", "tests/training/test_trainer.py", "tests/training/test_augment.py",
     "tests/training/test_shards.py", "tests/deployment", "tests/gpu/on_paper",
 )  # fmt: skip
+KERNELS = "kernels"  # where they fail, all later steps run torch's own operations
 PATIENCE = 4.0  # times the limits, where the script itself is tried: on a machine that may be slow or busy
 SPARE = 5.0  # seconds that are left for the table
 
@@ -49,6 +51,7 @@ def _checks(device: str, short: bool) -> list[Step]:
     smoke = f"{SUITES}/two.toml" if short else "smoke"
     return [
         Step("machine", 30, f"nvidia-smi -L; {PYTHON} -m tests.gpu.machine {device}"),
+        Step(KERNELS, 60, f"{pytest} {marked} --timeout 60 tests/training/gpu/test_kernels.py"),
         Step("tests", 90, f"{pytest} {marked} --timeout 60 {' '.join(tests)}"),
         Step("bits", 120, f"{PYTHON} -m tests.gpu.bits {device} {'--short' if short else ''}"),
         Step("every-method", 90, f"{run} {every} --device {device} --out $OUT/every-method"),
@@ -71,6 +74,8 @@ def _measurements(device: str, short: bool) -> list[Step]:
                  f" --json > $OUT/speed-{model}.json")
             for model in models
         ),
+        Step("speed-reference", 60, f"{VARIABLE}=reference {LTHBENCH} speed {models[0]}/synthetic --device {device}"
+             f" {lanes} --seconds {seconds} --json > $OUT/speed-reference.json"),
         Step("openlth", 60, f"{PYTHON} -m tests.gpu.openlth {device} {seconds} {' '.join(models)} > $OUT/openlth.json"),
         Step("probe-32-queues", 35, f"CUDA_DEVICE_MAX_CONNECTIONS=32 {probe} {all_counts} {models[0]}"
              " > $OUT/probe-32-queues.json"),
@@ -127,6 +132,8 @@ def main() -> int:
     for step in steps(asked.device, short):
         if done.get(step.name, {}).get("code") == 0:
             continue
+        if done.get(KERNELS, {}).get("code"):
+            os.environ[VARIABLE] = "reference"
         left = end - time.monotonic()
         if left <= 1:
             break
