@@ -13,9 +13,9 @@ from tests.gpu.steps import Step
 
 ROOT = Path(__file__).parent.parent.parent
 ASKED = (  # what a GPU is lent for, in order
-    "machine", "kernels", "tests", "bits", "every-method", "smoke-serial", "smoke-lanes", "smoke-same", "speed-resnet20", "speed-vgg16",
-    "speed-reference",     "openlth", "probe-32-queues", "probe-8-queues", "profile", "probe-autotuned", "probe-compiled", "suite-cifar10-jpeg-lite",
-    "suite-liu2021-cifar10-jpeg",
+    "machine", "kernels", "tests", "bits", "every-method", "every-method-mlp", "smoke-serial", "smoke-lanes", "smoke-same",
+    "speed-resnet20", "speed-vgg16", "speed-reference", "openlth", "probe-32-queues", "probe-8-queues", "profile",
+    "probe-autotuned", "probe-compiled", "suite-cifar10-jpeg-lite", "suite-liu2021-cifar10-jpeg",
 )  # fmt: skip
 
 
@@ -106,6 +106,11 @@ def test_the_whole_script_on_a_cpu(tmp_path: Path, data_folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_whole_script_on_paper(paper: dict[str, str], tmp_path: Path, data_folder: Path) -> None:
-    own = {"PAPER_ZERO": "1", "PYTEST_ADDOPTS": "-p tests.gpu.paper.plugin", "LTHBENCH_DATA": str(data_folder)}
+    own = {
+        "PAPER_ZERO": "1",
+        "PYTEST_ADDOPTS": "-p tests.gpu.paper.plugin",
+        "PYTHONPATH": str(ROOT / steps.SUITES / "site"),
+        "LTHBENCH_DATA": str(data_folder),
+    }
     found = script(tmp_path / "found", "cuda", paper | own)
     assert found == dict.fromkeys((step.name for step in steps.steps("cuda", short=True)), 0)
