@@ -1,4 +1,4 @@
-"""Batch-norm, sum and activation of a training in four kernels a layer, where torch takes seven and those of the rest."""
+"""Batch-norm, sum and activation of a training in four kernels a layer, where torch takes seven for the norm alone."""
 
 from typing import Any
 
@@ -51,10 +51,8 @@ class Normalised(torch.autograd.Function):
     ) -> Tensor:
         x, grid = _rows(maps), Grid(maps)
         other = x if shortcut is None else _rows(shortcut)
-        partial, kept = (
-            x.new_empty(2, grid.chunks, grid.channels, dtype=torch.float32),
-            weight.new_empty(2, grid.channels),
-        )
+        partial = x.new_empty(2, grid.chunks, grid.channels, dtype=torch.float32)
+        kept = weight.new_empty(2, grid.channels)
         y = torch.empty_like(x)
         with torch.cuda.device_of(x):
             kernels.statistics[grid.programs](x, partial, *grid.shape, **grid.blocks)
@@ -75,25 +73,12 @@ class Normalised(torch.autograd.Function):
         x, g, grid = _rows(maps), _rows(grad), Grid(maps)
         partial = x.new_empty(2, grid.chunks, grid.channels, dtype=torch.float32)
         to_x, to_weight, to_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
-        apart = (
-            y is not None
-        )  # then the gradient before the activation is written once, for the shortcut, and read again
+        apart = y is not None  # the gradient before the activation is written, for the shortcut, and read again
         before, left = (torch.empty_like(x), "") if apart else (g, ctx.activation)
         with torch.cuda.device_of(x):
             kernels.gradient_sums[grid.programs](
-                g,
-                x,
-                y if apart else x,
-                weight,
-                bias,
-                kept,
-                partial,
-                before,
-                *grid.shape,
-                ctx.activation,
-                apart,
-                **grid.blocks,
-            )
+                g, x, y if apart else x, weight, bias, kept, partial, before, *grid.shape, ctx.activation, apart, **grid.blocks
+            )  # fmt: skip
             kernels.gradients[grid.programs](
                 before, x, weight, bias, kept, partial, to_x, to_weight, to_bias, *grid.shape, left, **grid.blocks,
                 CHUNKS=MOST_CHUNKS,
