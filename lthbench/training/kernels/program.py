@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import torch
 
-from lthbench.errors import InputError, unknown
+from lthbench.errors import InputError, MethodError, unknown
 from lthbench.models.normalised import computed_by
 
 PROGRAMS = ("reference", "fused")
@@ -40,8 +41,27 @@ def computing(device: torch.device) -> Iterator[None]:
         return
     from lthbench.training.kernels.normalised import normalised  # Triton exists on CUDA alone
 
-    with computed_by(normalised):
+    with computed_by(normalised), _told():
         yield
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line that Triton cannot build or start a kernel here, and what to do."""
+    try:
+        yield
+    except Exception as error:
+        if not _of_triton(error):
+            raise
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise MethodError(
+            f"Triton cannot build the kernels of a training here ({why}); set {VARIABLE}=reference to train with torch's own"
+        ) from error
+
+
+def _of_triton(error: Exception) -> bool:
+    by_compiler = isinstance(error, CalledProcessError)  # of the C file that starts a kernel
+    return by_compiler or type(error).__module__.partition(".")[0] == "triton" or str(error).startswith("Triton Error")
 
 
 @cache
