@@ -33,6 +33,7 @@ def computed(by: Normalise, shape: tuple[int, ...], adds: bool, activation: str,
         for _ in range(3)
     )
     bn = nn.BatchNorm2d(shape[1], device="cuda").to(torch.float64 if dtype == torch.float64 else torch.float32)
+    nn.init.constant_(bn.weight, 4.0)  # so that relu6 cuts off
     given = [maps.requires_grad_(), *([shortcut.requires_grad_()] if adds else [])]
     out = by(bn, maps, shortcut if adds else None, activation)
     return [out, *torch.autograd.grad(out, [*given, bn.weight, bn.bias], grad), *bn.buffers()]

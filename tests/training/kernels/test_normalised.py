@@ -38,7 +38,7 @@ def random(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> Tensor:
 def layer(channels: int) -> nn.BatchNorm2d:
     bn = nn.BatchNorm2d(channels)
     with torch.no_grad():
-        bn.weight.copy_(torch.linspace(-1.5, 2, channels) if channels > 1 else torch.ones(1))
+        bn.weight.copy_(torch.linspace(-4, 5, channels) if channels > 1 else torch.ones(1))
         bn.bias.copy_(torch.linspace(1, -1, channels))
     return bn
 
