@@ -15,6 +15,8 @@ from lthbench.training import numerics
 from tests.processes import end_forked
 
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton, which then runs kernels on a CPU
 signal.signal(
     signal.SIGINT, signal.default_int_handler
 )  # a run in the background of a shell ignores it, and all its children

@@ -44,6 +44,7 @@ def built(folder: Path) -> dict[str, str]:
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
         "PAPER_SO": str(paper),
         "TRITON_LIBCUDA_PATH": str(folder / "lib"),
+        "TRITON_INTERPRET": "0",
         "OMP_NUM_THREADS": "1",
     }
 

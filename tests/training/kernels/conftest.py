@@ -1,15 +1,10 @@
-"""Triton's interpreter, which runs the kernels on a CPU. It is chosen when they are imported, and asked for at every call."""
-
-from contextlib import suppress
+"""Kernels on a CPU, by Triton's interpreter, which tests/conftest.py chooses where there is no GPU. On one they are compiled."""
 
 import pytest
-
-with pytest.MonkeyPatch.context() as patch, suppress(ImportError):
-    patch.setenv("TRITON_INTERPRET", "1")
-    import lthbench.training.kernels.images
-    import lthbench.training.kernels.normalised  # noqa: F401
+import torch
 
 
 @pytest.fixture(autouse=True)
-def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
+def interpreted() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("on a GPU, tests/training/gpu/test_kernels.py runs the kernels")
