@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from lthbench.models.normalised import normalised
+from lthbench.models.norm_act import norm_act
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # their weights may be pruned, and named schemes draw them
 PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")  # matrices of nn.MultiheadAttention
@@ -33,7 +33,7 @@ class ConvNorm(nn.Module):
         self.bn = norm(outputs)
 
     def forward(self, maps: Tensor, shortcut: Tensor | None = None, activation: str = "") -> Tensor:
-        return normalised(self.bn, self.conv(maps), shortcut, activation)
+        return norm_act(self.bn, self.conv(maps), shortcut, activation)
 
 
 def halved(maps: Tensor) -> Tensor:

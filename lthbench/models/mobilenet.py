@@ -7,7 +7,7 @@ that has stride 2 in the paper. 32x32 images end as 2x2 maps in v1 and as 4x4 ma
 from torch import Tensor, nn
 
 from lthbench.models.layers import ConvNorm, averaged, convolution, norm, scaled
-from lthbench.models.normalised import normalised
+from lthbench.models.norm_act import norm_act
 
 V1 = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))  # channels, blocks, stride of the first one
 V2 = ((16, 1, 1), (24, 2, 1), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
@@ -43,7 +43,7 @@ class MobileNetV1(nn.Module):
         self.fc = nn.Linear(last, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.fc(averaged(self.stages(normalised(self.bn1, self.conv1(images), activation="relu"))))
+        return self.fc(averaged(self.stages(norm_act(self.bn1, self.conv1(images), activation="relu"))))
 
 
 class Inverted(nn.Module):
@@ -84,8 +84,8 @@ class MobileNetV2(nn.Module):
         self.fc = nn.Linear(head, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.stages(normalised(self.bn1, self.conv1(images), activation="relu6"))
-        return self.fc(averaged(normalised(self.bn2, self.conv2(maps), activation="relu6")))
+        maps = self.stages(norm_act(self.bn1, self.conv1(images), activation="relu6"))
+        return self.fc(averaged(norm_act(self.bn2, self.conv2(maps), activation="relu6")))
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, width: float) -> nn.Module:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from lthbench.models.layers import averaged, convolution, norm, scaled
-from lthbench.models.normalised import normalised
+from lthbench.models.norm_act import norm_act
 
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 CHANNELS = (16, 32, 64)
@@ -27,15 +27,15 @@ class Block(nn.Module):
         self.shortcut = nn.Sequential(*projection)
 
     def forward(self, maps: Tensor) -> Tensor:
-        hidden = normalised(self.bn1, self.conv1(maps), activation="relu")
-        return normalised(self.bn2, self.conv2(hidden), self._beside(maps), "relu")
+        hidden = norm_act(self.bn1, self.conv1(maps), activation="relu")
+        return norm_act(self.bn2, self.conv2(hidden), self._beside(maps), "relu")
 
     def _beside(self, maps: Tensor) -> Tensor:
         """Return what the shortcut adds."""
         if not self.shortcut:
             return maps
         projection, bn = self.shortcut
-        return normalised(bn, projection(maps))
+        return norm_act(bn, projection(maps))
 
 
 class ResNet(nn.Module):
@@ -51,7 +51,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels[-1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.fc(averaged(self.stages(normalised(self.bn1, self.conv1(images), activation="relu"))))
+        return self.fc(averaged(self.stages(norm_act(self.bn1, self.conv1(images), activation="relu"))))
 
 
 def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> Iterator[Block]:

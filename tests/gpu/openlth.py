@@ -10,7 +10,6 @@ are on the device already: what is left once the loader costs nothing.
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from lthbench.bench import clock
 from lthbench.models import Model
 
 BATCH = 128
@@ -85,22 +85,13 @@ def timed(
     step: Callable[[Tensor, Tensor], None], batches: Iterator[Any], seconds: float, device: torch.device
 ) -> float:
     """Return the seconds of a step, after two that do not count."""
-    for _ in range(2):
-        step(*next(batches))
-    _wait(device)
-    steps, started = 0, time.perf_counter()
-    while steps < 2 or time.perf_counter() - started < seconds:
-        step(*next(batches))
-        steps += 1
-        if steps % 20 == 0:
-            _wait(device)
-    _wait(device)
-    return (time.perf_counter() - started) / steps
 
+    def some(count: int) -> float:
+        return clock.seconds(lambda: [step(*next(batches)) for _ in range(count)], device)
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    some(2)
+    steps, took = clock.enough(some, seconds)
+    return took / steps
 
 
 def measured(name: str, device: torch.device, seconds: float, workers: int) -> dict[str, float]:

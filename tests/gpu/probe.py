@@ -9,12 +9,12 @@ so that CUDA_DEVICE_MAX_CONNECTIONS can be compared.
 import argparse
 import json
 import os
-import time
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lthbench.bench import clock
 from lthbench.models import Model
 
 BATCH, SIDE, PAD = 128, 32, 4
@@ -86,19 +86,13 @@ class Network:
 
 def seconds_each(networks: list[Network], least: float, device: torch.device) -> float:
     """Return the seconds of a step of one network while all of them train."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    rounds, together = 0, 20 if device.type == "cuda" else 1
-    for network in networks:
-        network.run()
-    wait()
-    started = time.perf_counter()
-    while not rounds or time.perf_counter() - started < least:
-        for _ in range(together):
-            for network in networks:
-                network.run()
-        wait()
-        rounds += together
-    return (time.perf_counter() - started) / rounds / len(networks)
+
+    def some(count: int) -> float:
+        return clock.seconds(lambda: [network.run() for _ in range(count) for network in networks], device)
+
+    some(1)
+    rounds, took = clock.enough(some, least)
+    return took / rounds / len(networks)
 
 
 def main() -> None:

@@ -139,7 +139,7 @@ def _flags() -> Flags:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    """Whether two values of a setting have the same effect. torch writes "ieee" for "none" when an old name is set."""
+    """Tell whether two values of a setting have the same effect. torch writes "ieee" for "none" when an old name is set."""
     return bool(a == b) or {a, b} == {"none", "ieee"}
 
 

@@ -13,7 +13,7 @@ from subprocess import CalledProcessError
 import torch
 
 from lthbench.errors import InputError, MethodError, unknown
-from lthbench.models.normalised import computed_by
+from lthbench.models.norm_act import computed_by
 
 PROGRAMS = ("reference", "fused")
 VARIABLE = "LTHBENCH_PROGRAM"
@@ -22,8 +22,8 @@ VARIABLE = "LTHBENCH_PROGRAM"
 def program(device: torch.device) -> str:
     """Return the name of the program for a device.
 
-    `reference` is torch's own operations, and all that there is on a CPU. `fused` has kernels of our own in Triton, and is
-    the default on CUDA where Triton can build them. The environment variable LTHBENCH_PROGRAM names another one.
+    `reference` is torch's own operations, and the only one on a CPU. `fused` has kernels of our own in Triton. It is the
+    default on CUDA where Triton can build them. The environment variable LTHBENCH_PROGRAM names another one.
     """
     if device.type != "cuda":
         return "reference"
@@ -35,18 +35,18 @@ def program(device: torch.device) -> str:
 
 @contextmanager
 def computing(device: torch.device) -> Iterator[None]:
-    """Compute a training's normalisations by the program for a device inside the context, in this thread."""
+    """Compute the normalisations of a training by the program for a device inside the context, in this thread."""
     if program(device) != "fused":
         yield
         return
-    from lthbench.training.kernels.normalised import normalised  # Triton exists on CUDA alone
+    from lthbench.training.kernels.norm_act import norm_act  # Triton exists on CUDA alone
 
-    with computed_by(normalised), _told():
+    with computed_by(norm_act), _explained():
         yield
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _explained() -> Iterator[None]:
     """Say in one line that Triton cannot build or start a kernel here, and what to do."""
     try:
         yield

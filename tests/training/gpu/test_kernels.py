@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lthbench.models.normalised import Normalise, one_by_one
+from lthbench.models.norm_act import NormAct, one_by_one
 from lthbench.training import feed as feeds
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.kernels.program import buildable
@@ -25,7 +25,7 @@ SHAPES = [(128, 16, 32, 32), (128, 64, 8, 8), (7, 320, 4, 4), (3, 5, 7, 9)]
 LAYERS = [(False, ""), (False, "relu"), (False, "relu6"), (True, ""), (True, "relu")]
 
 
-def computed(by: Normalise, shape: tuple[int, ...], adds: bool, activation: str, dtype: torch.dtype) -> list[Tensor]:
+def computed(by: NormAct, shape: tuple[int, ...], adds: bool, activation: str, dtype: torch.dtype) -> list[Tensor]:
     """Output, gradients and running statistics of a layer on the same inputs."""
     g = torch.Generator("cuda").manual_seed(0)
     maps, shortcut, grad = (
@@ -51,9 +51,9 @@ def close(ours: Tensor, exact: Tensor, digit: float) -> bool:
 def test_normalisation_is_that_of_torch(
     shape: tuple[int, ...], adds: bool, activation: str, dtype: torch.dtype
 ) -> None:
-    from lthbench.training.kernels.normalised import normalised
+    from lthbench.training.kernels.norm_act import norm_act
 
-    ours, again = (computed(normalised, shape, adds, activation, dtype) for _ in range(2))
+    ours, again = (computed(norm_act, shape, adds, activation, dtype) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(ours, again, strict=True))
 
     def wide(bn: nn.Module, maps: Tensor, shortcut: Tensor | None, activation: str) -> Tensor:

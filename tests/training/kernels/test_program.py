@@ -46,7 +46,7 @@ Refused.__module__ = "triton.compiler.errors"
 )
 def test_what_triton_cannot_build_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "fused")
-    pytest.importorskip("lthbench.training.kernels.normalised", reason="Triton is needed")
+    pytest.importorskip("lthbench.training.kernels.norm_act", reason="Triton is needed")
     with (
         pytest.raises(MethodError, match="^Triton cannot build .*; set LTHBENCH_PROGRAM=reference.*") as told,
         computing(CUDA),

@@ -14,18 +14,18 @@ from torch.nn.functional import relu6
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "relu6": relu6}
 
-Normalise = Callable[[nn.Module, Tensor, Tensor | None, str], Tensor]
+NormAct = Callable[[nn.Module, Tensor, Tensor | None, str], Tensor]
 """A function that computes activation(bn(maps) + shortcut) in training mode."""
 
 _thread = threading.local()
 
 
-def normalised(bn: nn.Module, maps: Tensor, shortcut: Tensor | None = None, activation: str = "") -> Tensor:
+def norm_act(bn: nn.Module, maps: Tensor, shortcut: Tensor | None = None, activation: str = "") -> Tensor:
     """Return activation(bn(maps) + shortcut) for maps and shortcut [N, C, H, W]. The activation is "", relu or relu6."""
     if not bn.training or torch.compiler.is_compiling():
         return one_by_one(bn, maps, shortcut, activation)
-    normalise: Normalise = getattr(_thread, "normalise", one_by_one)
-    return normalise(bn, maps, shortcut, activation)
+    compute: NormAct = getattr(_thread, "compute", one_by_one)
+    return compute(bn, maps, shortcut, activation)
 
 
 def one_by_one(bn: nn.Module, maps: Tensor, shortcut: Tensor | None, activation: str) -> Tensor:
@@ -35,11 +35,11 @@ def one_by_one(bn: nn.Module, maps: Tensor, shortcut: Tensor | None, activation:
 
 
 @contextmanager
-def computed_by(normalise: Normalise) -> Iterator[None]:
+def computed_by(compute: NormAct) -> Iterator[None]:
     """Compute normalisations in training mode by this function inside the context, in this thread."""
-    before = getattr(_thread, "normalise", one_by_one)
-    _thread.normalise = normalise
+    before = getattr(_thread, "compute", one_by_one)
+    _thread.compute = compute
     try:
         yield
     finally:
-        _thread.normalise = before
+        _thread.compute = before

@@ -1,4 +1,4 @@
-"""Batch-norm, sum and activation of a training in four kernels a layer, where torch takes seven for the norm alone."""
+"""Batch-norm, sum and activation in four kernels a layer. torch takes seven for batch-norm in bf16 alone."""
 
 from typing import Any
 
@@ -6,23 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from lthbench.models.normalised import ACTIVATIONS, one_by_one
+from lthbench.models.norm_act import ACTIVATIONS, one_by_one
 from lthbench.training.kernels import batch_norm as kernels
 from lthbench.training.kernels.batch_norm import MOST_CHUNKS, Grid
 
 TYPES = (torch.float32, torch.bfloat16)
 
 
-def normalised(bn: nn.Module, maps: Tensor, shortcut: Tensor | None, activation: str) -> Tensor:
+def norm_act(bn: nn.Module, maps: Tensor, shortcut: Tensor | None, activation: str) -> Tensor:
     """Return activation(bn(maps) + shortcut), and update the running statistics.
 
-    A layer, maps or a moment that the kernels are not made for are computed by torch's operations.
+    What the kernels are not made for is computed by torch's operations.
     """
     if type(bn) is not nn.BatchNorm2d or not _possible(bn, maps, shortcut, activation):
         return one_by_one(bn, maps, shortcut, activation)
     if bn.num_batches_tracked is not None:
         bn.num_batches_tracked.add_(1)
-    out: Tensor = Normalised.apply(maps, shortcut, bn.weight, bn.bias, bn, activation)
+    out: Tensor = NormAct.apply(maps, shortcut, bn.weight, bn.bias, bn, activation)
     return out
 
 
@@ -36,7 +36,7 @@ def _possible(bn: nn.BatchNorm2d, maps: Tensor, shortcut: Tensor | None, activat
     return plain and not watched and alike and some and not torch._C._are_functorch_transforms_active()
 
 
-class Normalised(torch.autograd.Function):
+class NormAct(torch.autograd.Function):
     """activation(bn(maps) + shortcut). A second derivative is computed by torch's operations."""
 
     @staticmethod

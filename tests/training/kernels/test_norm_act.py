@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from lthbench.models import Model
-from lthbench.models.normalised import ACTIVATIONS, Normalise, computed_by, normalised, one_by_one
+from lthbench.models.norm_act import ACTIVATIONS, NormAct, computed_by, norm_act, one_by_one
 
-kernels = pytest.importorskip("lthbench.training.kernels.normalised", reason="Triton is needed")
+kernels = pytest.importorskip("lthbench.training.kernels.norm_act", reason="Triton is needed")
 
 FAMILIES = ("resnet20", "vgg16", "mobilenet-v1", "mobilenet-v2")
 PARTS = ("out", "maps", "shortcut", "weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -43,7 +43,7 @@ def layer(channels: int) -> nn.BatchNorm2d:
     return bn
 
 
-def computed(by: Normalise, case: Case, dtype: torch.dtype, wide: bool = False) -> dict[str, Tensor]:
+def computed(by: NormAct, case: Case, dtype: torch.dtype, wide: bool = False) -> dict[str, Tensor]:
     """What a layer gives forward and backward, with the same inputs every time; `wide` computes in double precision."""
     shape, adds, activation = case
     maps, grad, beside = 3 * random(shape, dtype, 0) + 7, random(shape, dtype, 1), random(shape, dtype, 2)
@@ -66,7 +66,7 @@ def difference(one: Tensor, other: Tensor) -> float:
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_both_programs_agree_on_every_layer_of_the_families(case: Case, dtype: torch.dtype) -> None:
     """Against double precision, no value is further away than a rounding. The interpreter cuts bf16 off: a whole digit."""
-    ours, exact = computed(kernels.normalised, case, dtype), computed(one_by_one, case, dtype, wide=True)
+    ours, exact = computed(kernels.norm_act, case, dtype), computed(one_by_one, case, dtype, wide=True)
     assert ours.keys() == exact.keys() <= set(PARTS)
     assert ours["out"].dtype == ours["maps"].dtype == dtype
     for name, t in ours.items():
@@ -76,27 +76,27 @@ def test_both_programs_agree_on_every_layer_of_the_families(case: Case, dtype: t
 @pytest.mark.parametrize("shape", [(3, 5, 7, 7), (2, 1, 2, 2), (1, 3, 3, 1), (9, 130, 2, 3)], ids=str)
 @pytest.mark.parametrize("activation", ["", *ACTIVATIONS])
 def test_odd_sizes_agree_too(shape: tuple[int, ...], activation: str) -> None:
-    ours, exact = (computed(by, (shape, False, activation), torch.float32) for by in (kernels.normalised, one_by_one))
+    ours, exact = (computed(by, (shape, False, activation), torch.float32) for by in (kernels.norm_act, one_by_one))
     assert all(difference(ours[name], exact[name]) < 2e-5 for name in exact)
 
 
 def test_a_large_mean_does_not_cancel_the_variance() -> None:
     maps = 1e4 + random((4, 8, 6, 6), torch.float32, 0)
     ours, exact = nn.BatchNorm2d(8), nn.BatchNorm2d(8).double()
-    out, expected = kernels.normalised(ours, maps, None, "relu"), one_by_one(exact, maps.double(), None, "relu")
+    out, expected = kernels.norm_act(ours, maps, None, "relu"), one_by_one(exact, maps.double(), None, "relu")
     assert difference(out.detach(), expected.detach()) < 2e-3  # of fp32 there are three digits left
     assert difference(ours.running_var, exact.running_var) < 2e-3
 
 
 def test_the_same_step_twice_gives_the_same_bits() -> None:
     case = ((8, 16, 16, 16), True, "relu")
-    one, other = (computed(kernels.normalised, case, torch.float32) for _ in range(2))
+    one, other = (computed(kernels.norm_act, case, torch.float32) for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_second_derivative_is_that_of_torch() -> None:
     found = []
-    for by in (kernels.normalised, one_by_one):
+    for by in (kernels.norm_act, one_by_one):
         maps, bn = random((2, 4, 3, 3), torch.float32, 0).requires_grad_(), layer(4)
         out = by(bn, maps, maps.sin(), "relu")
         first = torch.autograd.grad(out.square().sum(), [maps, bn.weight], create_graph=True)
@@ -106,7 +106,7 @@ def test_a_second_derivative_is_that_of_torch() -> None:
 
 @pytest.mark.parametrize("what", ["hook", "no momentum", "one value", "types", "no weights"])
 def test_what_the_kernels_are_not_made_for_is_left_to_torch(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "Normalised", None)
+    monkeypatch.setattr(kernels, "NormAct", None)
     bn, maps = nn.BatchNorm2d(4, affine=what != "no weights"), random((2, 4, 3, 3), torch.float32, 0)
     shortcut = maps.double() if what == "types" else None
     seen = []
@@ -116,10 +116,10 @@ def test_what_the_kernels_are_not_made_for_is_left_to_torch(what: str, monkeypat
         bn.momentum = None
     if what == "one value":
         with pytest.raises(ValueError, match="more than 1 value per channel"):
-            kernels.normalised(bn, maps[:1, :, :1, :1], None, "")
+            kernels.norm_act(bn, maps[:1, :, :1, :1], None, "")
         return
     other = copy.deepcopy(bn)
-    assert torch.equal(kernels.normalised(bn, maps, shortcut, "relu"), one_by_one(other, maps, shortcut, "relu"))
+    assert torch.equal(kernels.norm_act(bn, maps, shortcut, "relu"), one_by_one(other, maps, shortcut, "relu"))
     assert bool(seen) == (what == "hook")
 
 
@@ -130,6 +130,6 @@ def test_a_program_holds_in_its_context_for_training_alone() -> None:
         return torch.zeros(())
 
     with computed_by(ours):
-        assert normalised(bn, maps).ndim == 0
-        assert normalised(bn.eval(), maps).ndim == 4
-    assert normalised(bn.train(), maps).ndim == 4
+        assert norm_act(bn, maps).ndim == 0
+        assert norm_act(bn.eval(), maps).ndim == 4
+    assert norm_act(bn.train(), maps).ndim == 4
