@@ -84,6 +84,7 @@ class Driver:
         self._users = self.plan.users
         self._stops = self.plan.stops
         self._real: dict[str, str] = {}  # real state keys by planned ones
+        self._under_way: dict[RunId, Session] = {}
         self._ending = threading.Lock()
 
     def run(self, on_record: Callable[[Record], None] = lambda record: None) -> Broker:
@@ -156,6 +157,7 @@ class Driver:
         session = Session(
             planned, setting, broker, self.run_lock, self._stops, lambda: self.stopping, self.environment, journal
         )
+        self._under_way[planned.run_id] = session
         outcome = session.outcome()
         self._keep(broker, session, outcome)
         record = session.record(outcome)
@@ -163,9 +165,16 @@ class Driver:
             record = self._writer.add(record)
             asked = zip(planned.steps, session.real, strict=False)
             self._real |= {step.key: key for step, key in asked if step.trajectory}
+            del self._under_way[planned.run_id]
+            needed = self._asked_for()
             for key in self._release(planned):
-                broker.store.drop("states", key)
+                if key not in needed:
+                    broker.store.drop("states", key)
         return record
+
+    def _asked_for(self) -> set[str]:
+        """Return the real keys that the runs under way have asked for. Equal masks give runs of different plans one key."""
+        return {key for session in list(self._under_way.values()) for key in list(session.real)}
 
     def _release(self, run: PlannedRun) -> list[str]:
         """Return the keys of the states that no run needs after this one has ended."""
