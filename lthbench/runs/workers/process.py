@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from multiprocessing import spawn
 from multiprocessing.connection import Connection
@@ -48,13 +48,11 @@ class Process:
         message, future = pickled(operation), Future[Reply]()
         with self._lock:
             if self.dead:
-                raise Lost("it had ended before")
+                raise self._gone("it had ended before")
             tag = next(self._tags)
             self._waiting[tag] = future
-            try:
+            with suppress(OSError):  # it has just ended, which the listener finds out too
                 self._connection.send((tag, message, alone))
-            except OSError as error:
-                raise Lost(f"{error}") from None
         return future.result()
 
     def near(self, operation: Operation) -> bool:
@@ -91,7 +89,11 @@ class Process:
         self.end()
         why = str(error) if isinstance(error, Lost) else _ended(self.process.exitcode)
         for future in self._waiting.values():
-            future.set_exception(Retired(why) if self._retired else Lost(why))
+            future.set_exception(self._gone(why))
+
+    def _gone(self, why: str) -> Lost:
+        """Return the error of an operation that this worker will not do."""
+        return Retired(why) if self._retired else Lost(why)
 
 
 @contextmanager
