@@ -111,7 +111,7 @@ class Feed:
 
     def _gathers(self, augment: Augmentation) -> bool:
         """Tell whether a kernel makes the batches from bytes, with the same bits."""
-        return self.resident and augment is AUGMENTATIONS["crop-flip"] and program(self.device) == "fused"
+        return self.resident and augment is AUGMENTATIONS["crop-flip"] and program(self.device) != "reference"
 
     def augmentation(self, recipe: Recipe) -> Augmentation:
         """Return the augmentation that is left to do on the images of a batch."""

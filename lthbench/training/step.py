@@ -4,8 +4,9 @@ A step never looks at a value, never waits for the device, and changes tensors i
 therefore serves every step of a training, and a CUDA graph can hold it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,11 +17,14 @@ from torch.func import functional_call
 from lthbench.errors import MethodError, unknown
 from lthbench.pruning.state import in_weights
 from lthbench.pruning.tensors import Tensors, mapped
-from lthbench.training.numerics import Casts
+from lthbench.training.identity import by_author
+from lthbench.training.kernels.forward import Forward, by_torch
+from lthbench.training.kernels.program import computing, forward
+from lthbench.training.numerics import Casts, precision
 from lthbench.training.optimizer import optimizer
 from lthbench.training.rules import Rule, TrainingState, overrides
 from lthbench.training.rules.checks import check_gradient, check_in_place, check_returned
-from lthbench.training.shards import Shards
+from lthbench.training.shards import Part, Shards
 from lthbench.training.trajectory import Trajectory
 
 DIFFERENTIATING = ("weights", "loss", "penalty", "gradient")  # hooks that may differentiate by the weights themselves
@@ -55,8 +59,8 @@ class Step:
         )
         self.factors = {} if self._own_weights else self._factors()
         self.casts = Casts(module, self.trained) if casts_ahead(trajectory, current.lr.device) else None
-        count = self.recipe.shards
-        self.shards = Shards(module, count, devices or [current.lr.device]) if count > 1 else None
+        self.forward = _forwards(trajectory, current.lr.device)(module)
+        self.shards = _shards(trajectory, module, devices or [current.lr.device])
 
     def __call__(self, images: Tensor, labels: Tensor, rate: Tensor) -> None:
         """Do one step on images [B, C, H, W] and labels [B], at a learning rate that is a scalar on the device."""
@@ -90,15 +94,20 @@ class Step:
     def _averaged(self, shards: Shards, images: Tensor, labels: Tensor, counted: int) -> list[Tensor]:
         """Return the gradients of the mean over the parts of the batch."""
         sums: list[Tensor] = []
-        for some, theirs, share in shards.split(images, labels):
-            loss = share * self._loss(shards.forward(self._weights(), some), theirs, some)
+        for loss, grads in shards.each(self._of_part, images, labels):
             self._add(loss.to(self.loss.device), counted)
             if sums:
-                torch._foreach_add_(sums, self._by_trained(loss))
+                torch._foreach_add_(sums, grads)
             else:
-                sums = self._by_trained(self._with_penalty(loss))
-        shards.settle()
+                sums = grads
         return sums
+
+    def _of_part(self, part: Part) -> tuple[Tensor, list[Tensor]]:
+        """Return what a part of the batch adds to the loss and to the gradients. The first one adds the penalty's."""
+        weights = part.there(dict(self.module.named_parameters()) | self._weights())
+        logits = part.forward(weights | part.buffers, part.images)
+        loss = part.share * self._loss(logits, part.labels, part.images)
+        return loss.detach(), self._by_trained(self._with_penalty(loss) if part.first else loss)
 
     def _loss(self, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         return check_returned(self.rule, "loss", (self.rule.loss(self.shown, logits, labels, images),))[0]
@@ -117,7 +126,7 @@ class Step:
 
     def _forward(self, images: Tensor) -> Tensor:
         weights = self._weights() if self.casts is None else self.casts.refreshed()
-        return functional_call(self.module, weights, (images,)) if weights else self.module(images)
+        return self.forward(weights, images)
 
     def _logits(self, images: Tensor, weights: Tensors | None, network: str | None) -> Tensor:
         """Return the logits of a network that a hook asks for. The running statistics stay as they are."""
@@ -190,6 +199,25 @@ class Gradient:
         yield
         for buffer, before in buffers:
             buffer.copy_(before)
+
+
+def _forwards(trajectory: Trajectory, device: torch.device) -> Callable[[nn.Module], Forward]:
+    """Return what makes the forward pass of a module. Under an author's rule, its operations must be such as can be counted."""
+    return by_torch if by_author(trajectory.rule) else partial(forward, device=device)
+
+
+def _shards(trajectory: Trajectory, module: nn.Module, devices: Sequence[torch.device]) -> Shards | None:
+    """Return the parts of a batch, if there are several. The hooks of an author's rule are called by one thread alone."""
+
+    @contextmanager
+    def numerics(device: torch.device) -> Iterator[None]:
+        with precision(trajectory.precision, device), computing(device):
+            yield
+
+    if (count := trajectory.recipe.shards) == 1:
+        return None
+    forwards = _forwards(trajectory, devices[0])
+    return Shards(module, count, devices, forwards, None if by_author(trajectory.rule) else numerics)
 
 
 def casts_ahead(trajectory: Trajectory, device: torch.device) -> bool:

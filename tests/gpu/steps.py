@@ -19,7 +19,7 @@ LTHBENCH = f"{PYTHON} -m lthbench.cli"
 SUITES = "tests/gpu/suites"
 TESTS = (
     "tests/training/gpu", "tests/training/test_trainer.py", "tests/training/test_augment.py",
-    "tests/training/test_shards.py", "tests/deployment", "tests/gpu/on_paper",
+    "tests/training/test_shards.py", "tests/runs/workers/test_process_state.py", "tests/deployment", "tests/gpu/on_paper",
 )  # fmt: skip
 KERNELS = "kernels"  # where they fail, all later steps run torch's own operations
 PATIENCE = 4.0  # times the limits, where the script itself is tried: on a machine that may be slow or busy
@@ -75,8 +75,7 @@ def _measurements(device: str, short: bool) -> list[Step]:
                  f" --json > $OUT/speed-{model}.json")
             for model in models
         ),
-        Step("speed-reference", 60, f"{VARIABLE}=reference {LTHBENCH} speed {models[0]}/synthetic --device {device}"
-             f" {lanes} --seconds {seconds} --json > $OUT/speed-reference.json"),
+        _speed_by("reference", models[0], device, lanes, seconds),
         Step("openlth", 60, f"{PYTHON} -m tests.gpu.openlth {device} {seconds} {' '.join(models)} > $OUT/openlth.json"),
         Step("probe-32-queues", 35, f"CUDA_DEVICE_MAX_CONNECTIONS=32 {probe} {all_counts} {models[0]}"
              " > $OUT/probe-32-queues.json"),
@@ -85,10 +84,18 @@ def _measurements(device: str, short: bool) -> list[Step]:
         *(
             [] if short else [
                 Step("probe-autotuned", 30, f"{probe} {most} resnet20 --autotuned > $OUT/probe-autotuned.json"),
+                _speed_by("compiled", "resnet20", device, lanes, seconds),
                 Step("probe-compiled", 75, f"{probe} {most} resnet20 --compiled > $OUT/probe-compiled.json"),
             ]
         ),
     ]  # fmt: skip
+
+
+def _speed_by(program: str, model: str, device: str, lanes: str, seconds: float) -> Step:
+    return Step(
+        f"speed-{program}", 90, f"{VARIABLE}={program} {LTHBENCH} speed {model}/synthetic --device {device} {lanes}"
+        f" --seconds {seconds} --json > $OUT/speed-{program}.json",
+    )  # fmt: skip
 
 
 def _suites(device: str, short: bool) -> list[Step]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+OTHERS = {"speed-reference": ", kernels of torch alone", "speed-compiled": ", by torch.compile"}
 HEADERS = ("model", "what", "seconds a network-epoch", "times plain loop", "of the floor")
 
 
@@ -30,7 +31,7 @@ def _speeds(folder: Path) -> Iterator[tuple[Any, ...]]:
         if not (found := _read(path)):
             continue
         model = found["workload"].partition("/")[0]
-        shown = f"{model}, kernels of torch alone" if path.stem == "speed-reference" else model
+        shown = model + OTHERS.get(path.stem, "")
         epoch = {
             "floor": found["floor"],
             "plain PyTorch loop": found["plain"],

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 ASKED = (  # what a GPU is lent for, in order
     "machine", "kernels", "tests", "bits", "every-method", "every-method-mlp", "smoke-serial", "smoke-lanes", "smoke-same",
     "speed-resnet20", "speed-vgg16", "speed-reference", "openlth", "probe-32-queues", "probe-8-queues", "profile",
-    "probe-autotuned", "probe-compiled", "suite-cifar10-jpeg-lite", "suite-liu2021-cifar10-jpeg",
+    "probe-autotuned", "speed-compiled", "probe-compiled", "suite-cifar10-jpeg-lite", "suite-liu2021-cifar10-jpeg",
 )  # fmt: skip
 
 

@@ -1,7 +1,10 @@
 """A batch in parts gives the result of independent arithmetic, on any number of devices."""
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -15,13 +18,26 @@ from lthbench.models import FAMILIES
 from lthbench.pruning.state import State, module_of
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training import numerics
+from lthbench.training.kernels.forward import by_torch
 from lthbench.training.recipe import Recipe
-from lthbench.training.shards import Shards
+from lthbench.training.rules import L1, Rule, Slimming, TrainingState
+from lthbench.training.shards import Part, Shards
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
 from tests.helpers import FAMILY, begin, bits, conv, feed, mlp, trained, trajectory
 
-CPU = torch.device("cpu")
+CPU, SECOND, THIRD = torch.device("cpu"), torch.device("cpu:0"), torch.device("cpu:1")  # names of one device
+
+
+@dataclass(frozen=True)
+class Alone(Rule):
+    """A rule of an author, which is not made for several threads."""
+
+    thread: int
+
+    def loss(self, s: TrainingState, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        assert threading.get_ident() == self.thread
+        return F.cross_entropy(logits, labels)
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +54,14 @@ def on(t: Trajectory, devices: Sequence[torch.device]) -> State:
 @given(count=st.integers(1, 9), size=st.integers(1, 9))
 def test_parts_are_the_batch_in_order(count: int, size: int) -> None:
     images, labels = torch.arange(float(size)).view(size, 1), torch.arange(size)
-    parts = list(Shards(nn.Linear(1, 1), count, [CPU]).split(images, labels))
-    assert torch.cat([some for some, _, _ in parts]).equal(images)
-    assert torch.cat([theirs for _, theirs, _ in parts]).equal(labels)
-    sizes = [len(some) for some, _, _ in parts]
+    parts = list(Shards(nn.Linear(1, 1), count, [CPU], by_torch).split(images, labels))
+    assert torch.cat([part.images for part in parts]).equal(images)
+    assert torch.cat([part.labels for part in parts]).equal(labels)
+    assert [part.first for part in parts] == [i == 0 for i in range(len(parts))]
+    sizes = [len(part.images) for part in parts]
     assert len(sizes) == min(count, size)
     assert max(sizes) - min(sizes) <= 1
-    assert [share for _, _, share in parts] == [n / size for n in sizes]
+    assert [part.share for part in parts] == [n / size for n in sizes]
 
 
 @pytest.mark.parametrize("shards", [2, 3, 8])
@@ -73,10 +90,45 @@ def test_without_batch_norm_parts_make_no_difference_but_rounding() -> None:
         torch.testing.assert_close(parts.params[name], w)
 
 
-@pytest.mark.parametrize("devices", [1, 2, 3, 5])
-def test_the_number_of_devices_changes_no_bit(devices: int) -> None:
-    t = trajectory(conv("conv-norm"), shards=3, augment="crop-flip")
-    assert bits(on(t, [CPU] * devices)) == bits(trained(t))
+@pytest.mark.parametrize("devices", [[CPU] * 2, [CPU, SECOND], [SECOND, CPU], [CPU, SECOND, THIRD], [CPU] * 5])
+@pytest.mark.parametrize("rule", [None, L1(1e-3), Slimming(1e-3)], ids=lambda rule: type(rule).__name__)
+def test_the_number_of_devices_changes_no_bit(devices: list[torch.device], rule: Rule | None) -> None:
+    t = replace(trajectory(conv("conv-norm"), shards=3, augment="crop-flip"), rule=rule)
+    assert bits(on(t, devices)) == bits(on(t, [CPU]))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_devices_compute_side_by_side_in_one_precision(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting, seen = threading.Barrier(2), set()
+
+    def loss(self: Rule, s: object, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        meeting.wait(20)  # until the other device has come as far
+        seen.add((threading.get_ident(), logits.dtype))
+        return F.cross_entropy(logits, labels)
+
+    monkeypatch.setattr(Rule, "loss", loss)
+    on(replace(trajectory(mlp(), shards=2, epochs=1), precision=precision), [CPU, SECOND])
+    assert len({thread for thread, _ in seen} - {threading.get_ident()}) == 2
+    assert {kind for _, kind in seen} == {torch.float32 if precision == "fp32" else torch.bfloat16}
+
+
+def test_the_rule_of_an_author_meets_one_thread() -> None:
+    on(replace(trajectory(mlp(), shards=2, epochs=1), rule=Alone(threading.get_ident())), [CPU, SECOND])
+
+
+def test_a_fault_on_one_device_ends_the_step_after_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def work(part: Part) -> None:
+        if part.first:
+            raise MethodError("no")
+        time.sleep(0.2)
+        ended.append(part)
+
+    shards = Shards(nn.Linear(1, 1), 2, [CPU, SECOND], by_torch, lambda device: nullcontext())
+    with pytest.raises(MethodError, match="^no$"):
+        list(shards.each(work, torch.ones(2, 1), torch.ones(2)))
+    assert len(ended) == 1
 
 
 @pytest.mark.cuda

@@ -223,14 +223,19 @@ class GraphTrainer(Trainer):
                     t.copy_(value)
 
     def _rehearsed(self, size: int) -> Replay:
-        """Rehearse a step twice, then capture it. The second rehearsal finds what would invalidate the capture."""
+        """Rehearse a step three times, then capture it.
+
+        The first rehearsal counts, the second compiles, and the third finds what would invalidate the capture.
+        """
         program, before = partial(self._uncounted, size), [t.clone() for t in self.counters.values]
         with deterministic(self.feed.device):
             examples = self._counted(partial(self._program, size), size)
             ticks = [now - t for now, t in zip(self.counters.values, before, strict=True)]
-            self.tables.row.zero_()
-            with unmetered(), refusing_waits() if self.stream else nullcontext():
-                program()
+            with unmetered():
+                for watch in (nullcontext(), refusing_waits() if self.stream else nullcontext()):
+                    self.tables.row.zero_()
+                    with watch:
+                        program()
         if self.stream is None:
             return Replay(program, {}, examples, ticks)
         reserved = torch.cuda.memory_reserved(self.feed.device)

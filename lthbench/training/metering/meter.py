@@ -65,6 +65,11 @@ def unmetered() -> Iterator[None]:
         _thread.meter = before
 
 
+def counting() -> bool:
+    """Tell whether a meter counts in this thread."""
+    return _thread.meter is not None
+
+
 def _add(meter: Meter, flops: int) -> None:
     if _thread.meter is meter:
         meter.flops += flops

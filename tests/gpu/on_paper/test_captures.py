@@ -12,6 +12,7 @@ from lthbench.pruning.state import initial_state
 from lthbench.training.augment import AUGMENTATIONS
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.gpu.graph_trainer import GraphTrainer
+from lthbench.training.kernels.program import VARIABLE
 from lthbench.training.rules import (
     ADMM,
     L1,
@@ -57,9 +58,9 @@ def warnings_anew() -> None:
     graph_trainer._warn.cache_clear()
 
 
-def captured(name: str, rule: Rule | None = None, **changes: object) -> list[list[str]]:
-    """Train with graphs to the end. Returns the nodes of the graphs."""
-    data = feed()
+def captured(name: str, rule: Rule | None = None, size: int = 24, **changes: object) -> list[list[str]]:
+    """Train with graphs to the end, on this number of images. Returns the nodes of the graphs."""
+    data = feed(size)
     t = trajectory(name, data, rule, **changes)  # type: ignore[arg-type]
     with closing(lane(t, data)) as one:
         one.prepare()
@@ -93,6 +94,15 @@ def test_a_step_has_no_more_kernels_than_before(name: str, precision: str) -> No
 @pytest.mark.parametrize("name", MOST_PASSES)
 def test_a_step_passes_over_its_maps_no_more_often_than_before(name: str) -> None:
     assert of_step(name, "bf16").passes <= MOST_PASSES[name]
+
+
+def test_the_compiled_program_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, _ = captured("mlp-8")
+    books.clear()
+    monkeypatch.setenv(VARIABLE, "compiled")
+    (full,) = captured("mlp-8", size=16)
+    assert len(full) < len(plain)
+    assert any(node.startswith("triton_") for node in full)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ def built(folder: Path) -> dict[str, str]:
         "PAPER_SO": str(paper),
         "TRITON_LIBCUDA_PATH": str(folder / "lib"),
         "TRITON_INTERPRET": "0",
+        "TORCHINDUCTOR_USE_STATIC_CUDA_LAUNCHER": "0",  # Triton's own one, which the driver here knows
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
 

@@ -30,6 +30,11 @@ CHANGES: dict[str, Callable[[], object]] = {
     "attention of cudnn": lambda: cuda.enable_cudnn_sdp(not cuda.cudnn_sdp_enabled()),
     "attention as products": lambda: cuda.enable_math_sdp(not cuda.math_sdp_enabled()),
 }
+OF_THE_DEVICE: dict[str, Callable[[], object]] = {
+    "autocast mode of the GPU": lambda: torch.set_autocast_enabled("cuda", True),
+    "current stream": lambda: torch.cuda.set_stream(torch.cuda.Stream()),
+    "global generator of the GPU": lambda: torch.rand(1, device="cuda"),
+}
 NEW = {  # names of torch 2.9 and later
     "cublas": "cuda.matmul", "convolutions of cudnn": "cudnn.conv", "cudnn": "cudnn", "float32": "",
     "matrix products of oneDNN": "mkldnn.matmul",
@@ -45,6 +50,29 @@ def test_a_setting_of_cuda_is_seen_and_put_back(what: str) -> None:
     before = settings()
     with pytest.raises(MethodError, match=f"x changed the .*{what}.* of the process"), unchanged("x"):
         CHANGES[what]()
+    assert settings() == before
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("what", OF_THE_DEVICE)
+def test_the_state_of_a_gpu_is_seen_and_put_back(what: str) -> None:
+    torch.cuda.init()
+    before = settings()
+    with pytest.raises(MethodError, match=f"x changed the .*{what}.* of the process"), unchanged("x"):
+        OF_THE_DEVICE[what]()
+    assert settings() == before
+    with unchanged("what changes nothing"), torch.cuda.stream(torch.cuda.Stream()):
+        pass
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_another_current_device_is_seen_and_put_back() -> None:
+    torch.cuda.init()
+    before = settings()
+    with pytest.raises(MethodError, match="x changed the .*current device.* of the process"), unchanged("x"):
+        torch.cuda.set_device(1)
     assert settings() == before
 
 

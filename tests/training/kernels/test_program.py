@@ -41,14 +41,17 @@ class Refused(Exception):
 Refused.__module__ = "triton.compiler.errors"
 
 
+@pytest.mark.parametrize("named", ["fused", "compiled"])
 @pytest.mark.parametrize(
     "error", [Refused("no such op\nat 3"), CalledProcessError(1, ["cc"]), RuntimeError("Triton Error [CUDA]: no image")]
 )
-def test_what_triton_cannot_build_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "fused")
+def test_what_cannot_be_built_is_one_line(named: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, named)
     pytest.importorskip("lthbench.training.kernels.norm_act", reason="Triton is needed")
     with (
-        pytest.raises(MethodError, match="^Triton cannot build .*; set LTHBENCH_PROGRAM=reference.*") as told,
+        pytest.raises(
+            MethodError, match=f"^the {named} program .* cannot be built .*; set LTHBENCH_PROGRAM=reference"
+        ) as told,
         computing(CUDA),
     ):
         raise error
