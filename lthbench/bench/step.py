@@ -64,7 +64,7 @@ def _upto(part: str, trainer: Trainer, steps: int) -> None:
     batches = feed.epoch(trainer.trajectory.clock, recipe, 0, 0, 0)
     for number, index in enumerate(islice(cycle(batches), steps)):
         images, labels = feed.batch(index)
-        images = trainer.augment(images, step_generator("augment", 0, 0, number))
+        images = trainer.inputs.augment(images, step_generator("augment", 0, 0, number))
         if part != "data":
             with precision(trainer.trajectory.precision, feed.device):
                 loss = F.cross_entropy(module(images).float(), labels)

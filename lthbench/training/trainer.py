@@ -16,18 +16,16 @@ from torch import Tensor, nn
 
 from lthbench import keys
 from lthbench.errors import MethodError
-from lthbench.pruning.allocate import keeper
 from lthbench.pruning.state import State, module_of
 from lthbench.pruning.tensors import Tensors, copies, mapped
 from lthbench.training.augment import Draws
-from lthbench.training.feed import Feed, step_generator
+from lthbench.training.feed import Feed
+from lthbench.training.inputs import OF_RULE, Inputs
 from lthbench.training.kernels.program import computing
 from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import memory_format, precision
 from lthbench.training.rules import Rule, TrainingState, overrides
-from lthbench.training.rules.checks import check_draws, check_rate, check_start
-from lthbench.training.schedule import rates
-from lthbench.training.single_example import check_batches
+from lthbench.training.rules.checks import check_start
 from lthbench.training.step import Step
 from lthbench.training.trajectory import Trajectory
 
@@ -36,8 +34,6 @@ OnStop = Callable[[int, State], None]
 
 Turn = Callable[[], AbstractContextManager[object]]
 """A context that excludes all other trainings of the process from computing."""
-
-OF_RULE = "rule/"  # before the names of a rule's draws, among those of a step
 
 
 class Trainer:
@@ -62,10 +58,9 @@ class Trainer:
         networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
         self.trajectory, self.feed, self.turn, self.recipe = trajectory, feed, turn, trajectory.recipe
-        check_batches(trajectory.model, trajectory.clock, self.recipe.shards)
-        self.rule = trajectory.rule or Rule()
-        self.rates = self._rates().to(feed.device)
-        self.augment = feed.augmentation(self.recipe)
+        trajectory.check_batches()
+        self.rule, self.inputs = trajectory.rule or Rule(), Inputs(trajectory, feed.augmentation(self.recipe))
+        self.rates = self.inputs.rates().to(feed.device)
         module = module_of(trajectory.model, replace(state, basis=None), feed.device).train()
         self.module = module.to(memory_format=memory_format(module, feed.device))
         self.current = self._current(state, at)
@@ -230,54 +225,17 @@ class Trainer:
         """Give back what the training holds of its device. Here there is nothing."""
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        return self._augmented(
-            index, mapped(lambda t: t.to(self.feed.device), self._drawn(len(index), self.current.step))
-        )
+        draws = self.inputs.draws(len(index), self.current.step)
+        return self._augmented(index, mapped(lambda t: t.to(self.feed.device), draws))
 
     def _augmented(self, index: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return the images and labels of a step, and give the rule its draws."""
         self.current.draws = {n.removeprefix(OF_RULE): t for n, t in draws.items() if n.startswith(OF_RULE)}
-        return self.feed.augmented(index, self.augment, draws)
-
-    def _drawn(self, count: int, step: int) -> Draws:
-        """Draw what the augmentation and the rule need for `count` images in a step, on the CPU."""
-        return {**self._drawn_by_augmentation(count, step), **self._drawn_by_rule(count, step)}
-
-    def _drawn_by_augmentation(self, count: int, step: int) -> Draws:
-        if self.recipe.augment == "none":
-            return {}
-        _, height, width = self.trajectory.model.shape
-        generator = step_generator("augment", self.trajectory.seed, self.trajectory.order, step)
-        return self.augment.draw(count, height, width, generator)
-
-    def _drawn_by_rule(self, count: int, step: int) -> Draws:
-        if not overrides(self.trajectory.rule, "draw"):
-            return {}
-        generator = step_generator("rule draws", self.trajectory.seed, self.trajectory.order, step)
-        draws = check_draws(self.rule, self.rule.draw(count, generator), count)
-        return {f"{OF_RULE}{name}": t for name, t in draws.items()}
-
-    def _rates(self) -> Tensor:
-        """Return the learning rate of every step, [total]."""
-        found = rates(self.recipe, self.trajectory.clock.total)
-        if not overrides(self.trajectory.rule, "learning_rate"):
-            return found
-        bare = self._bare()
-        for bare.step, rate in enumerate(found.tolist()):
-            found[bare.step] = check_rate(self.rule, self.rule.learning_rate(bare, rate))
-        return found
-
-    def _bare(self) -> TrainingState:
-        """Return the state of a training without its tensors."""
-        trajectory, clock = self.trajectory, self.trajectory.clock
-        seed = (trajectory.seed, trajectory.order)
-        current = TrainingState(keeper(trajectory.allocation), seed, clock.total, clock.steps_per_epoch)
-        current.model, current.recipe = trajectory.model, trajectory.recipe
-        return current
+        return self.feed.augmented(index, self.inputs.augment, draws)
 
     def _current(self, state: State, at: int) -> TrainingState:
         trajectory, device = self.trajectory, self.feed.device
-        current = self._bare()
+        current = self.inputs.state()
         current.params = dict(self.module.named_parameters())
         current.mask = mapped(lambda t: t.to(device, copy=True), state.mask)
         current.prunable, current.step, current.slots, current.grads = tuple(state.mask), at, {}, {}

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from lthbench import keys
+from lthbench.errors import InputError, MethodError
 from lthbench.models import Model
 from lthbench.pruning.lineage import Lineage, NamedLineages, Trained
 from lthbench.pruning.starts import Normalisation
@@ -49,6 +50,20 @@ class Trajectory:
     @cached_property
     def key(self) -> str:
         return keys.key("train", VERSION, self._parts)
+
+    def check_batches(self) -> None:
+        """Raise MethodError where a step, or a shard of one, has a single example that the model cannot be trained on."""
+        clock, shards = self.clock, self.recipe.shards
+        if clock.smallest_batch // shards > 1:
+            return
+        try:
+            self.model.check_batch(1)
+        except InputError as error:
+            raise MethodError(
+                f"{self.model.name} cannot be trained on a single example, but batch = {clock.batch}"
+                f"{f' in {shards} shards' if shards > 1 else ''} leaves one of {clock.size} examples alone "
+                f"({str(error).rpartition(': ')[2]}); choose another batch"
+            ) from None
 
     def state(self, step: int) -> Trained:
         """Return the state after `step` steps."""

@@ -91,7 +91,7 @@ class GraphTrainer(Trainer):
             with torch.cuda.stream(self.stream):
                 super().__init__(trajectory, state, at, feed, turn, networks=networks)
                 rows, batch = trajectory.clock.steps_per_epoch, min(trajectory.clock.batch, trajectory.clock.size)
-                self.tables = Tables(rows, batch, self._drawn(batch, 0), feed.device)
+                self.tables = Tables(rows, batch, self.inputs.draws(batch, 0), feed.device)
         except BaseException:
             self._release()
             raise
@@ -139,7 +139,7 @@ class GraphTrainer(Trainer):
     def _load(self, batches: Sequence[Tensor]) -> None:
         steps = range(self.current.step, self.current.step + len(batches))
         with self._alone():
-            draws = [self._drawn(len(index), step) for index, step in zip(batches, steps, strict=True)]
+            draws = [self.inputs.draws(len(index), step) for index, step in zip(batches, steps, strict=True)]
             self.tables.load(batches, draws, self.rates[steps.start : steps.stop])
 
     def _replay(self, sizes: Sequence[int]) -> None:
