@@ -69,7 +69,7 @@ class Driver:
     lanes: int | None = None  # trainings at once in a worker; None: one on a CPU, as many as fit on a GPU
     keep: Keep = "masks"
     partial: bool = False
-    start: str = "spawn"  # how worker processes are started
+    start: str = ""  # how worker processes are started; by default the best way for the device
     records: list[Record] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     stopping: bool = False

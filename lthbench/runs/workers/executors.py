@@ -6,8 +6,10 @@ when its driver does. The death of a worker fails one operation, which is tried 
 """
 
 import multiprocessing
+import sys
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from multiprocessing.context import BaseContext
 from typing import Protocol
 
 import torch
@@ -32,7 +34,7 @@ class SerialExecutor:
     """
 
     config: WorkerConfig
-    start: str = "spawn"
+    start: str = ""
     slots: int = 1
     _evaluators: Pool = field(init=False)
     _worker: Worker | None = field(init=False, default=None)
@@ -59,7 +61,7 @@ class SerialExecutor:
 class LocalExecutor:
     """An executor with `workers` processes on this machine, and others that evaluate."""
 
-    def __init__(self, config: WorkerConfig, workers: int, start: str = "spawn"):
+    def __init__(self, config: WorkerConfig, workers: int, start: str = ""):
         self.slots = workers * config.slots
         self._trainers = processes(config, workers, frozenset({"train"}), start)
         self._evaluators = _evaluators(config, start, workers)
@@ -94,8 +96,11 @@ def evaluators(config: WorkerConfig, trainers: int) -> int:
 
 
 def processes(config: WorkerConfig, size: int, splits: frozenset[str], start: str) -> Pool:
-    """Return a pool of processes on this machine, which take its devices in turn. Those on one GPU share it."""
-    context = multiprocessing.get_context(start)
+    """Return a pool of processes on this machine, which take its devices in turn. Those on one GPU share it.
+
+    `start` is a method of multiprocessing; by default the best one for the device.
+    """
+    context = _context(start, torch.device(config.device))
 
     def started(there: list[Handle]) -> Process:
         each = config.each()
@@ -104,3 +109,14 @@ def processes(config: WorkerConfig, size: int, splits: frozenset[str], start: st
         return Process(context, min(shares, key=busy.count), splits)
 
     return Pool(started, size, config.slots)
+
+
+def _context(start: str, device: torch.device) -> BaseContext:
+    """Return how processes start: on a CPU under Linux as forks of one server, which imports torch once for all of them.
+
+    Elsewhere each is a new interpreter: a GPU's driver does not survive a fork.
+    """
+    forks = sys.platform == "linux" and device.type == "cpu"
+    context = multiprocessing.get_context(start or ("forkserver" if forks else "spawn"))
+    context.set_forkserver_preload([Process.__module__])
+    return context

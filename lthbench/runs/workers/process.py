@@ -34,7 +34,7 @@ class Process:
         with _starting:
             self._connection, there = context.Pipe()
             lifeline, self._lifeline = context.Pipe(duplex=False)  # held open by the driver alone
-            ends = (there, lifeline, config, splits, (self._connection, self._lifeline))
+            ends = (there, lifeline, config, splits, (self._connection, self._lifeline), dict(os.environ))
             self.process = context.Process(target=main, args=ends, daemon=True)  # type: ignore[attr-defined]
             with _without_main(), system.deaf_to_ctrl_c():
                 self.process.start()
@@ -129,9 +129,12 @@ def main(
     config: WorkerConfig,
     splits: frozenset[str],
     drivers: tuple[Connection, ...],
+    environment: dict[str, str],
 ) -> None:
     """Take operations and send replies, until the driver is gone."""
     system.ignore_ctrl_c()
+    os.environ.clear()  # a server of forks has the environment of the time when it started
+    os.environ.update(environment)
     for end in drivers:
         end.close()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()

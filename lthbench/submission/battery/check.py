@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from lthbench.pruning.allocate import removed_count
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.plan import PlannedRun
 from lthbench.runs.records.record import Record, Result
-from lthbench.runs.workers.process import Process
 from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.peeking import private, watched
 from lthbench.submission.battery.substitution import acts_otherwise
@@ -29,9 +27,6 @@ MEASURE_SHARE = 20  # a measurement may take this many times the CPU time of tra
 SEEDS = 2  # of the suite; the checks need no more
 SPARE = 2.0  # CPU seconds of either that are free, because a first call loads libraries
 
-START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-"""How evaluators are started. A check starts several, and a server of forks imports torch once for all of them."""
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -42,7 +37,7 @@ class Finding:
     found: str
 
 
-def check(method: str, data: Path | None = None, suite: str | None = None, start: str = START) -> list[Finding]:
+def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "") -> list[Finding]:
     """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and check the results.
 
     The suite is the one that the method names, unless another is given. The checks: the method uses only the objects that
@@ -51,7 +46,6 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
     result equals that of the method named by `at_zero`.
     """
     registry.load_all()
-    multiprocessing.set_forkserver_preload([Process.__module__])
     if (file := registry.file_in(method)) and (names := refused(file)):
         return [_finding("no peeking", names, "")]
     with watched() as touched:

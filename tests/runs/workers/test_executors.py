@@ -37,6 +37,16 @@ class Half(Rule):
 def own(run):
     return run.train(run.init(), rule=Half())
 """
+TOLD = """
+@dataclass(frozen=True)
+class Told(Rule):
+    def start(self, s):
+        raise MethodError(os.environ["FOLDER"])
+
+@method("own", cost="T")
+def own(run):
+    return run.train(run.init(), rule=Told())
+"""
 MIXED = [m for m in METHODS if m.name in ("dense", "ticket", "snip", "gradual")]
 
 
@@ -54,9 +64,19 @@ class TestSameResult:
         alone = drive(TINY, [one], tmp_path, home).results  # type: ignore[list-item]
         assert alone == {name: result for name, result in whole.results.items() if name.method == one.name}  # type: ignore[attr-defined]
 
-    def test_spawned_processes(self, tmp_path: Path, home: DataHome, whole: Outcome) -> None:
-        spawned = drive(TINY, [METHODS[-1]], tmp_path, home, executor="local", start="spawn").results
-        assert spawned == {name: result for name, result in whole.results.items() if name.method == "gradual"}
+    @pytest.mark.parametrize("start", ["spawn", ""])
+    def test_however_processes_start(self, tmp_path: Path, home: DataHome, whole: Outcome, start: str) -> None:
+        done = drive(TINY, [METHODS[-1]], tmp_path, home, executor="local", start=start).results
+        assert done == {name: result for name, result in whole.results.items() if name.method == "gradual"}
+
+    def test_a_worker_has_the_environment_of_now(
+        self, tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = found(tmp_path, TOLD)
+        for folder in ("first", "second"):
+            monkeypatch.setenv("FOLDER", folder)
+            done = drive(ONE, [own], tmp_path / folder, home, executor="local", start="")
+            assert [str(record.result.reason).split()[0] for record in done.records] == [folder]
 
     @pytest.mark.parametrize("executor", ["serial", "local"])
     def test_images_streamed_from_disk(

@@ -29,7 +29,7 @@ def test_the_option_reaches_the_configuration_of_a_worker(
 ) -> None:
     asked: list[WorkerConfig] = []
 
-    def seen(self: object, config: WorkerConfig, workers: int, start: str = "spawn") -> None:
+    def seen(self: object, config: WorkerConfig, workers: int, start: str = "") -> None:
         asked.append(config)
         raise InputError("enough")
 

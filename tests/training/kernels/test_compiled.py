@@ -1,6 +1,7 @@
 """The compiled program: wired up by a compiler that changes no bit, and once by torch's own for a CPU."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -82,6 +83,8 @@ def test_what_is_compiled_serves_every_training_of_its_kind() -> None:
     first = len(COUNTED)
     for seed in range(2, 5):
         trained(trajectory(mlp(), seed=seed))
+    with ThreadPoolExecutor(1) as other:
+        other.submit(trained, trajectory(mlp(), seed=6)).result()
     assert len(COUNTED) == first
 
 
