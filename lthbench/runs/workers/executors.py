@@ -6,7 +6,6 @@ when its driver does. The death of a worker fails one operation, which is tried 
 """
 
 import multiprocessing
-import sys
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import BaseContext
@@ -14,6 +13,7 @@ from typing import Protocol
 
 import torch
 
+from lthbench import system
 from lthbench.errors import LthbenchError
 from lthbench.methods.internals.operations import Judgement, Operation
 from lthbench.runs.workers.pool import Handle, Pool
@@ -112,11 +112,10 @@ def processes(config: WorkerConfig, size: int, splits: frozenset[str], start: st
 
 
 def _context(start: str, device: torch.device) -> BaseContext:
-    """Return how processes start: on a CPU under Linux as forks of one server, which imports torch once for all of them.
+    """Return how processes start: on a CPU as forks of one server, which imports torch once for all of them.
 
-    Elsewhere each is a new interpreter: a GPU's driver does not survive a fork.
+    Those on a GPU are new interpreters, as its driver does not survive a fork.
     """
-    forks = sys.platform == "linux" and device.type == "cpu"
-    context = multiprocessing.get_context(start or ("forkserver" if forks else "spawn"))
+    context = multiprocessing.get_context(start or (system.start_method() if device.type == "cpu" else "spawn"))
     context.set_forkserver_preload([Process.__module__])
     return context
