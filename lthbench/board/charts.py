@@ -11,7 +11,7 @@ from lthbench.board.grids import DUEL_SYMBOLS, Grid
 # Distinct on light and dark backgrounds. The shapes tell the methods apart without colour.
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-ERRORS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 90]
+ERRORS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 40, 50, 70, 90]
 KINDS = {"a": "#a9bdf2", "a-small": "#e3eafc", "b": "#fbc878", "b-small": "#fdecd0", "tie": "#cfeedd"}
 KINDS |= {"undecided": "#e6e6e6", "collapsed": "#cfcfcf", "pending": "#f2f2f2"}
 
@@ -40,7 +40,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
     colour = alt.Color("method:N", scale=domain, legend=key)
-    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", tickCount=10)
+    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", labelOverlap="greedy")
     scale = alt.Scale(type="log", reverse=True, nice=False)
     y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
     x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.45))
@@ -69,7 +69,7 @@ def costs(methods: list[str]) -> Any:
     """
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
-    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", tickCount=10)
+    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", labelOverlap="greedy")
     scale = alt.Scale(type="log", reverse=True, nice=False)
     y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
     x = alt.X("cost:Q", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(format="~s", tickCount=5))
