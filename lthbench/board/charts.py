@@ -29,6 +29,13 @@ def accuracy_rows(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _by_error() -> tuple[alt.Scale, alt.Y]:
+    """Return the scale of log error, and the axis of accuracies on it."""
+    scale = alt.Scale(type="log", reverse=True, nice=False)
+    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", labelOverlap="greedy")
+    return scale, alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
+
+
 def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     """Draw accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are horizontal
     lines.
@@ -40,9 +47,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
     colour = alt.Color("method:N", scale=domain, legend=key)
-    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", labelOverlap="greedy")
-    scale = alt.Scale(type="log", reverse=True, nice=False)
-    y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
+    scale, y = _by_error()
     x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.45))
     base = alt.Chart(alt.NamedData("scores") if rows is None else rows)
     sparse = base.transform_filter("!datum.dense")
@@ -69,9 +74,7 @@ def costs(methods: list[str]) -> Any:
     """
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
-    axis = alt.Axis(values=ERRORS, labelExpr="100 - datum.value", labelOverlap="greedy")
-    scale = alt.Scale(type="log", reverse=True, nice=False)
-    y = alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
+    scale, y = _by_error()
     x = alt.X("cost:Q", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(format="~s", tickCount=5))
     tip = [
         alt.Tooltip("method:N"),

@@ -30,6 +30,7 @@ class Part:
     thread uses, and a copy of the module's buffers."""
 
     first: bool
+    device: torch.device
     forward: Forward
     images: Tensor
     labels: Tensor
@@ -38,7 +39,7 @@ class Part:
 
     def there(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return tensors on this part's device."""
-        return mapped(lambda t: t.to(self.images.device), tensors)
+        return mapped(lambda t: t.to(self.device), tensors)
 
 
 class Shards:
@@ -61,8 +62,8 @@ class Shards:
         apart = set(self._devices) if numerics else set()
         self._threads = {device: ThreadPoolExecutor(1) for device in apart if len(apart) > 1}
         # a call with other weights puts them into the module for a moment, so no two threads share one
-        own, modules = forward(module), {device: copy.deepcopy(module) for device in self._threads}
-        self._forwards = {device: forward(modules[device]) if modules else own for device in self._devices}
+        own = {device: copy.deepcopy(module) for device in self._threads}
+        self._forwards = {device: forward(own.get(device, module)) for device in set(self._devices)}
 
     def each(self, work: Callable[[Part], T], images: Tensor, labels: Tensor) -> Iterator[T]:
         """Do the work of each part of a batch. Yields what it returns, in the order of the parts.
@@ -80,20 +81,19 @@ class Shards:
         for i, (some, theirs, device) in enumerate(parts):
             if len(some):
                 buffers = {name: t.to(device, copy=True) for name, t in self._module.named_buffers()}
-                yield Part(
-                    i == 0, self._forwards[device], some.to(device), theirs.to(device), len(some) / len(images), buffers
-                )
+                share, forward = len(some) / len(images), self._forwards[device]
+                yield Part(i == 0, device, forward, some.to(device), theirs.to(device), share, buffers)
 
     def _side_by_side(self, work: Callable[[Part], T], parts: Sequence[Part]) -> list[T]:
         """Do the work of each device in its thread. Every thread has ended its work where one raises."""
         numerics = self._numerics
         assert numerics
 
-        def computed(part: Part, device: torch.device) -> T:
-            with numerics(device):
+        def computed(part: Part) -> T:
+            with numerics(part.device):
                 return work(part)
 
-        futures = [self._threads[d].submit(computed, part, d) for part, d in zip(parts, self._devices, strict=False)]
+        futures = [self._threads[part.device].submit(computed, part) for part in parts]
         wait(futures)
         return [future.result() for future in futures]
 
