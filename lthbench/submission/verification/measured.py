@@ -12,6 +12,15 @@ UNSEEN: dict[str, object] = {
     "loss": {},
     "compact": None,
     "zero_weights": None,
+    "early_stop": None,
+}
+UNSEEN_PROVENANCE: dict[str, object] = {
+    "host": "",
+    "started": "",
+    "seconds": 0.0,
+    "cpu": None,
+    "seen": None,
+    "curve": None,
 }
 
 
@@ -40,7 +49,7 @@ def seen_alone(record: Record, seen: dict[str, object] | None = None) -> Record:
     reason = None if status == "ok" else "weights are not finite"
     changes = UNSEEN | {"parameters": written} | (seen or {}) | {"reason": reason}
     charged = sum(r.charged.values()) / r.epoch
-    provenance = said.model_copy(
-        update={"epochs_computed": min(said.epochs_computed, charged), "host": "", "started": ""}
-    )
+    computed = min(said.epochs_computed, charged)
+    epochs = {"epochs_computed": computed, "epochs_reused": charged - computed}
+    provenance = said.model_copy(update=UNSEEN_PROVENANCE | epochs)
     return record.model_copy(update={"result": r.model_copy(update=changes), "provenance": provenance})

@@ -18,6 +18,7 @@ from lthbench.errors import InputError
 from lthbench.pruning.state import State
 from lthbench.runs.driver.job import Job
 from lthbench.runs.records import record as records
+from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import read_tables
 from lthbench.submission import publish as publishing
 from lthbench.submission.bundle.manifest import Ticket
@@ -49,7 +50,10 @@ def _another_environment(f: Forgery) -> None:
             result |= {"correlation": {"init": {"0.1": 1.0}}, "barriers": {"a": {"test": -9.0}}, "zero_weights": 5}  # type: ignore[operator]
             result |= {"compact": [1, 1], "parameters": {"x": 1}}  # type: ignore[operator]
             said["build"]["kind"] = "Another CPU"  # type: ignore[index]
-            said["host"] = "a host of theirs"  # type: ignore[index]
+            right = {"right": 500, "of": 500}
+            result |= {"early_stop": {"step": 1, "loss": 0.0, "validation": right, "test": right}}  # type: ignore[operator]
+            said |= {"host": "a host of theirs", "started": "2000-01-01", "seconds": 1e8, "epochs_reused": 1e8}  # type: ignore[operator]
+            said |= {"cpu": {"method": 1e8}, "seen": {"train": 1}, "curve": {"first": 0, "epoch": 1, "losses": [0.0]}}  # type: ignore[operator]
 
     f.records(change)
     f.rehash()
@@ -74,11 +78,23 @@ def test_what_was_measured_is_published(good: Path, leaderboard: Path, data_fold
         )
         assert r.loss == pytest.approx(true.loss)
         assert (r.kept, r.correlation, r.barriers, r.notes, r.parameters) == ({}, {}, {}, {}, {})
-        assert (r.compact, r.zero_weights, record.provenance.host) == (true.compact, true.zero_weights, "")
+        assert (r.compact, r.zero_weights, r.early_stop) == (true.compact, true.zero_weights, None)
+        assert_nothing_unseen(record)
     assert typed("publish", bad, *options, "--undo").exit_code == 0
     assert typed("publish", bad, *options, "--claimed").exit_code == 0
     for record in records.read([leaderboard / "results/smoke/mine.jsonl"]):
-        assert (record.result.kept, record.result.loss, record.result.compact) == ({}, {}, None)
+        r = record.result
+        assert (r.kept, r.loss, r.compact, r.early_stop) == ({}, {}, None, None)
+        assert_nothing_unseen(record)
+
+
+def assert_nothing_unseen(record: Record) -> None:
+    """No level looks at times, hosts and learning curves, so none of them stands on the board."""
+    said = record.provenance
+    assert (said.host, said.started, said.seconds) == ("", "", 0)
+    assert (said.cpu, said.seen, said.curve) == (None, None, None)
+    charged = sum(record.result.charged.values()) / record.result.epoch
+    assert said.epochs_computed + said.epochs_reused == pytest.approx(charged)
 
 
 def test_a_row_that_cannot_stand_beside_the_others_changes_nothing(
