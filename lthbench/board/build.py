@@ -98,6 +98,12 @@ def suite_of(folder: Path) -> Suite | None:
     return Suite.read(folder.name) if folder.parent.name == "results" and any(folder.glob("*.jsonl")) else None
 
 
+def refusal(folder: Path) -> Refusal:
+    """Return the check of `belongs` for the suite of a folder; one that refuses nothing where the suite is not known."""
+    suite = suite_of(folder)
+    return belongs(suite) if suite else lambda result: None
+
+
 def belongs(suite: Suite) -> Refusal:
     """Return a check that refuses records of another version of the suite, of other test images, or of another start.
 

@@ -67,10 +67,11 @@ def _for_a_paper(
 
 def _records(folder: Path, name: str, methods: tuple[str, ...], skipped: list[str] | None) -> "DataFrame":
     """Return one of TABLES, of all methods or of these."""
+    from lthbench.board.build import refusal
     from lthbench.board.scores import scores
     from lthbench.runs.records.tables import read_tables
 
-    results = read_tables(folder, skipped=skipped)
+    results = read_tables(folder, refusal=refusal(folder), skipped=skipped)
     _check_known(methods, results.runs["method"].unique().tolist())
     results = results.where(results.runs["method"].isin(methods)) if methods else results
     table: DataFrame = scores(results.scored) if name == "scores" else getattr(results, name)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from lthbench.board.analysis import Analysis
+from lthbench.board.build import belongs
+from lthbench.errors import InputError
 from lthbench.report.table import table
-from lthbench.runs.records.record import Record, in_folder
+from lthbench.runs.records.record import Record, each, files
 from lthbench.runs.records.tables import tabulated
 from lthbench.suite import Suite
 
@@ -33,8 +35,12 @@ class Measured:
 
     @classmethod
     def read(cls, suite: Suite, folder: Path) -> "Measured":
-        """Read the records of this suite in a folder. Raises InputError if there are none."""
-        return cls(suite, tuple(in_folder(folder)), folder)
+        """Read the records of a folder. InputError if there are none, or if one is broken or not of this suite's text."""
+        refused: list[str] = []
+        records = tuple(each(files(folder), belongs(suite), refused))
+        if refused:
+            raise InputError(refused[0])
+        return cls(suite, records, folder)
 
     def other(self, name: str) -> "Measured | None":
         """Return another suite whose records are in a folder of its name next to this one. None if there are none."""

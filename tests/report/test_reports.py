@@ -273,6 +273,19 @@ def test_command_writes_page_and_charts(tmp_path: Path) -> None:
     assert (page.read_text(), missing) == (text, "")  # the same bytes again
 
 
+def test_records_of_another_text_of_the_suite_are_refused(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run")
+    changed = measured("elastic-digits", lambda m, c: 90.0).suite.model_copy(update={"seeds": 3})
+    (folder / "suite.json").write_text(changed.model_dump_json())
+    said = {words: CliRunner().invoke(main, [*words, str(folder)]) for words in [("report",), ("score",)]}
+    assert [done.exit_code for done in said.values()] == [2, 2]
+    for done in said.values():
+        assert "all.jsonl:1: the record was made with a definition of suite elastic-digits" in done.output
+    assert "--skip-broken" not in said["report",].output  # the command has no such option
+    skipped = CliRunner().invoke(main, ["score", str(folder), "--skip-broken"])
+    assert skipped.exit_code == 0 and "left out: " in skipped.output
+
+
 def test_a_report_stands_on_the_last_complete_look() -> None:
     whole = measured("liu2021-digits", lambda m, c: 90.0, seeds=(2, 3))
     seen = [r for r in whole.records if r.result.seed < 2 or r.result.method == "dense"]
