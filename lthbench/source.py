@@ -235,6 +235,7 @@ def _below(root: Path | None, name: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+@lru_cache(maxsize=1024)
 def _installed(file: Path) -> bool:
     return any(folder in file.resolve().parents for folder in _installations())
 

@@ -38,7 +38,7 @@ class Finding:
 
 
 def check(method: str, data: Path | None = None, suite: str | None = None, start: str = "") -> list[Finding]:
-    """Run a method (as typed for --method) twice on a small suite and once at sparsity 0, and check the results.
+    """Run a method (as typed for --method) on a small suite, then with its first seed again, also at sparsity 0.
 
     The suite is the one that the method names, unless another is given. The checks: the method uses only the objects that
     it was given; it runs in every cell; its sparsity is exact; its charge equals the declared cost and the plan; two
@@ -52,9 +52,9 @@ def check(method: str, data: Path | None = None, suite: str | None = None, start
         whole = without_exceeded_budget(Suite.read(suite or registry.find(method).suite), method)
         small = whole.model_copy(update={"seeds": min(SEEDS, max(whole.looks))})
         job = Job.make(small, [method], data, only=True, device="cpu")
+        once = _records(job, start)
         with watching_steps(job.methods[0].file) as waits:
-            once = _records(job, start)
-        again = _records(job, start)
+            again = _records(Job.make(_one_seed(small), [method], data, only=True, device="cpu"), start)
     first, second = [[record.result for record in records] for records in (once, again)]
     failed = [r for r in first if r.status != "ok"]
     file = job.methods[0].file
@@ -103,6 +103,10 @@ def without_exceeded_budget(suite: Suite, method: str) -> Suite:
         if any(declared_cost(asked, suite, s)[0] > (suite.budget_epochs(s) or math.inf) for s in suite.sparsities):
             return suite.model_copy(update={"budget": "none"})
     return suite
+
+
+def _one_seed(suite: Suite) -> Suite:
+    return suite.model_copy(update={"seeds": 1})
 
 
 def _records(job: Job, start: str) -> list[Record]:
@@ -176,12 +180,13 @@ def _cost(method: Method, suite: Suite, r: Result) -> str | None:
 
 
 def _plan(runs: list[PlannedRun], results: list[Result]) -> Iterator[str | None]:
-    charges = {(r.sparsity, r.learning_rate, r.seed): sum(r.charged.values()) / r.epoch for r in results}
+    charges = {_where(r): sum(r.charged.values()) / r.epoch for r in results}
     for run in runs:
-        charged = charges[run.cell.sparsity, run.cell.learning_rate, run.cell.seed]
+        cell = run.cell
+        charged = charges[_place(cell.workload.name, cell.sparsity, cell.learning_rate, cell.seed)]
         planned = run.charge if run.complete else run.most
         fits = abs(planned - charged) < 1e-9 if run.complete else charged <= planned + 1.0
-        yield None if fits else f"{run.cell}: planned {planned:g} epochs, charged {charged:g}"
+        yield None if fits else f"{cell}: planned {planned:g} epochs, charged {charged:g}"
 
 
 def _plan_note(runs: list[PlannedRun]) -> str:
@@ -189,8 +194,10 @@ def _plan_note(runs: list[PlannedRun]) -> str:
 
 
 def _differences(first: list[Result], second: list[Result]) -> Iterator[str]:
-    for a, b in zip(first, second, strict=True):
-        if a != b:
+    """Compare the runs of a second execution with the same runs of the first."""
+    before = {_where(r): r for r in first}
+    for b in second:
+        if b != (a := before[_where(b)]):
             fields = [name for name in Result.model_fields if getattr(a, name) != getattr(b, name)]
             yield f"{_where(a)}: two executions differ in {', '.join(fields)}"
 
@@ -198,7 +205,7 @@ def _differences(first: list[Result], second: list[Result]) -> Iterator[str]:
 def _same_seeds(results: list[Result]) -> Iterator[str]:
     seen: dict[Any, int] = {}
     for r in results:
-        name = (r.sparsity, r.learning_rate, r.weights)
+        name = (r.workload, r.sparsity, r.learning_rate, r.weights)
         if name in seen:
             yield f"{_where(r)}: the same weights as seed {seen[name]}"
         seen[name] = r.seed
@@ -206,24 +213,28 @@ def _same_seeds(results: list[Result]) -> Iterator[str]:
 
 def _learns(results: list[Result]) -> Finding:
     """Check that the best run is correct on the training examples more than 1.5 times as often as chance."""
-    best = max(r.train.percent for r in results if r.train)
-    chance = 100 / results[0].classes
-    return Finding("learns", best > 1.5 * chance, f"{best:.3g} % of the training examples correct at best")
+    times, best = max(
+        (r.train.percent / 100 / (r.chance or 1 / r.classes), r.train.percent) for r in results if r.train
+    )
+    return Finding("learns", times > 1.5, f"{best:.3g} % of the training examples correct at best")
 
 
 def _at_zero(suite: Suite, method: Method, typed: str, data: Path | None, start: str) -> Finding:
-    zero = suite.model_copy(update={"sparsities": (0.0,)})
+    zero = _one_seed(suite).model_copy(update={"sparsities": (0.0,)})
     records = _records(Job.make(zero, [typed, str(method.at_zero)], data, only=True, device="cpu"), start)
     results = [record.result for record in records]
-    weights = {(r.method, r.learning_rate, r.seed): r.weights for r in results}
+    weights = {_where(r): r.weights for r in results if r.method == str(method.at_zero)}
     wrong = [
-        f"lr {rate:g} seed {seed}: not the weights of {method.at_zero} ({r.reason or 'both ran'})"
+        f"{_where(r)}: not the weights of {method.at_zero} ({r.reason or 'both ran'})"
         for r in results
-        for rate, seed in [(r.learning_rate, r.seed)]
-        if r.method == method.label and (r.weights is None or r.weights != weights[str(method.at_zero), rate, seed])
+        if r.method == method.label and (r.weights is None or r.weights != weights[_where(r)])
     ]
     return _finding("at sparsity 0", wrong, f"the same weights as {method.at_zero}, bit for bit")
 
 
 def _where(r: Result) -> str:
-    return f"sparsity {r.sparsity:g} lr {r.learning_rate:g} seed {r.seed}"
+    return _place(r.workload, r.sparsity, r.learning_rate, r.seed)
+
+
+def _place(workload: str, sparsity: float, rate: float, seed: int) -> str:
+    return f"{workload} sparsity {sparsity:g} learning rate {rate:g} seed {seed}"

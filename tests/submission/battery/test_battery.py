@@ -7,6 +7,7 @@ import pytest
 
 from lthbench.methods import registry
 from lthbench.submission.battery.check import check
+from lthbench.suite import FOLDER
 
 BROKEN = Path(__file__).parent / "broken"
 
@@ -81,3 +82,11 @@ def test_a_rule_that_asks_for_a_value_is_told_the_line(tmp_path: Path) -> None:
     registry.METHODS.pop("asking", None)
     assert all(finding.passed for finding in found.values())
     assert found["fast on a GPU"].found.startswith("no: line 10 asks for a value inside the step"), found
+
+
+def test_the_checks_tell_workloads_apart(tmp_path: Path) -> None:
+    """A suite of two workloads: a method that is right on both passes, with equal cells in both."""
+    text = (FOLDER / "smoke.toml").read_text().replace('name = "smoke"', 'name = "two"')
+    suite = tmp_path / "two.toml"
+    suite.write_text(text + text[text.index("[[workload]]") :].replace("mlp-32", "mlp-16"))
+    assert all(finding.passed for finding in check("lottery-ticket", suite=str(suite), start="fork"))
