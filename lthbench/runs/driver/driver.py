@@ -184,7 +184,7 @@ class Driver:
 
     def _keep(self, broker: Broker, session: Session, outcome: Mapping[str, Any]) -> None:
         """Keep the parts of the returned network that `keep` names: the bit-packed mask, or also its values and start."""
-        if self.keep == "all" or session.final is None or outcome["status"] == "failed":
+        if self.keep == "all" or session.final is None or "weights" not in outcome:
             return
         state = broker.network(origin_of(session.final).lineage, session.context.edit_tensors)
         broker.store.write_tensors(state.mask)

@@ -210,6 +210,17 @@ class TestDiverged:
         [result] = drive(suite, [method(chance)], tmp_path, home).of("chance")
         assert result.status == "diverged"
 
+    @pytest.mark.parametrize("keep", ["masks", "finals"])
+    def test_one_that_misses_the_sparsity_stops_no_other(self, tmp_path: Path, home: DataHome, keep: str) -> None:
+        def own(run: Run) -> Network:
+            net = run.train(run.init(), recipe=run.recipe.replace(lr=1e9))
+            net.params["out.bias"].sum()  # a look at a tensor shows that it diverged
+            return net
+
+        outcome = drive(ONE, [method(own), method(chance)], tmp_path, home, keep=keep)
+        assert [r.status for r in (*outcome.of("own"), *outcome.of("chance"))] == ["diverged", "ok"]
+        assert "then: misses the sparsity" in outcome.of("own")[0].reason
+
     def test_diverged_rows_are_final(self, tmp_path: Path, home: DataHome) -> None:
         suite = ONE.model_copy(update={"learning_rates": (1e6,)})
         first = drive(suite, [method(chance)], tmp_path, home)
