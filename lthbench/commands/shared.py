@@ -84,6 +84,14 @@ def renamed_option(old: str, new: str) -> Callable[[Any], Any]:
     return click.option(old, hidden=True, expose_value=False, callback=refuse)
 
 
+def check_apart(given: Mapping[str, Any], *pairs: tuple[str, str]) -> None:
+    """Raise a UsageError where two options are given of which one would be ignored. `given`: the options by name."""
+    for pair in pairs:
+        if all(given[name] for name in pair):
+            one, other = (f"--{name.replace('_', '-')}" for name in pair)
+            raise click.UsageError(f"{one} and {other} do not go together; leave one of them out")
+
+
 def print_rows(rows: Any, headers: list[str], as_json: bool) -> None:
     """Print a table of rows, or a JSON list of objects."""
     from lthbench.commands.printing import console

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lthbench.commands.completion import RUN_FOLDER
-from lthbench.commands.shared import JSON, print_json, print_rows, renamed_option
+from lthbench.commands.shared import JSON, check_apart, print_json, print_rows, renamed_option
 
 
 @click.command()
@@ -27,8 +27,9 @@ def status(folder: Path, watching: bool, every: float | None, as_json: bool) -> 
     from lthbench.commands.printing import status_view
     from lthbench.runs.status.observer import Observer
 
+    check_apart({"watch": watching, "json": as_json}, ("watch", "json"))
     observer = Observer(folder)
-    if watching and not as_json:
+    if watching:
         status_view.watch(observer, every)
     else:
         snapshot = observer.look()

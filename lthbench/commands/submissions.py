@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lthbench.commands.shared import DATA, FOLDER, JSON, print_rows, renamed_option
+from lthbench.commands.shared import DATA, FOLDER, JSON, check_apart, print_rows, renamed_option
 
 PATH = click.Path(path_type=Path)
 
@@ -94,6 +94,9 @@ def publish(
 
     from lthbench.submission import publish as publishing
 
+    given = options | {"undo": undo, "dry_run": dry_run, "replace": replace, "beside": beside}
+    alone = [("undo", other) for other in ("dry_run", "replace", "beside", "claimed", "retrain")]
+    check_apart(given, *alone, ("beside", "replace"))
     if undo:
         click.echo(publishing.undo(bundle, leaderboard))
         return
@@ -116,6 +119,7 @@ def _report(
     from lthbench.submission.verification.sandbox import Limits
     from lthbench.submission.verification.verify import Options, verify
 
+    check_apart({"claimed": claimed, "retrain": retrain}, ("claimed", "retrain"))
     limits = Limits(seconds, memory * 1_000_000_000)
     again = Retrain(retrain, drawn_seed() if seed is None else seed, limits) if retrain else None
     return verify(bundle, Options("claimed" if claimed else "re-evaluated", again, data, suite))

@@ -239,9 +239,14 @@ class TestWatch:
         assert re.search(r"^ +10 +0 +0 +8 +0 +2", plain, re.M)
 
     def test_json_is_one_snapshot(self, ran: Path) -> None:
-        said = json.loads(looked("status", ran / "runs/little", "--watch", "--json").stdout)
+        said = json.loads(looked("status", ran / "runs/little", "--json").stdout)
         assert (said["done"], said["at_work"], said["left"]) == (True, False, None)
         assert said["epochs_computed"] < said["epochs_charged"]
+
+    def test_json_is_not_watched(self, ran: Path) -> None:
+        done = looked("status", ran / "runs/little", "--watch", "--json")
+        assert done.exit_code == 2
+        assert "--watch and --json do not go together" in done.output
 
 
 @pytest.mark.parametrize("words", [("status",), ("status", "--watch"), ("log",)])
