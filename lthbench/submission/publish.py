@@ -131,15 +131,29 @@ def changes(path: Path, leaderboard: Path, report: Report) -> tuple[list[list[An
 
 
 def _take(place: Destination, rows: dict[str, Row], verified: Verified, lines: bytes, replace: bool) -> None:
-    if place.file.is_file():
-        if not replace:
-            raise InputError(
-                f"{place.suite} has a row of {place.method!r} already; --replace takes its place, --beside leaves it"
-            )
-        write_whole(place.aside("replaced", verified.bundle), place.file.read_bytes())
-    row = Row(**dict(verified), replaced=rows.get(place.method))
+    if place.file.is_file() and not replace:
+        raise InputError(
+            f"{place.suite} has a row of {place.method!r} already; --replace takes its place, --beside leaves it"
+        )
+    row = rows.get(place.method)
+    if row and row.bundle == verified.bundle:  # verified further: what stood before it stays as it is
+        row = row.model_copy(update=dict(verified))
+    else:
+        _lay_aside(place, verified.bundle)
+        row = Row(**dict(verified), replaced=row)
     write_whole(place.file, lines)
     write_whole(place.folder / trust.FILE, trust.text(rows | {place.method: row}))
+
+
+def _lay_aside(place: Destination, digest: str) -> None:
+    """Keep the row that a bundle replaces. InputError where the row that the bundle replaced earlier is kept there."""
+    aside = place.aside("replaced", digest)
+    if aside.is_file():
+        raise InputError(
+            "this bundle was published before and then replaced; first take the rows above it back with --undo"
+        )
+    if place.file.is_file():
+        write_whole(aside, place.file.read_bytes())
 
 
 def _beside(place: Destination, rows: dict[str, Row], verified: Verified, lines: bytes) -> None:

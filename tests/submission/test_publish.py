@@ -78,6 +78,65 @@ def test_what_others_found_stands_beside_and_a_replaced_row_comes_back(
     assert contents(leaderboard) == first
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("publish", "--undo", "--dry-run"),
+        ("publish", "--undo", "--replace"),
+        ("publish", "--undo", "--retrain 3"),
+        ("publish", "--beside", "--replace"),
+        ("publish", "--claimed", "--retrain 3"),
+        ("verify", "--claimed", "--retrain 3"),
+    ],
+)
+def test_no_option_is_ignored(words: tuple[str, str, str], good: Path, leaderboard: Path, data_folder: Path) -> None:
+    command, one, other = words
+    where = ("--leaderboard", leaderboard) if command == "publish" else ()
+    assert typed("publish", good, "--claimed", "--leaderboard", leaderboard).exit_code == 0
+    before = contents(leaderboard)
+    done = typed(command, good, "--data", data_folder, *where, *one.split(), *other.split())
+    assert done.exit_code == 2
+    assert f"{one} and {other.split()[0]} do not go together; leave one of them out" in " ".join(done.output.split())
+    assert contents(leaderboard) == before
+
+
+def _by(author: str, good: Path, out: Path) -> Path:
+    forgery = Forgery.of(good)
+    forgery.manifest["authors"] = [author]
+    return forgery.write(out)
+
+
+def test_a_row_of_one_bundle_is_raised_and_the_row_before_it_stays(
+    good: Path, leaderboard: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    first, second = _by("First", good, tmp_path / "first"), _by("Second", good, tmp_path / "second")
+    third = _by("Third", good, tmp_path / "third")
+    options = ("--leaderboard", leaderboard)
+    assert typed("publish", first, "--claimed", *options).exit_code == 0
+    before = contents(leaderboard)
+    assert typed("publish", second, "--claimed", "--replace", *options).exit_code == 0
+    assert typed("publish", third, "--claimed", "--beside", *options).exit_code == 0
+    assert typed("publish", second, "--data", data_folder, "--replace", *options).exit_code == 0
+    row = trust.read(leaderboard / "results/smoke")["mine"]
+    assert (row.level, row.authors) == ("re-evaluated", ("Second",))
+    assert row.replaced and row.replaced.authors == ("First",)
+    assert [beside.authors for beside in row.beside] == [("Third",)]
+    assert typed("publish", second, "--undo", *options).exit_code == 0
+    assert contents(leaderboard) == before
+
+
+def test_a_bundle_below_another_row_is_not_published_again(good: Path, leaderboard: Path, tmp_path: Path) -> None:
+    bundles = [_by(name, good, tmp_path / name) for name in ("a", "b", "c")]
+    options = ("--claimed", "--replace", "--leaderboard", leaderboard)
+    for bundle in bundles:
+        assert typed("publish", bundle, *options).exit_code == 0
+    before = contents(leaderboard)
+    done = typed("publish", bundles[1], *options)
+    assert done.exit_code == 2
+    assert "was published before and then replaced; first take" in done.output
+    assert contents(leaderboard) == before
+
+
 def test_a_row_names_a_model_that_is_not_the_workloads(good: Path, leaderboard: Path, tmp_path: Path) -> None:
     forgery = Forgery.of(good)
     forgery.manifest["tickets"][0]["model"]["name"] = "mlp-64"
