@@ -91,12 +91,14 @@ class Results(Tables):
     def plot_accuracy(self, *methods: str) -> Any:
         """Draw mean test accuracy against sparsity with 95 % intervals, a panel for each workload and learning rate.
 
-        Returns an Altair chart. Without methods it shows those of the board's page. InputError where Altair is missing.
+        Returns an Altair chart. Without methods it shows those of the board's page. InputError where Altair is missing,
+        or for a method without runs.
         """
         try:
             from lthbench.board import charts
         except ImportError:
             raise InputError("charts need altair: pip install 'lthbench[board]'") from None
+        self._analysis.check_known(*methods)
         return charts.accuracy_panels(self._analysis, list(methods) or page.shown_methods(self._analysis))
 
     @cached_property

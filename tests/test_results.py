@@ -87,6 +87,12 @@ def test_accuracy_is_drawn_for_the_methods_that_are_named(mnist: Results) -> Non
     assert {row["method"] for rows in shown["datasets"].values() for row in rows} == {"dense", "lottery-ticket"}
 
 
+def test_a_misspelt_method_is_one_line(mnist: Results) -> None:
+    for act in (mnist.verdicts, mnist.plot_accuracy, lambda name: mnist.duel("dense", name)):
+        with pytest.raises(InputError, match=r"no method with runs here .*Did you mean 'lottery-ticket'\?"):
+            act("lottery-tiket")
+
+
 def test_a_file_without_a_suite_has_scores_and_no_duel(tmp_path: Path) -> None:
     shutil.copy(PUBLISHED / "mnist/dense.jsonl", tmp_path / "some.jsonl")
     some = load_results(tmp_path / "some.jsonl")

@@ -137,15 +137,19 @@ class Analysis:
 
     def duel(self, a: str, b: str) -> Duel:
         """Return the duel of any two methods. Raises InputError if one has no runs, or if both are the same."""
-        for name in (a, b):
-            if name not in self.methods:
-                raise InputError(unknown("method with runs here", name, self.methods))
+        self.check_known(a, b)
         if a == b:
             raise InputError(f"a duel needs two methods, but both are {a!r}")
         if (a, b) not in self._duels:
             marginals = duel.marginals(self._runs(a, b), self.meta, a, b, thresholds=self.thresholds())
             self._duels[a, b] = Duel(a, b, self.cells(a, b), marginals)
         return self._duels[a, b]
+
+    def check_known(self, *methods: str) -> None:
+        """Raise InputError for a method without runs."""
+        for name in methods:
+            if name not in self.methods:
+                raise InputError(unknown("method with runs here", name, self.methods))
 
     def cells(self, a: str, b: str) -> pd.DataFrame:
         """Return the table of `duel.duel` for two methods that have runs."""
@@ -182,7 +186,11 @@ class Analysis:
         return self.thresholds(len(self.suite.tickets))
 
     def verdicts(self, ticket: str) -> pd.DataFrame:
-        """Return the verdicts on a ticket (jackpot, secondary prize or neither), in both readings."""
+        """Return the verdicts on a ticket (jackpot, secondary prize or neither), in both readings.
+
+        InputError if it has no runs.
+        """
+        self.check_known(ticket)
         if ticket not in self._verdicts:
             there = {role: name if name in self.methods else None for role, name in CONTROLS.items()}
             enough = all(w.sufficient for w in self.suite.workload)

@@ -61,7 +61,7 @@ def _for_a_paper(
     if name != "scores":
         return Table.plain(name, _records(folder, name, methods, skipped)).written(form)
     analysis = analysis_of(folder, skipped)
-    _check_known(methods, analysis.methods)
+    analysis.check_known(*methods)
     return paper.scores_table(analysis, methods).written(form)
 
 
