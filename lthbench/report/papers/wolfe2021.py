@@ -54,6 +54,12 @@ def claim(measured: Measured) -> Section:
 
 
 def _said(found: Growth) -> str:
+    if not found.thresholds:
+        return "no run has a result."
+    if found.gaps:
+        return (
+            f"the threshold is not known at {' and '.join(map(str, found.gaps))} examples, where runs have no result."
+        )
     known = [t for t in found.thresholds.values() if not math.isnan(t)]
     if len(known) < len(found.thresholds):
         return f"{len(found.thresholds) - len(known)} of {len(found.thresholds)} numbers of examples have no threshold on the grid."
@@ -65,7 +71,8 @@ def _said(found: Growth) -> str:
 
 
 def _found(found: Growth) -> list[str]:
-    pairs = ", ".join(f"{m}: {'none' if math.isnan(t) else f'{t:g}'}" for m, t in found.thresholds.items())
+    none = dict.fromkeys(found.gaps, "not known")
+    pairs = ", ".join(f"{m}: {none.get(m, 'none') if math.isnan(t) else f'{t:g}'}" for m, t in found.thresholds.items())
     return [pairs, *("" if math.isnan(v) else f"{v:.3g}" for v in (found.a, found.b)), _interval(found)]
 
 

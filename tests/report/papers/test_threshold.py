@@ -57,3 +57,28 @@ def test_the_interval_widens_with_the_noise_and_is_the_same_again() -> None:
 def test_the_share_decides() -> None:
     assert set(growth(*curves(dict.fromkeys(SIZES, 8)), share=0.5).thresholds.values()) == {0.0}
     assert set(growth(*curves(dict.fromkeys(SIZES, 8)), share=0.95).thresholds.values()) == {8.0}
+
+
+def test_a_run_without_a_result_moves_no_other() -> None:
+    """Without one, the rows do not fill the grid; without one of each step, they fill a smaller grid, in wrong places."""
+    rows, dense = curves({100: 2, 200: 4, 400: 8, 800: 16})
+    whole = growth(rows, dense, share=0.98)
+    one = (rows["seed"] == 0) & (rows["examples"] == 100) & (rows["steps"] == 8)
+    assert growth(rows[~one], dense, share=0.98) == whole
+    diagonal = (rows["seed"] == rows["examples"].map(SIZES.index)) & (rows["steps"] > 0)
+    assert growth(rows[~diagonal], dense, share=0.98).thresholds == whole.thresholds
+    assert growth(rows, dense[1:], share=0.98).thresholds == whole.thresholds
+
+
+@pytest.mark.parametrize(("step", "gaps"), [(1, (200,)), (4, (200,)), (8, ())])
+def test_a_threshold_above_a_gap_is_not_known(step: int, gaps: tuple[int, ...]) -> None:
+    rows, dense = curves({100: 2, 200: 4, 400: 8, 800: 16})
+    found = growth(rows[(rows["examples"] != 200) | (rows["steps"] != step)], dense, share=0.98)
+    assert found.gaps == gaps
+    assert found.thresholds[100] == 2 and (math.isnan(found.thresholds[200]) if gaps else found.thresholds[200] == 4)
+    assert growth(rows, dense[dense["examples"] != 100], share=0.98).gaps == (100,)
+
+
+def test_nothing_grows_where_no_run_has_a_result() -> None:
+    rows, dense = curves({100: 2, 200: 4, 400: 8, 800: 16})
+    assert growth(rows[:0], dense, share=0.98).thresholds == {}
