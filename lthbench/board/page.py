@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from lthbench.board.analysis import Analysis, Duel
 from lthbench.board.evidence import dense_parameters, failures, machines, missing
-from lthbench.board.scores import best_rates
+from lthbench.board.scores import best_rates, with_deviation
 from lthbench.scoring import words
 from lthbench.suite.trial import unpublished
 
@@ -204,7 +204,7 @@ def _mean(table: pd.DataFrame, name: tuple[object, ...]) -> str:
         return ""
     row = table.loc[[name]].iloc[0]
     diverged = f" ({row['diverged']:.0f})" if row["diverged"] else ""
-    return f"{row['mean']:.1f} ± {row['sd']:.1f}{diverged}"
+    return with_deviation(row["mean"], row["sd"]) + diverged
 
 
 def _rate_section(analysis: Analysis) -> str:

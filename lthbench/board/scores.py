@@ -1,5 +1,7 @@
 """The plain scores: n, mean and interval of every method in every cell."""
 
+import math
+
 import pandas as pd
 from scipy import stats
 
@@ -42,7 +44,14 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
 
 def at_chance(frame: pd.DataFrame) -> pd.Series:
     """Return the accuracy of every run; that of chance where it diverged."""
-    return frame["accuracy"].fillna(100 / frame["classes"])
+    return frame["accuracy"].fillna(frame["chance"])
+
+
+def with_deviation(mean: float, deviation: float, decimals: int = 1) -> str:
+    """Format a mean as `96.3 ± 0.5`; alone where there is no deviation, as of one seed; "" where there is no mean."""
+    if math.isnan(mean):
+        return ""
+    return f"{mean:.{decimals}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{decimals}f}")
 
 
 def best_rates(frame: pd.DataFrame) -> pd.DataFrame:

@@ -47,9 +47,9 @@ def lines(
     base = alt.Chart(data[[*panels, x, y, "low", "high", "series"]])
     measured = base.transform_filter(f"isValid(datum.{x})")
     parts = [
-        measured.mark_errorbar(opacity=0.6).encode(
-            where, alt.Y("low:Q", title=titles[1], scale=alt.Scale(zero=False)), alt.Y2("high:Q"), shade
-        ),
+        measured.transform_filter("isValid(datum.low)")
+        .mark_errorbar(opacity=0.6)
+        .encode(where, alt.Y("low:Q", title=titles[1], scale=alt.Scale(zero=False)), alt.Y2("high:Q"), shade),
         measured.mark_line(point=True, strokeWidth=2).encode(where, value, shade),
     ]
     if rules is not None:

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from tabulate import tabulate
 
+from lthbench.board.scores import with_deviation
 from lthbench.runs.records.record import Record
 
 CELL = ["workload", "learning_rate", "sparsity"]
+GAP = "no result"  # in a table, where every run diverged
 
 
 def table(records: Iterable[Record]) -> pd.DataFrame:
@@ -37,10 +39,12 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Return n, mean, standard deviation and the 95 % interval of the mean (Student's t) of a column, one row for each
-    group."""
+    """Return n, mean, standard deviation and 95 % interval (Student's t) of the mean of a column, a row for each group.
+
+    Deviation and interval are NaN where n is below 2.
+    """
     groups = rows.groupby(list(by), sort=True, dropna=False)[value]
-    found = pd.DataFrame({"n": groups.count(), "mean": groups.mean(), "sd": groups.std(ddof=1).fillna(0.0)})
+    found = pd.DataFrame({"n": groups.count(), "mean": groups.mean(), "sd": groups.std(ddof=1)})
     half = stats.t.ppf(0.975, (found["n"] - 1).clip(lower=1)) * found["sd"] / found["n"] ** 0.5
     return found.assign(low=found["mean"] - half, high=found["mean"] + half).reset_index()
 
@@ -51,19 +55,24 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def said(mean: float, sd: float, digits: int = 1) -> str:
-    """Format a mean and deviation as `96.3 ± 0.5`. The text is empty if there is no mean."""
-    return "" if pd.isna(mean) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
-
-
 def said_of(row: pd.Series, digits: int = 1) -> str:
     """Format the mean and deviation of a row of a summary."""
-    return said(float(row["mean"]), float(row["sd"]), digits)
+    return with_deviation(float(row["mean"]), float(row["sd"]), digits)
+
+
+def said(found: pd.DataFrame, digits: int = 1) -> list[str]:
+    """Format the mean and deviation of every row of a summary."""
+    return [said_of(row, digits) for _, row in found.iterrows()]
+
+
+def at(level: pd.DataFrame, rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a summary that stand in the cells of other rows, in their order; NaN in a cell that it lacks."""
+    return rows[list(by)].merge(level, on=list(by), how="left")
 
 
 def wide(found: pd.DataFrame, rows: Sequence[str], column: str, digits: int = 1) -> pd.DataFrame:
     """Return a summary as text, with one column for every value of `column`."""
-    text = found.assign(text=[said(m, s, digits) for m, s in zip(found["mean"], found["sd"], strict=True)])
+    text = found.assign(text=said(found, digits))
     return (
         text.pivot_table(index=list(rows), columns=column, values="text", aggfunc="first", sort=False)
         .fillna("")

@@ -208,9 +208,9 @@ def test_check_says_that_docstrings_are_missing(user: Path) -> None:
 def test_an_interval_of_an_accuracy_lies_between_0_and_100() -> None:
     from lthbench.board.scores import scores
 
-    rows = [("w", 0.1, 0.8, "m", accuracy, 1.0, 1.0, 1, 1.0, 1, 0, 10) for accuracy in (20.0, 99.0)]
+    rows = [("w", 0.1, 0.8, "m", accuracy, 1.0, 1.0, 1, 1.0, 1, 0, 10.0) for accuracy in (20.0, 99.0)]
     names = ["workload", "learning_rate", "sparsity", "method", "accuracy", "epochs", "epochs_computed"]
-    names += ["multiplications", "multiplications_saved", "parameters_left", "collapsed_layers", "classes"]
+    names += ["multiplications", "multiplications_saved", "parameters_left", "collapsed_layers", "chance"]
     table = scores(pd.DataFrame(rows, columns=names))
     assert (table["low"][0], table["mean"][0], table["high"][0]) == (0.0, 59.5, 100.0)
 

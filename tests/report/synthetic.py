@@ -72,5 +72,7 @@ def _record(suite: Suite, method: Method, cell: Cell, percent: float, g: np.rand
         | {"drift": 0.01, "found_at": 5.0 + cell.seed, "distances": [0.2, 0.15, 0.1] + [0.05] * (1 + cell.seed)},
     )
     build = {"kind": "made up", "torch": "0"}
-    how = Provenance(epochs_computed=1.0, epochs_reused=1.0, seconds=0.1, started="2026", host="h", build=build)
+    how = Provenance(
+        epochs_computed=1.0, epochs_reused=1.0, seconds=0.1, started="2026-01-01T00:00:00+00:00", host="h", build=build
+    )
     return Record(result=result, provenance=how)

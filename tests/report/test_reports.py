@@ -15,6 +15,8 @@ from lthbench.report.build import SECTIONS, beside, build, differences, incomple
 from lthbench.report.measured import Measured, Section
 from lthbench.report.papers import early_bird, elastic, liu2021, ma2021, malach2020, wolfe2021
 from lthbench.report.published import FOLDER, Number, Paper, names, paper
+from lthbench.report.table import CELL, summary
+from lthbench.runs.records.record import Result
 from lthbench.suite import Cell, Suite
 from tests.report.synthetic import Accuracy, records
 
@@ -47,6 +49,41 @@ def claim(suite: str, accuracy: Accuracy, **changes: object) -> str:
     section = CLAIMS[suite.partition("-")[0]](measured(suite, accuracy, **changes))
     assert section.title == "Does the claim hold here"
     return section.text
+
+
+def without(found: Measured, diverged: Callable[[Result], bool]) -> Measured:
+    """Return what was measured where some of the runs diverged."""
+    told = {True: {"status": "diverged", "test": None, "train": None}, False: dict[str, object]()}
+    records = [
+        r.model_copy(update={"result": r.result.model_copy(update=told[diverged(r.result)])}) for r in found.records
+    ]
+    return Measured(found.suite, tuple(records))
+
+
+DIVERGED: dict[str, Callable[[Result], bool]] = {
+    "liu2021": lambda r: r.method == "dense" and r.learning_rate > 0.05,
+    "ma2021": lambda r: r.method == "dense" and r.learning_rate > 0.05,
+    "wolfe2021": lambda r: r.method in ("greedy-forward[pretrain=2,examples=256]", "dense-few[examples=512]"),
+}
+
+
+@pytest.mark.parametrize("name", DIVERGED)
+def test_what_diverged_is_a_gap_of_the_page(name: str) -> None:
+    accuracy = wolfe(lambda m: 8) if name == "wolfe2021" else lambda m, c: 95.0
+    found = without(measured(f"{name}-digits", accuracy, seeds=2), DIVERGED[name])
+    assert incomplete(found) == ""  # a diverged run is done
+    text, _ = written(found, paper(name), SECTIONS[name](found))
+    assert not re.search(r"\bnan\b", text)
+    told = {"wolfe2021": "the threshold is not known at 256 and 512 examples, where runs have no result"}
+    assert told.get(name, "| no result ") in text
+
+
+def test_one_seed_has_no_deviation_and_no_interval() -> None:
+    found = measured("liu2021-digits", lambda m, c: 90.0, seeds=1)
+    assert summary(found.table, CELL, "test")[["sd", "low", "high"]].isna().all(axis=None)
+    text, _ = written(found, paper("liu2021"), SECTIONS["liu2021"](found))
+    assert "nan" not in text
+    assert "±" not in text.replace("mean ± standard deviation", "")
 
 
 def liu(gap_low: float, gap_high: float, tuned: float) -> Callable[[Method, Cell], float]:

@@ -10,6 +10,7 @@ import pandas as pd
 from lthbench.board.analysis import CELL, Analysis, Duel
 from lthbench.board.export.table import Entry, Table
 from lthbench.board.page import incomplete, rows_of
+from lthbench.board.scores import with_deviation
 from lthbench.scoring.leader import Mark, marks
 from lthbench.scoring.words import rank_words
 from lthbench.suite.trial import unpublished
@@ -126,9 +127,9 @@ def _means(analysis: Analysis, shown: dict[Where, Any]) -> dict[Where, Entry]:
 def _mean(analysis: Analysis, row: Any, mark: Mark | None) -> Entry:
     """Return mean ± deviation of a row of scores, with two decimals where the test set has 1,000 images or more."""
     decimals = 2 if analysis.meta[row["workload"]].n_test >= 1000 else 1
-    deviation = "" if math.isnan(row["sd"]) else f" ± {row['sd']:.{decimals}f}"
     diverged = f" ({row['diverged']:.0f} diverged)" if row["diverged"] else ""
-    return Entry(f"{row['mean']:.{decimals}f}{deviation}{diverged}", mark == "best", mark == "tied")
+    said = with_deviation(row["mean"], row["sd"], decimals)
+    return Entry(said + diverged, mark == "best", mark == "tied")
 
 
 def _difference(row: Any) -> Entry:

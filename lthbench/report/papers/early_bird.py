@@ -6,7 +6,7 @@ import pandas as pd
 from lthbench.board.page import marginal_lines
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section
-from lthbench.report.table import CELL, markdown, said_of, summary
+from lthbench.report.table import CELL, markdown, said, summary
 
 SUITES = {"wolfe2021-digits": "digits-channels"}
 """The suite whose records have early-bird tickets, by a suite of Wolfe et al."""
@@ -30,9 +30,9 @@ def _section(measured: Measured) -> Section:
     stopped, test = summary(rows, CELL, "found"), summary(rows, CELL, "test")
     cost = rows.groupby(CELL)["epochs"].mean()
     table = stopped[CELL].assign(
-        found=[said_of(row) for _, row in stopped.iterrows()],
+        found=said(stopped),
         epochs=cost.to_numpy(),
-        test=[said_of(row) for _, row in test.iterrows()],
+        test=said(test),
     )
     parameters = rows["result"].iloc[0].parameters
     text = (

@@ -90,7 +90,7 @@ def matrix(measured: Measured) -> Section:
     order = [*dict.fromkeys(rows["source"]), *CONTROLS.values(), "dense"]
     found["place"] = found["source"].map({name: i for i, name in enumerate(order)})
     found = found.sort_values(["sparsity", "place"])
-    found["text"] = [said(m, s) for m, s in zip(found["mean"], found["sd"], strict=True)]
+    found["text"] = said(found)
     table = found.pivot_table(
         index=["sparsity", "source"], columns="target", values="text", aggfunc="first", sort=False
     ).reset_index()

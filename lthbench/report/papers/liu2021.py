@@ -4,7 +4,7 @@ import pandas as pd
 
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section, outcomes
-from lthbench.report.table import CELL, markdown, summary, wide
+from lthbench.report.table import CELL, GAP, at, markdown, summary, wide
 
 MASKS = {"one-shot-mask": "one-shot", "imp-mask": "IMP", "admm-mask": "ADMM"}
 STARTS = {"init": "ticket", "reinit": "re-initialised", "trained": "prune-finetune"}
@@ -80,12 +80,8 @@ def accuracy(measured: Measured) -> Section:
     found = summary(rows, [*CELL, "mask", "start"], "test")
     dense = summary(measured.rows("dense"), ["workload", "learning_rate"], "test")
     text = wide(found, [*CELL, "mask"], "start").sort_values([*CELL, "mask"])
-    level = dense.set_index(["workload", "learning_rate"])
-    text.insert(
-        4,
-        "dense",
-        [f"{level.loc[(w, r), 'mean']:.1f}" for w, r in zip(text["workload"], text["learning_rate"], strict=True)],
-    )
+    levels = at(dense, text, ["workload", "learning_rate"])["mean"]
+    text.insert(4, "dense", [GAP if pd.isna(level) else f"{level:.1f}" for level in levels])
     shown = found.assign(removed=100 * found["sparsity"], rate=_rate(found))
     across = [
         dense.assign(name="dense", rate=_rate(dense), mask=mask)[["name", "mean", "rate", "mask", "workload"]]

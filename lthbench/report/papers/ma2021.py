@@ -4,7 +4,7 @@ import pandas as pd
 
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section
-from lthbench.report.table import CELL, markdown, said, said_of, summary
+from lthbench.report.table import CELL, GAP, at, markdown, said, summary
 from lthbench.scoring import words
 from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY, verdicts
 
@@ -120,13 +120,10 @@ def accuracy(measured: Measured) -> Section:
     shown = pd.concat([found, *every], ignore_index=True)
     shown["panel"] = shown["mask"] + ", pre-trained at " + shown["pretrain_lr"].map("{:g}".format)
     shown["removed"] = (100 * shown["sparsity"]).map("{:.3g} % removed".format)
-    text = shown.assign(text=[said(m, s) for m, s in zip(shown["mean"], shown["sd"], strict=True)])
+    text = shown.assign(text=said(shown))
     index = ["workload", "mask", "pretrain_lr", "sparsity", "learning_rate"]
     table = text.pivot_table(index=index, columns="arm", values="text", aggfunc="first").reset_index().fillna("")
-    level = dense.set_index(["workload", "learning_rate"])
-    table["dense"] = [
-        said_of(level.loc[(w, r)]) for w, r in zip(table["workload"], table["learning_rate"], strict=True)
-    ]
+    table["dense"] = [text or GAP for text in said(at(dense, table, ["workload", "learning_rate"]))]
     table = table[[*index, *(arm for arm in ORDER if arm in table), "dense"]].rename(
         columns={"pretrain_lr": "pre-trained at", "learning_rate": "ticket at"}
     )

@@ -5,7 +5,7 @@ import pandas as pd
 from lthbench.report import charts
 from lthbench.report.measured import Measured, Section, outcomes
 from lthbench.report.papers.widths import logarithmic, polynomial
-from lthbench.report.table import markdown, summary, wide
+from lthbench.report.table import markdown, said_of, summary, wide
 
 FEATURES = "random-features"
 SUBNETWORKS = {"edge-popup[neurons=True]": "subnetworks of neurons", "edge-popup": "subnetworks of weights"}
@@ -28,7 +28,7 @@ def claim(measured: Measured) -> Section:
     levels = summary(measured.rows("dense"), ["workload"], "test")
     dense = dict(zip(levels["workload"], levels["mean"], strict=True))
     lines = [
-        f"- {workload}: the best subnetwork of random weights has {row['mean']:.1f} ± {row['sd']:.1f} ({row['label']}, "
+        f"- {workload}: the best subnetwork of random weights has {said_of(row)} ({row['label']}, "
         f"{100 * row['sparsity']:g} % removed), the trained dense network {dense[str(workload)]:.1f}."
         for workload, row in best.iterrows()
         if workload in dense
