@@ -24,7 +24,7 @@ NOT_MEASURED = pd.DataFrame(columns=COLUMNS)
 def latencies(folder: Path) -> pd.DataFrame:
     """Return the latencies that lie in a folder, a row for each, with cell, seed and machine."""
     rows = [
-        {name: file.run[name] for name in RUN} | {"machine": file.machine.get("kind", "")} | row.model_dump()
+        file.run.model_dump(include={*RUN}) | {"machine": file.machine.get("kind", "")} | row.model_dump()
         for file in latency.read(folder)
         for row in file.rows
     ]

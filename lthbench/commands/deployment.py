@@ -63,13 +63,13 @@ def latency(ticket: Path, rounds: int, device: str, as_json: bool, **which: Any)
     lthbench latency runs/digits-channels --method slimming --sparsity 0.5 --learning-rate 0.1 --seed 0
     """
     from lthbench.deployment import latency as timing
-    from lthbench.runs.records.latency import Latencies, write
+    from lthbench.runs.records.latency import Latencies, TimedRun, write
     from lthbench.training import numerics
 
     chosen = _chosen(ticket, which)
     where = numerics.chosen_device(device)
     rows = timing.latency(chosen, rounds, where)
-    found = Latencies(run=dict(chosen.about), machine=numerics.environment(where), rows=rows)
+    found = Latencies(run=TimedRun(**chosen.about), machine=numerics.environment(where), rows=rows)
     if ticket.is_dir():
         write(ticket, f"{timing.name_of(chosen)}-{where.type}", found)
     if as_json:

@@ -71,6 +71,17 @@ def test_a_file_of_another_kind_is_one_line(tmp_path: Path) -> None:
         latencies(tmp_path)
 
 
+def test_a_file_that_does_not_say_which_run_is_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"run": content["run"] | {"suite": "mnist"}}))
+    assert latencies(tmp_path)["method"].tolist() == ["lottery-ticket"] * 2  # a file may say more of the run
+    del content["run"]["seed"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"is not from lthbench latency: .*run.seed"):
+        latencies(tmp_path)
+
+
 def test_the_page_draws_every_cost_and_keeps_the_choice_in_its_address(opened: Opened, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "leaderboard/results/mnist", tmp_path / "results/mnist")
     written(tmp_path / "results/mnist")

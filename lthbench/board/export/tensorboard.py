@@ -19,7 +19,6 @@ from typing import Any
 from lthbench.errors import InputError
 from lthbench.runs.records.record import Record, Result, each
 from lthbench.runs.records.run_id import file_name
-from lthbench.runs.status.progress import ended
 from lthbench.runs.store.files import write_whole
 from lthbench.suite import Suite
 
@@ -131,7 +130,7 @@ def _write(folder: Path, records: Iterable[Record], points: Iterable[Point], row
     from torch.utils.tensorboard import RecordWriter
     from torch.utils.tensorboard.summary import scalar
 
-    times = [ended(record) for record in records]
+    times = [record.provenance.ended for record in records]
     at = max(times)
     path = folder / f"events.out.tfevents.{round(1000 * at)}.{len(times)}"
     if path.exists():

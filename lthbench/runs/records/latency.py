@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -36,10 +35,22 @@ class Latency(_Frozen):
     size: int
 
 
+class TimedRun(BaseModel):
+    """The run whose network was timed. A file may say more of it, such as its suite."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    method: str
+    workload: str
+    learning_rate: float
+    sparsity: float
+    seed: int
+
+
 class Latencies(_Frozen):
     """The latencies of the network of one run, and the machine that was timed."""
 
-    run: dict[str, Any]
+    run: TimedRun
     machine: dict[str, str]
     rows: list[Latency]
 

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from lthbench import bits
 from lthbench.errors import InputError
@@ -68,6 +69,12 @@ class LearningCurve(_Strict):
     losses: list[float | None]
     points: list[tuple[Whole, float | None, Whole]] = []
     held_out: Whole = 0
+
+    @model_validator(mode="after")
+    def _held_out(self) -> "LearningCurve":
+        if self.points and not self.held_out:
+            raise ValueError("has points on held-out examples, but held_out is 0")
+        return self
 
     @property
     def rows(self) -> list[tuple[int, float | None, float | None, float | None]]:
@@ -162,7 +169,8 @@ class Provenance(_Strict):
 
     `cpu`: CPU seconds of the method's own code ("method") and of the operations computed for this run, by kind. `seen`:
     examples that networks saw in those operations. Both are None in records from before they were counted. `curve` is None
-    too where the returned network does not end a training.
+    too where the returned network does not end a training. `started` is a date and time in ISO 8601; "" in published
+    records of a bundle.
     """
 
     epochs_computed: Epochs
@@ -174,6 +182,21 @@ class Provenance(_Strict):
     cpu: dict[str, float] | None = None
     seen: dict[str, int] | None = None
     curve: LearningCurve | None = None
+
+    @field_validator("started")
+    @classmethod
+    def _dated(cls, started: str) -> str:
+        try:
+            if started:
+                datetime.fromisoformat(started).timestamp()
+        except (ValueError, OverflowError):
+            raise ValueError(f"{started[:40]!r} is not a date and time as 2026-01-31T12:00:00+00:00") from None
+        return started
+
+    @property
+    def ended(self) -> float:
+        """Return the time at which the run ended, in seconds since 1970; 0 where it is not known."""
+        return datetime.fromisoformat(self.started).timestamp() + self.seconds if self.started else 0.0
 
 
 class Record(_Strict):

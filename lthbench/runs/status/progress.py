@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Ended(NamedTuple):
-    """A summary of a record: how the run ended and why, its epochs, and when (seconds since 1970).
+    """A summary of a record: how the run ended and why, its epochs, and when (seconds since 1970; 0 where it is not known).
 
     `losses` are the training losses of the first and the last epoch of the training that its network ends, where known.
     """
@@ -56,14 +55,9 @@ class Progress:
         self.ended[record.run_id] = _ended(record)
 
 
-def ended(record: Record) -> float:
-    """Return the time at which a run ended, in seconds since 1970."""
-    return datetime.fromisoformat(record.provenance.started).timestamp() + record.provenance.seconds
-
-
 def _ended(record: Record) -> Ended:
-    result = record.result
+    result, how = record.result, record.provenance
     charged = sum(result.charged.values()) / result.epoch
-    curve = record.provenance.curve
+    curve = how.curve
     losses = (curve.losses[0], curve.losses[-1]) if curve and curve.losses else None
-    return Ended(result.status, result.reason, charged, record.provenance.epochs_computed, ended(record), losses)
+    return Ended(result.status, result.reason, charged, how.epochs_computed, how.ended, losses)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,12 @@ def record(**changes: Any) -> Record:
         "notes": {"x": 1.5, "y": [1.0, 2.0]},
     }
     how = Provenance(
-        epochs_computed=1.0, epochs_reused=1.0, seconds=0.1, started="2026", host="h", build={"device": "cpu"}
+        epochs_computed=1.0,
+        epochs_reused=1.0,
+        seconds=0.1,
+        started="2026-01-31T12:00:00+00:00",
+        host="h",
+        build={"device": "cpu"},
     )
     return Record(result=Result(**(fields | changes)), provenance=how)
 
@@ -117,6 +123,14 @@ def test_a_reason_with_an_odd_line_break_can_be_read_again(tmp_path: Path, break
         (lambda d: d["result"].update(test={"right": 450, "of": 505}), "result.correct: is not 505 bits"),
         (lambda d: d["result"].update(correct="*"), "result.correct: is not base64"),
         (lambda d: d["result"].update(test=None), "result.correct: is given without a count of right test answers"),
+        (
+            lambda d: d["provenance"].update(started="yesterday"),
+            "provenance.started: 'yesterday' is not a date and time as 2026-01-31T12:00:00+00:00",
+        ),
+        (
+            lambda d: d["provenance"].update(curve={"first": 0, "epoch": 9, "losses": [], "points": [[9, 1.0, 5]]}),
+            "provenance.curve: has points on held-out examples, but held_out is 0",
+        ),
     ],
 )
 def test_a_broken_record_is_refused_by_file_and_line(tmp_path: Path, break_it: Any, what: str) -> None:
@@ -166,6 +180,14 @@ def test_a_record_without_the_answers_to_single_images_is_one() -> None:
     content = json.loads(record().line())
     del content["result"]["correct"]
     assert parse(json.dumps(content), "x") == record(correct=None)
+
+
+def test_the_time_of_a_run_may_be_unknown() -> None:
+    """As of the published records of a bundle, of whose times nobody knows anything."""
+    content = json.loads(record().line())
+    assert parse(json.dumps(content), "x").provenance.ended == datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp() + 0.1
+    content["provenance"]["started"] = ""
+    assert parse(json.dumps(content), "x").provenance.ended == 0
 
 
 def test_collapsed_layers() -> None:
