@@ -220,3 +220,17 @@ def test_a_method_cannot_ask_for_another_watch(tmp_path: Path, data_home: DataHo
 
     [record] = drive(suite(watch=3), [method(curious, track="dense")], tmp_path, data_home).records
     assert [point[0] for point in record.provenance.curve.points] == [3, 6, 9, 12, 15, 18, 20]
+
+
+@pytest.mark.parametrize("watch", [None, 3])
+def test_a_training_that_its_rule_ends_has_its_curve_and_is_not_done_again(
+    watch: int | None, tmp_path: Path, data_home: DataHome
+) -> None:
+    def short(run: Any) -> Any:
+        return run.train(run.init(), rule=Short())
+
+    outcome = drive(suite(watch), [method(short, track="dense")], tmp_path, data_home)
+    shown = outcome.records[0].provenance.curve
+    assert shown is not None and len(shown.losses) == 1
+    assert [point[0] for point in shown.points] == ([] if watch is None else [3, 6, 9])
+    assert outcome.broker.counts.epochs == 1

@@ -16,7 +16,7 @@ from lthbench.methods.internals.returned import check_pattern, compared, counted
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
 from lthbench.methods.run import Run
-from lthbench.pruning.lineage import Lineage
+from lthbench.pruning.lineage import Lineage, Trained
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors
 from lthbench.runs.driver.broker import Broker
@@ -144,7 +144,7 @@ class Session:
         final = self.context.returned(self._method())
         self.final = final
         found = self._evaluate(final, compared(self.context, final))
-        curve = self._curve(final, ended_by(final))
+        curve = self._curve(origin_of(final).lineage, ended_by(final))
         removed, prunable = counted(self.context, found.layers)
         check_pattern(self.context, found.off_pattern)
         kept = {name: self._evaluate(net) for name, net in self.context.kept.items()}
@@ -170,12 +170,15 @@ class Session:
             **curve,
         )
 
-    def _curve(self, final: Network, trajectory: Trajectory | None) -> dict[str, Any]:
-        """Return the learning curve of the training that the returned network ends and, where it was watched, the early stop."""
-        if trajectory is None:
+    def _curve(self, final: Lineage, trajectory: Trajectory | None) -> dict[str, Any]:
+        """Return the learning curve of the training that the returned network ends and, where it was watched, the early stop.
+
+        The curve lies under the stop that was asked for, also where the rule ended the training before it.
+        """
+        if trajectory is None or not isinstance(final.root, Trained):
             return {}
         with _halting(), self.run_lock.released(), self._work.paused():
-            curve = self.broker.curve(trajectory, final.step, self.context.edit_tensors)
+            curve = self.broker.curve(trajectory, final.root.step, self.context.edit_tensors)
         least = curve.least if curve else None
         stop = self._early_stop(trajectory, least) if least else None
         return {"curve": on_record(trajectory, curve) if curve else None, "early_stop": stop}
