@@ -48,6 +48,7 @@ class Seat:
     def __init__(self) -> None:
         self.worker: Handle | None = None
         self.lock = threading.Lock()
+        self.threads = 0
 
 
 class Pool:
@@ -104,14 +105,15 @@ class Pool:
             thread.join(max(0.0, end - time.monotonic()))
 
     def _grow(self) -> None:
-        """Start one more thread, unless all slots have one."""
+        """Start one more thread, for the seat with the fewest, unless all slots have one."""
         with self._growing:
             if self._queue.closed or len(self._threads) >= self.size * self.slots:
                 return
             if len(self._seats) < self.size:
                 self._seats.append(Seat())
-            lane, number = divmod(len(self._threads), self.size)
-            thread = threading.Thread(target=self._serve, args=(self._seats[number], lane), daemon=True)
+            seat = min(self._seats, key=lambda seat: seat.threads)
+            thread = threading.Thread(target=self._serve, args=(seat, seat.threads), daemon=True)
+            seat.threads += 1
             thread.start()
             self._threads.append(thread)
 
