@@ -268,8 +268,15 @@ class Run:
         return context.generators[name]
 
     def keep(self, /, **networks: Network) -> None:
-        """Have networks evaluated and stored beside the result. The method never sees their accuracy."""
+        """Have networks evaluated and stored beside the result. The method never sees their accuracy.
+
+        MethodError for the name `init`, which on the record is the initialisation that the result descends from.
+        """
         context = context_of(self)
+        if "init" in networks:
+            raise MethodError(
+                "keep(init=…): init is the name of the initialisation that the result descends from; choose another name"
+            )
         for net in networks.values():
             context.admit(net)
         context.kept |= networks

@@ -104,6 +104,12 @@ def test_norms_are_the_averages_over_the_batches() -> None:
     assert torch.equal(before, layer[0].running_mean)  # type: ignore[arg-type]
 
 
+def test_no_kept_network_takes_the_name_of_the_initialisation(run: Run) -> None:
+    with pytest.raises(MethodError, match="init is the name of the initialisation .* choose another name"):
+        run.keep(trained=run.init(), init=run.init(1))
+    assert not context_of(run).kept
+
+
 class TestStarts:
     def test_each_name(self, run: Run) -> None:
         assert starting_point(run, "init").key == run.init().key
