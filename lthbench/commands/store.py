@@ -6,6 +6,7 @@ import click
 
 from lthbench.commands.completion import RUN_FOLDER
 from lthbench.commands.shared import JSON, Commands, print_rows
+from lthbench.runs.store.policy import CLEAN_KEEPS, Keep
 
 
 @click.group("store", cls=Commands, renamed={"prune": "clean"})
@@ -51,9 +52,9 @@ def store_verify(folder: Path) -> None:
 
 @store_.command("clean")
 @click.argument("folder", type=RUN_FOLDER)
-@click.option("--keep", type=click.Choice(["nothing", "masks", "finals"]), default="masks", show_default=True,
+@click.option("--keep", type=click.Choice(CLEAN_KEEPS), default="masks", show_default=True,
               help="Parts of the networks to keep: none; final masks; masks and kept values.")  # fmt: skip
-def store_clean(folder: Path, keep: str) -> None:
+def store_clean(folder: Path, keep: Keep) -> None:
     """Delete states and, by policy, more. Records stay. Deleted entries are computed again when they are needed.
 
     \b
@@ -62,7 +63,7 @@ def store_clean(folder: Path, keep: str) -> None:
     from lthbench.commands.printing import console
     from lthbench.runs.store.maintenance import clean
 
-    click.echo(f"{console.size(clean(folder, keep))} freed")  # type: ignore[arg-type]
+    click.echo(f"{console.size(clean(folder, keep))} freed")
 
 
 @store_.command("merge")

@@ -12,6 +12,7 @@ import click
 
 from lthbench.commands.completion import METHOD, SUITE
 from lthbench.commands.shared import DATA, FOLDER, JSON, print_json
+from lthbench.runs.store.policy import RUN_KEEPS
 
 if TYPE_CHECKING:
     from lthbench.results import Results
@@ -93,7 +94,7 @@ def _each_once(changes: list[tuple[str, Any]]) -> dict[str, Any]:
     type=click.IntRange(1),
     help="Trainings at once in a worker (default: one on a CPU, as many as its memory holds on a GPU).",
 )
-@click.option("--keep", type=click.Choice(["masks", "finals", "all"]), default="masks", show_default=True,
+@click.option("--keep", type=click.Choice(RUN_KEEPS), default="masks", show_default=True,
               help="Parts of the networks to keep: final masks; masks and kept values; every state.")  # fmt: skip
 @click.option("--only-failed", is_flag=True, help="Repeat the runs of the folder that failed, and nothing else.")
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard to the folder's tensorboard/.")

@@ -14,6 +14,7 @@ from lthbench.methods import citations, registry
 from lthbench.models import FAMILIES
 from lthbench.runs.driver.job import Job
 from lthbench.runs.plan.totals import MethodTotals
+from lthbench.runs.store.policy import RUN_KEEPS
 from lthbench.suite.trial import unpublished
 from lthbench.training import numerics
 
@@ -90,11 +91,7 @@ def plan_rows(job: Job) -> tuple[list[tuple[Any, ...]], list[str], dict[str, Any
 def disk_rows(job: Job, live: int) -> Table:
     """Return the most bytes for each --keep policy: while `live` runs are running, and when all have ended."""
     plan = job.outline
-    beside = {"masks": 0, "finals": plan.finals, "all": plan.states}
-    rows = []
-    for keep, extra in beside.items():
-        stays = plan.stays + extra
-        rows.append((keep, console.size(stays + (keep != "all") * plan.peak(live)), console.size(stays)))
+    rows = [(keep, console.size(plan.room(live, keep)), console.size(plan.kept(keep))) for keep in RUN_KEEPS]
     return rows, ["keep", "disk while running", "disk that stays"]
 
 

@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -34,6 +34,7 @@ from lthbench.runs.plan.plan import Plan, PlannedRun
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.run_id import RunId
 from lthbench.runs.records.writer import RecordWriter
+from lthbench.runs.store.files import sizes_below
 from lthbench.runs.store.policy import Keep
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.executors import Executor, LocalExecutor, SerialExecutor
@@ -256,16 +257,18 @@ class Driver:
         return [record for record in others.values() if record not in older]
 
     def _warn(self, records: list[Record], what: str) -> None:
-        if records:
-            log.warning("%d runs of %s %s", len(records), records[0].result.method, what)
+        for method, count in Counter(record.result.method for record in records).items():
+            log.warning("%d runs of %s %s", count, method, what)
 
     def _check_room(self) -> None:
+        """Raise InputError where the disk has no room for what the store does not hold yet."""
         self.out.mkdir(parents=True, exist_ok=True)
-        need, free = self.plan.peak(self._live), shutil.disk_usage(self.out).free
+        there = sum(sizes_below(self.out / "store"))
+        need, free = self.plan.room(self._live, self.keep) - there, shutil.disk_usage(self.out).free
         if need > free:
             raise InputError(
-                f"{self.out} has {free / 1e9:.3g} GB free, the states of this suite need up to {need / 1e9:.3g} GB; "
-                "choose another --out"
+                f"{self.out} has {free / 1e9:.3g} GB free, this suite needs up to {need / 1e9:.3g} GB more with --keep "
+                f"{self.keep}; choose another --out"
             )
 
 

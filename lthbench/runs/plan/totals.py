@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from lthbench.runs.plan.planned_run import PlannedRun, Step
+from lthbench.runs.store.policy import Keep
 from lthbench.suite.workload import Workload
 
 TEXT = 10_000  # bytes of a run's record, trace and notes, generously
@@ -150,6 +151,14 @@ class PlanTotals:
     def finals(self) -> int:
         """Return the most bytes of the kept values of the returned networks, and of their start weights."""
         return self.seeds * self._finals
+
+    def room(self, live: int, keep: Keep) -> int:
+        """Return the most bytes at once under a `--keep` policy, while `live` runs go on at a time."""
+        return self.kept(keep) + (0 if keep == "all" else self.peak(live))
+
+    def kept(self, keep: Keep) -> int:
+        """Return the most bytes that stay under a `--keep` policy."""
+        return self.stays + (self.states if keep == "all" else self.finals if keep == "finals" else 0)
 
     def peak(self, live: int = 8) -> int:
         """Return the most bytes of states that lie in the store at once when `live` runs go on at a time, in order.

@@ -48,6 +48,19 @@ def append_line(path: Path, line: str) -> None:
             file.write(line.encode() + b"\n")
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder. Another process may remove them meanwhile, and folders too."""
+    for at, _, names in os.walk(folder):
+        yield from (Path(at, name) for name in names)
+
+
+def sizes_below(folder: Path) -> Iterator[int]:
+    """Yield the bytes of each file below a folder, without those that are removed meanwhile."""
+    for path in files_below(folder):
+        with suppress(FileNotFoundError):
+            yield path.stat().st_size
+
+
 def contents_below(folder: Path) -> dict[str, bytes]:
     """Return the contents of all files below a folder, by their path in it. Empty where there is no folder."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())

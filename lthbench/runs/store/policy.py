@@ -1,9 +1,10 @@
-"""Policies for keeping the networks of a run folder: one list, for `run --keep` and `store clean --keep`."""
+"""Policies for keeping the networks of a run folder, for `run --keep` and `store clean --keep`."""
 
 from typing import Literal, get_args
 
 Keep = Literal["nothing", "masks", "finals", "all"]
-KEEPS: tuple[Keep, ...] = get_args(Keep)
+RUN_KEEPS: tuple[Keep, ...] = get_args(Keep)[1:]
+CLEAN_KEEPS: tuple[Keep, ...] = get_args(Keep)[:-1]
 
 DROPPED: dict[Keep, tuple[str, ...]] = {
     "nothing": ("states", "curves", "finals", "values", "tensors", "traces"),

@@ -21,7 +21,7 @@ from lthbench.runs.store import files as module
 from lthbench.runs.store.files import append_line, write_whole
 from lthbench.runs.store.store import Store, Trace
 from tests.processes import forked, status_of
-from tests.runs.helpers import ONE, drive, driver, method, open_run, same, store_in, ticket
+from tests.runs.helpers import ONE, drive, method, open_run, same, store_in, ticket
 
 TENSORS = {"w": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3), "b": torch.tensor([True, False, True])}
 
@@ -327,12 +327,3 @@ class TestKeep:
         right = predictions == DataHome(home.folder, frozenset({"test"})).load("digits", "test").labels
         assert 0 < result.test.right < 500
         assert bits.flags(result.correct, 500).tolist() == right.tolist()
-
-
-def test_no_room_is_said_before_any_work(tmp_path: Path, home: DataHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    d = driver(ONE, [method(ticket)], tmp_path / "out", home)
-    usage = type("Usage", (), {"free": d.plan.peak(4) - 1})
-    monkeypatch.setattr("lthbench.runs.driver.driver.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(InputError, match=r"has .* GB free, the states of this suite need .* choose another --out"):
-        d.run()
-    assert list((tmp_path / "out").iterdir()) == []
