@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import torch
 
 from lthbench._version import __version__
 from lthbench.data import DataHome, default_folder, prepare
-from lthbench.errors import InputError, LthbenchError
+from lthbench.errors import InputError, LthbenchError, MissingEntry
 from lthbench.methods import registry
 from lthbench.methods.internals.operations import Operation, Train
+from lthbench.runs.store.curve import Curve
 from lthbench.runs.store.files import write_whole
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.failure import failure
@@ -137,6 +139,18 @@ class NodeWorker:
 
 def _left(store: Store, operation: Operation) -> Iterable[Path]:
     """Return the entries that an operation leaves."""
-    if isinstance(operation, Train):
-        return [store.path("states", operation.trajectory.state(stop).key) for stop in operation.stops]
-    return [store.path("values", operation.key)]
+    if not isinstance(operation, Train):
+        return [store.path("values", operation.key)]
+    trajectory, stops = operation.trajectory, operation.stops
+    least = [curve.least.step for curve in _curves(store, operation) if curve.least]
+    beside = [store.path("states", trajectory.state(step).key) for step in least if step not in stops]
+    beside += [store.path("curves", trajectory.curve(stop)) for stop in stops]
+    states = [store.path("states", trajectory.state(stop).key) for stop in stops]
+    return [*states, *(path for path in dict.fromkeys(beside) if path.exists())]
+
+
+def _curves(store: Store, operation: Train) -> Iterator[Curve]:
+    """Yield the learning curves up to the stops of a training, as far as there are any."""
+    for stop in operation.stops:
+        with suppress(MissingEntry):
+            yield store.read_curve(operation.trajectory.curve(stop))

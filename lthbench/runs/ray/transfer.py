@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from lthbench.methods.internals.operations import Operation, sources
+from lthbench.methods.internals.operations import Operation, Train, sources
 from lthbench.pruning.lineage import Trained
 from lthbench.runs.ray.node import Entries
 from lthbench.runs.store.files import write_whole
@@ -43,4 +43,6 @@ class Transfer:
         names = [("tensors", edit.digest) for lineage in lineages for edit in lineage.edits]
         roots = [lineage.root for lineage in lineages]
         names += [("states", root.key) if isinstance(root, Trained) else ("tensors", root.start) for root in roots]
+        if isinstance(operation, Train) and operation.begin > operation.trajectory.first:
+            names.append(("curves", operation.trajectory.curve(operation.begin)))
         return [str(self.store.path(kind, key).relative_to(self.store.root)) for kind, key in names if key]
