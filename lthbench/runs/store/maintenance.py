@@ -1,6 +1,7 @@
 """Maintenance of stores: show their content, verify it, delete entries, merge stores.
 
-All of this is safe while a suite runs. Missing entries are computed again, and locked ones are left alone.
+All of this is safe while a suite runs. Missing entries are computed again. Values and traces that a driver is at work on
+are left alone: their locks have their names.
 """
 
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lthbench.errors import InputError, MissingEntry
-from lthbench.runs.store.files import write_whole
+from lthbench.runs.store.files import files_below, sizes_below, write_whole
 from lthbench.runs.store.locks import FOLDER, FileLocks
 from lthbench.runs.store.policy import DROPPED, Keep
 from lthbench.runs.store.store import Store
@@ -47,13 +48,13 @@ def sizes(folder: Path) -> list[Size]:
             in_folder(run).name,
             store.environment,
             kind.name,
-            len(files),
-            sum(f.stat().st_size for f in files),
+            len(found),
+            sum(found),
         )
         for run in run_folders(folder)
         for store in stores(run)
         for kind in sorted(store.root.iterdir())
-        if (files := [path for path in kind.iterdir() if path.is_file()])
+        if kind.name != FOLDER and (found := list(sizes_below(kind)))
     ]
 
 
@@ -82,7 +83,7 @@ def clean(folder: Path, keep: Keep) -> int:
     for run in run_folders(folder):
         for store in stores(run):
             locks = FileLocks(store.root / FOLDER)
-            freed += sum(_drop(path) for path in list(store.root.rglob("*")) if _is_left_over(path))
+            freed += sum(_drop(path) for path in list(files_below(store.root)) if _is_left_over(path))
             for kind in DROPPED[keep]:
                 for path in (store.root / kind).glob("*"):
                     with locks.held(path.stem, lambda: True) as free:
@@ -203,7 +204,10 @@ def _entries(store: Store) -> Iterator[Path]:
 def _is_left_over(path: Path) -> bool:
     if path.suffix == ".damaged":
         return True
-    return path.name.startswith(".") and path.is_file() and time.time() - path.stat().st_mtime > STALE
+    try:
+        return path.name.startswith(".") and path.is_file() and time.time() - path.stat().st_mtime > STALE
+    except FileNotFoundError:  # its writer has renamed it
+        return False
 
 
 def _drop(path: Path) -> int:

@@ -1,6 +1,8 @@
 """`lthbench store`: sizes, check, clean, merge."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.data import DataHome
+from lthbench.runs.store.locks import FOLDER, FileLocks
 from lthbench.runs.store.maintenance import clean, merge, move, sizes, verify
+from tests.processes import forked, until
 from tests.runs.helpers import METHODS, ONE, Outcome, drive, store_in
 
 
@@ -92,3 +96,51 @@ def test_a_folder_without_a_store_is_one_clear_line(tmp_path: Path) -> None:
     code, words = say("show", tmp_path)
     assert code == 2
     assert "holds no store" in words
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Path:
+    """A run folder in use: an entry, a lock, a file that is not of the store, and one that vanishes."""
+    (tmp_path / "suite.json").write_text(ONE.model_dump_json())
+    for name in ("values/one.safetensors", "values/.gone", "locks/a-training", "notes.txt"):
+        path = tmp_path / "store/environment" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"1234")
+    return tmp_path
+
+
+def test_what_a_driver_removes_meanwhile_is_left_out(busy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_file, stat = Path.is_file, Path.stat
+
+    def gone(path: Path, **options: bool) -> os.stat_result:
+        if path.name == ".gone":
+            raise FileNotFoundError(path)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name == ".gone" or is_file(path))
+    monkeypatch.setattr(Path, "stat", gone)
+    assert [(s.kind, s.entries, s.bytes) for s in sizes(busy)] == [("values", 1, 4)]
+    assert clean(busy, "all") == 0
+
+
+def test_a_trace_and_a_value_that_a_driver_is_at_work_on_stay(busy: Path) -> None:
+    root = busy / "store/environment"
+    (root / "traces").mkdir()
+    (root / "traces/a-run.jsonl").write_bytes(b"1234")
+
+    def hold() -> None:
+        locks = FileLocks(root / FOLDER)
+        assert locks.take("one") and locks.take("a-run")
+        (busy / "held").touch()
+        time.sleep(60)
+
+    pid = forked(hold)
+    try:
+        assert until((busy / "held").exists)
+        clean(busy, "nothing")
+        assert (root / "values/one.safetensors").exists() and (root / "traces/a-run.jsonl").exists()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    clean(busy, "nothing")
+    assert not (root / "values/one.safetensors").exists() and not (root / "traces/a-run.jsonl").exists()
