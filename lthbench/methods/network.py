@@ -26,7 +26,7 @@ class Owner(Protocol):
     """The run that a network belongs to, reduced to what a network needs."""
 
     def load(self, net: "Network") -> State: ...
-    def clock(self, model: Model) -> Clock: ...
+    def clock(self) -> Clock: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ class Network:
     @property
     def _clock(self) -> Clock:
         origin = origin_of(self)
-        return origin.trajectory.clock if origin.trajectory else origin.owner.clock(self.model)
+        return origin.trajectory.clock if origin.trajectory else origin.owner.clock()
 
     def _edited(self, edit: Edit, tensors: Tensors, mask: Mask | None) -> "Network":
         origin = origin_of(self)

@@ -12,7 +12,6 @@ from torch.nn.utils import prune
 from lthbench import importance_scores, magnitude, prune_scores, prune_unit_scores
 from lthbench.errors import MethodError
 from lthbench.methods.network import Network, NetworkOrigin, origin_of
-from lthbench.models import Model
 from lthbench.pruning.allocate import removed_count
 from lthbench.pruning.lineage import Init, Lineage
 from lthbench.pruning.mask import Mask
@@ -44,7 +43,7 @@ class Owner:
     def load(self, net: Network) -> State:
         return edited(self.state, origin_of(net).lineage.edits, origin_of(net).edit_tensors.__getitem__)
 
-    def clock(self, m: Model) -> Any:
+    def clock(self) -> Any:
         raise NotImplementedError
 
 

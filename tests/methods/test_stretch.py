@@ -28,7 +28,7 @@ class Owner:
             origin_of(net).edit_tensors.__getitem__,
         )  # type: ignore[arg-type]
 
-    def clock(self, model: Model):  # type: ignore[no-untyped-def]
+    def clock(self):  # type: ignore[no-untyped-def]
         return Recipe(epochs=9, batch=10, lr=0.1).clock(100)
 
 

@@ -13,7 +13,6 @@ from lthbench.methods.internals.operations import Measure, Validate
 from lthbench.methods.internals.pipeline import Pipeline
 from lthbench.methods.internals.setting import Setting
 from lthbench.methods.network import Network, origin_of
-from lthbench.models import Model
 from lthbench.pruning.lineage import Lineage, NamedLineages
 from lthbench.pruning.state import State
 from lthbench.pruning.tensors import Tensors, is_planned
@@ -58,7 +57,7 @@ class RunContext:
         self.diverged |= not is_planned(state.params) and not state.finite
         return state
 
-    def clock(self, model: Model) -> Clock:
+    def clock(self) -> Clock:
         """Return the clock of the suite's recipe."""
         return self.setting.recipe.clock(self.setting.n_train)
 
