@@ -2,18 +2,22 @@
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.data import DataHome
-from lthbench.errors import InputError
+from lthbench.errors import InputError, MethodError
+from lthbench.methods.internals.operations import Train
 from lthbench.runs.workers import executors
+from lthbench.runs.workers.worker.training import train
 from lthbench.runs.workers.worker_config import WorkerConfig
 from lthbench.training.gpu import graph_trainer
 from lthbench.training.gpu.settings import STREAMS
 from lthbench.training.trainer import Trainer
+from tests.helpers import trajectory
 from tests.runs.helpers import TINY, chance, dense, drive, method, ticket
 
 
@@ -66,3 +70,20 @@ def test_so_many_trainings_are_under_way_at_once(
     ended = drive(one, methods[:2] if lanes > 1 else methods[:1], tmp_path / "out", home, executor="local", lanes=lanes)
     assert {record.result.status for record in ended.records} == {"ok"}
     assert max(map(int, peak.read_text().split())) == lanes
+
+
+def test_the_bound_on_a_training_has_every_slot_of_its_optimizer() -> None:
+    bounds: list[int] = []
+
+    class Full:
+        """A capacity that notes what a training asks for, and has none."""
+
+        def taken(self, kind: object, most: int, alone: bool) -> object:
+            bounds.append(most)
+            raise MethodError("full")
+
+    for optimizer in ("sgd", "adam", "adamw"):
+        with pytest.raises(MethodError, match="full"):
+            train(SimpleNamespace(capacity=Full()), Train(trajectory(optimizer=optimizer), 0, (9,)), alone=False)  # type: ignore[arg-type]
+    weights = sum(shape.numel() for shape in trajectory().model.shapes.values())
+    assert [most - bounds[0] for most in bounds] == [0, 4 * weights, 4 * weights]

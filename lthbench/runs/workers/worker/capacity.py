@@ -74,12 +74,13 @@ class Capacity:
         return self._sizes.get(kind, max(most, self._least)) if self.measured else 1
 
 
-def most_bytes(model: Model, batch: int) -> int:
+def most_bytes(model: Model, batch: int, slots: int = 1) -> int:
     """Return an upper bound on the bytes of a training, or of a probe, on batches of this size on a GPU.
 
     A step holds each activation four times at most: the layer's output, the normalised one, the rectified one, and a
-    gradient. The rehearsal and the graphs of a training have their own. Of each weight there are six: itself, its
-    gradient, momentum, mask, a copy in the precision, and one during the rehearsal. All have four bytes at most.
+    gradient. The rehearsal and the graphs of a training have their own. Of each weight there are five: itself, its
+    gradient, mask, a copy in the precision, and one during the rehearsal. Then there are the optimizer's `slots`; a probe
+    has its sum instead. All have four bytes at most.
     """
     weights = sum(shape.numel() for shape in model.shapes.values())
-    return 4 * (2 * 4 * activations(model) * batch + 6 * weights)
+    return 4 * (2 * 4 * activations(model) * batch + (5 + slots) * weights)

@@ -5,14 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reply:
-    """The cost of an operation: epochs computed, seconds, CPU seconds, examples that networks saw.
-
-    `ended` is the step where a training ended.
-    """
+    """The cost of an operation: epochs computed, seconds, CPU seconds, examples that networks saw."""
 
     epochs: float
     seconds: float = 0.0
-    ended: int = 0
     cpu: float = 0.0
     seen: int = 0
 

@@ -20,6 +20,7 @@ from lthbench.training.metering.bounds import check_work
 from lthbench.training.metering.meter import Meter, metered, unmetered
 from lthbench.training.metering.sampled import SampledWork
 from lthbench.training.numerics import for_evaluation
+from lthbench.training.optimizer import optimizer
 from lthbench.training.trainer import Trainer
 from lthbench.training.trajectory import Trajectory
 
@@ -27,7 +28,8 @@ from lthbench.training.trajectory import Trajectory
 def train(place: Workplace, operation: Train, alone: bool) -> Reply:
     """Train as soon as there is capacity, `alone` or beside other trainings. Writes the state at every stop."""
     trajectory = operation.trajectory
-    most = most_bytes(trajectory.model, min(trajectory.recipe.batch, trajectory.clock.size))
+    recipe, clock = trajectory.recipe, trajectory.clock
+    most = most_bytes(trajectory.model, min(recipe.batch, clock.size), len(optimizer(recipe).slots))
     with place.capacity.taken(_kind(trajectory), most, alone) as settle, ExitStack() as ending:
         with place.turn():
             trainer = _begun(place, operation)
@@ -76,7 +78,7 @@ def _trained(place: Workplace, operation: Train, trainer: Trainer) -> Reply:
     check_charge(name, seen, charged)
     if work:
         check_work(name, meter.flops, trajectory.passes * work.examples, trajectory.model)
-    return Reply(seen / len(trainer.feed), ended=ended, seen=seen)
+    return Reply(seen / len(trainer.feed), seen=seen)
 
 
 def _held_out(place: Workplace, operation: Train, state: State) -> tuple[float, int]:
