@@ -157,7 +157,10 @@ class Run:
         order: int = 0,
         networks: Mapping[str, Network] = MappingProxyType({}),
     ) -> Network:
-        """Train for `epochs` epochs at the recipe's last learning rate (`fine_tune_lr`), from the network's position."""
+        """Train for `epochs` epochs at the recipe's last learning rate (`fine_tune_lr`), from epoch 0 of a recipe of its own.
+
+        The momentum is cleared.
+        """
         recipe = self.recipe.fine_tuning(epochs)
         return self.train(net.at(0), recipe=recipe, rule=rule, order=order, networks=networks)
 
