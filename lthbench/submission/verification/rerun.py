@@ -21,7 +21,7 @@ from lthbench.runs.driver.session import Session
 from lthbench.runs.plan.planned_run import PlannedRun
 from lthbench.runs.plan.planner import planned
 from lthbench.runs.store.store import Store
-from lthbench.runs.workers.executors import pickled, unpickled
+from lthbench.runs.workers.serialization import pickled, unpickled
 from lthbench.runs.workers.worker import Reply, Worker
 from lthbench.suite import Cell, Suite, in_folder
 from lthbench.suite.workload import Workload
