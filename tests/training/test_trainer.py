@@ -2,6 +2,7 @@
 
 import math
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lthbench.errors import MethodError
 from lthbench.models import FAMILIES
@@ -595,6 +597,30 @@ def test_tensors_that_a_rule_puts_in_place_of_others_are_trained() -> None:
 def test_a_training_that_diverges_is_not_hidden() -> None:
     state = trained(trajectory(lr=1e30))
     assert not all(math.isfinite(w.sum()) for w in state.params.values())
+
+
+class Reads(TorchDispatchMode):
+    """A mode that notes whether a turn was held when a value was read."""
+
+    def __init__(self, turn: threading.Lock):
+        super().__init__()
+        self.turn, self.found = turn, []  # type: ignore[var-annotated]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self.found.append(self.turn.locked())
+        return func(*args, **(kwargs or {}))
+
+
+def test_losses_are_read_in_a_turn() -> None:
+    """A neighbour that rehearses in its turn makes the whole process refuse reads of a GPU."""
+    turn = threading.Lock()
+    trainer = Trainer(trajectory(), begin(trajectory()), 0, feed(), lambda: turn)
+    trainer.run([7], lambda *_: None)
+    with Reads(turn) as reads:
+        ended, under_way = trainer.losses
+    assert len(ended) == 2 and under_way > 0
+    assert reads.found == [True] * 3 and not turn.locked()
 
 
 @pytest.mark.cuda
