@@ -35,12 +35,15 @@ def _summed(partial, channel, C, chunks, CHUNKS: tl.constexpr):  # type: ignore[
 
 
 @triton.jit
-def _passes(value, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Tell where the activation passes its gradient on, by the value before it (relu: also by the value after it)."""
-    passes = value > 0.0
+def _stops(value, ACTIVATION: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Tell where the activation stops its gradient, by the value before it (relu: also by the value after it).
+
+    As in torch, it passes where the value is not a number.
+    """
+    stops = value <= 0.0
     if ACTIVATION == "relu6":
-        passes = passes & (value < 6.0)
-    return passes
+        stops = stops | (value >= 6.0)
+    return stops
 
 
 VARYING = ["M", "per_chunk", "chunks"]  # one build serves all of their values
@@ -75,7 +78,7 @@ def normalise(  # type: ignore[no-untyped-def]
     one, other = _summed(partial, channel, C, chunks, CHUNKS)
     offset = one / M
     mean = tl.load(x + channel, mask=real, other=0.0).to(tl.float32) + offset
-    variance = tl.maximum(other / M - offset * offset, 0.0)
+    variance = tl.maximum(other / M - offset * offset, 0.0, tl.PropagateNan.ALL)
     inverse = 1.0 / tl.sqrt(variance + eps)
     if chunk == 0:
         tl.store(kept + channel, mean, mask=real)
@@ -94,9 +97,9 @@ def normalise(  # type: ignore[no-untyped-def]
         if SHORTCUT:
             value += tl.load(shortcut + at, mask=exists, other=0.0).to(tl.float32)
         if ACTIVATION != "":
-            value = tl.maximum(value, 0.0)
+            value = tl.maximum(value, 0.0, tl.PropagateNan.ALL)
         if ACTIVATION == "relu6":
-            value = tl.minimum(value, 6.0)
+            value = tl.minimum(value, 6.0, tl.PropagateNan.ALL)
         tl.store(y + at, value.to(y.dtype.element_ty), mask=exists)
 
 
@@ -121,7 +124,7 @@ def _gradient(  # type: ignore[no-untyped-def]
         value = centred * scale[None, :] + added[None, :]
         if FROM_Y:
             value = tl.load(y + at, mask=exists, other=0.0).to(tl.float32)
-        g = tl.where(_passes(value, ACTIVATION), g, 0.0)
+        g = tl.where(_stops(value, ACTIVATION), 0.0, g)
     return g, centred
 
 

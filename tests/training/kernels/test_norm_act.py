@@ -88,6 +88,24 @@ def test_a_large_mean_does_not_cancel_the_variance() -> None:
     assert difference(ours.running_var, exact.running_var) < 2e-3
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")  # of NumPy, in the interpreter
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(("adds", "activation"), [(False, ""), (False, "relu"), (False, "relu6"), (True, "relu")])
+def test_what_is_not_finite_is_shown_as_by_torch(adds: bool, activation: str, bad: float) -> None:
+    """An activation of what is not a number is not 0, so that a training that diverged is seen."""
+    found = []
+    for by in (kernels.norm_act, one_by_one):
+        maps, beside, grad = (random((3, 2, 4, 4), torch.float32, seed) for seed in range(3))
+        bn, maps[1, 0, 2, 2] = layer(2), bad  # in the first of two channels
+        given = [maps.requires_grad_(), bn.weight, *([bn.bias] if activation != "relu6" else [])]  # a CPU's own way
+        out = by(bn, maps, beside if adds else None, activation)
+        found.append([out.detach(), *torch.autograd.grad(out, given, grad), bn.running_mean, bn.running_var])
+    for ours, exact in zip(*found, strict=True):
+        finite = exact.isfinite()
+        assert torch.equal(ours.isfinite(), finite) and difference(ours[finite], exact[finite]) < 2e-5
+    assert found[0][0][:, 0].isnan().all() and found[0][0][:, 1].isfinite().all()
+
+
 def test_the_same_step_twice_gives_the_same_bits() -> None:
     case = ((8, 16, 16, 16), True, "relu")
     one, other = (computed(kernels.norm_act, case, torch.float32) for _ in range(2))
