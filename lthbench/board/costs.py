@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lthbench.board.scores import CELL
+from lthbench.board.scores import SCORE_KEYS
 from lthbench.runs.records import latency
 
 AXES = {
@@ -16,7 +16,7 @@ AXES = {
 MEASURED = {"form": "compact", "runtime": "torch", "batch": 1, "threads": 1}  # the latency that the chart shows
 
 
-RUN = [*CELL, "seed"]
+RUN = [*SCORE_KEYS, "seed"]
 COLUMNS = [*RUN, "machine", *latency.Latency.model_fields]
 NOT_MEASURED = pd.DataFrame(columns=COLUMNS)
 
@@ -37,8 +37,10 @@ def with_costs(scores: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     `latency` is the compact network's time ÷ the dense one's, measured side by side. `front_…` is by means, for every axis.
     """
     wanted = measured[(measured[list(MEASURED)] == pd.Series(MEASURED)).all(axis=1)]
-    mean = (1 / wanted["speed_up"].astype(float)).groupby([wanted[name] for name in CELL]).mean().rename("latency")
-    rows = scores.drop(columns="latency", errors="ignore").join(mean, on=CELL)
+    mean = (
+        (1 / wanted["speed_up"].astype(float)).groupby([wanted[name] for name in SCORE_KEYS]).mean().rename("latency")
+    )
+    rows = scores.drop(columns="latency", errors="ignore").join(mean, on=SCORE_KEYS)
     groups = rows.groupby(["workload", "learning_rate"], group_keys=False)
     for axis in AXES:
         rows[f"front_{axis}"] = pd.concat([front(part, axis) for _, part in groups]) if len(rows) else False

@@ -7,7 +7,7 @@ from scipy import stats
 
 from lthbench.scoring.ranking import at_best_rate
 
-CELL = ["workload", "learning_rate", "sparsity", "method"]
+SCORE_KEYS = ["workload", "learning_rate", "sparsity", "method"]
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
@@ -19,7 +19,7 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     `epochs` charged, `epochs_computed`, `parameters` that stay, `multiplications` and `multiplications_saved` are means over
     seeds; `collapsed_layers` is the most in any run.
     """
-    groups = frame.assign(counted=at_chance(frame)).groupby(CELL, sort=True)
+    groups = frame.assign(counted=at_chance(frame)).groupby(SCORE_KEYS, sort=True)
     accuracy, counted = groups["accuracy"], groups["counted"]
     table = pd.DataFrame(
         {

@@ -132,7 +132,7 @@ def _duel_as(analysis: "Analysis", found: "Duel", form: str) -> str:
     from lthbench.board.page import duel_section, footer, marked
 
     if form == "json":
-        tables = {"cells": found.cells, "margins": found.marginals}
+        tables = {"cells": found.cells, "marginals": found.marginals}
         return "{" + ", ".join(f'"{name}": {t.to_json(orient="records")}' for name, t in tables.items()) + "}"
     if form == "csv":
         return found.cells.to_csv(index=False)

@@ -112,7 +112,7 @@ def test_duel_of_any_two(folder: Path) -> None:
     assert said.returncode == 0, said.stderr
     assert "## smallest against random-reinit" in said.stdout
     tables = json.loads(lthbench(*words, "--json", cwd=folder).stdout)
-    assert tables["margins"][0]["group"] == "overall"
+    assert tables["marginals"][0]["group"] == "overall"
     assert all(row["n_pairs"] == 2 for row in tables["cells"])
     known = [row for row in tables["cells"] if row["n"] == 2]
     assert known
