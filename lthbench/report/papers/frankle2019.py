@@ -28,7 +28,7 @@ KEY = ["workload", "learning_rate"]
 def sections(measured: Measured) -> list[Section]:
     """Return the sections: the paper's statements, and its four curves."""
     runs = by_seed(measured)
-    return [claim(measured, runs), curves(measured, runs)]
+    return [claim(measured, runs), curves(runs)]
 
 
 def by_seed(measured: Measured) -> pd.DataFrame:
@@ -60,7 +60,8 @@ def claim(measured: Measured, runs: pd.DataFrame) -> Section:
     text = (
         f"Of {len(rows)} statements, {said}. Steps are compared as ratios and accuracies as differences, paired by seed; "
         "the interval is Student's t at 95 % for each statement alone. A statement is *shown* where its interval lies on "
-        "the claimed side of no difference, and *contradicted* where it lies on the other side. The early-stopping step is "
+        "the claimed side of no difference, and *contradicted* where it lies on the other side. A figure is *as published* "
+        "where the mean is the same to two decimals. The early-stopping step is "
         f"that of the least validation loss, found afterwards.{_at_the_end(measured)}"
     )
     return Section("Does the claim hold here", f"{text}\n\n{markdown(pd.DataFrame(rows), headers)}")
@@ -112,7 +113,12 @@ def _arm(runs: pd.DataFrame, arm: str, rounds: int | None, measure: str) -> pd.S
 
 
 def verdict(statement: Statement, found: Estimate) -> str:
-    """Say whether a statement is shown: the interval against no difference, in the direction that the paper claims."""
+    """Say whether a statement is shown: the interval against no difference, in the direction that the paper claims.
+
+    A figure that the paper gives without comparison is as published where the mean is that figure, in the digits shown.
+    """
+    if statement.claims == "same" and not statement.other and round(found.mean - found.neutral, 2) == 0:
+        return "as published"
     if statement.claims == "same":
         return "no difference shown" if found.low <= found.neutral <= found.high else "a difference is shown"
     sign = 1 if statement.claims == "more" else -1
@@ -120,7 +126,7 @@ def verdict(statement: Statement, found: Estimate) -> str:
     return "shown" if low > 0 else "contradicted" if high < 0 else "undecided"
 
 
-def curves(measured: Measured, runs: pd.DataFrame) -> Section:
+def curves(runs: pd.DataFrame) -> Section:
     """Show each measure against the weights that remain: the paper's four curves."""
     shown = runs.assign(left=100 * (1 - runs["sparsity"]))
     pruned, dense = shown[shown["arm"] != DENSE], shown[shown["arm"] == DENSE]

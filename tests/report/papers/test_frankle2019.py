@@ -49,7 +49,7 @@ def paper_accuracy(arm: str, rounds: int) -> float:
 
 def test_a_world_as_the_paper_has_it_shows_every_statement_that_was_run() -> None:
     found = as_published(runs(paper_steps, paper_accuracy))
-    assert set(found.values()) == {"shown", "no difference shown", ""}
+    assert set(found.values()) == {"shown", "no difference shown", "as published", ""}
     assert [what for what, word in found.items() if not word] == [
         "The ticket's accuracy at early stopping falls off from 2.9 % on"
     ]
@@ -95,6 +95,20 @@ def test_one_seed_is_no_evidence() -> None:
 def test_the_interval_decides(claims: str, low: float, high: float, word: str) -> None:
     own = Statement(what="", tag="read", measure="test", arm=TICKET, other=DENSE, rounds=7, claims=claims)  # type: ignore[arg-type]
     assert verdict(own, Estimate((low + high) / 2, low, high, 0.0, "pp")) == word
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "word"),
+    [
+        (100.0, 100.0, 100.0, "as published"),
+        (99.999, 99.998, 99.9995, "as published"),
+        (99.9, 99.7, 100.1, "no difference shown"),
+        (99.9, 99.8, 99.95, "a difference is shown"),
+    ],
+)
+def test_a_figure_that_comes_out_again_is_as_published(mean: float, low: float, high: float, word: str) -> None:
+    own = Statement(what="", tag="read", measure="train", arm=TICKET, rounds=15, claims="same", value=100.0)
+    assert verdict(own, Estimate(mean, low, high, 100.0, "%")) == word
 
 
 def test_draws_of_a_seed_are_one_run_of_it() -> None:
