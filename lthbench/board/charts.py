@@ -43,7 +43,8 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     `rows` of `accuracy_rows` are those of one workload and learning rate. Without them the data are named `scores`, for
     a page to fill, and the page has a legend of its own.
     """
-    key = None if rows is None else alt.Legend(title=None, symbolSize=90, orient="top", columns=6, symbolLimit=0)
+    spaced = alt.Legend(title=None, symbolSize=90, orient="top", columns=6, columnPadding=24, symbolLimit=0)
+    key = None if rows is None else spaced
     domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
     marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
     colour = alt.Color("method:N", scale=domain, legend=key)

@@ -4,6 +4,7 @@ A row is a workload at a learning rate: the ticket of a main suite against its r
 data sets with the most test images come first.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -28,19 +29,34 @@ GROUPS = {
     "calibration": "Checks of the benchmark itself",
 }
 ABSENT = "no runs yet"
-NOTE = (
-    "Differences of test accuracy in percentage points, the mean over the sparsities of a row at equal epoch budgets, with "
-    '95 % intervals; "in 4 of 5" leaves out sparsities at which a side collapsed or has too few seeds. ▲ the ticket is '
-    "ahead, ▼ the other is; △ ▽ ahead, but within the tolerance; = shown to be a tie; ? undecided."
+OTHERS = {"b": "behind", "tie": "tied", "undecided": "undecided", "pending": "pending"}
+METHODS = (
+    "The ticket is one-shot: magnitude pruning of the trained network, and the weights that stay go back to their initial "
+    "values. Prune-and-fine-tune is the arm of Liu et al.: the trained weights under the same mask, trained once more with the "
+    "whole schedule (learning-rate rewinding to epoch 0 in Renda et al.), not fine-tuning at the last learning rate. These "
+    "two and the re-initialised network spend 2T epochs. The small dense network is trained once, for T; its layers are "
+    "narrowed alike until it has as many weights."
+)
+MARKS = (
+    "The differences are the ticket's test accuracy minus the other's, in percentage points: the mean over the sparsities of "
+    'a row, with a 95 % interval. "In 4 of 5": the mean is over 4 of 5 sparsities; at the fifth, a method collapsed or too few '
+    "seeds are left. The second line counts the sparsities by their own outcome. ▲ the ticket is shown to be ahead, ▼ the other; "
+    "△ ▽ ahead, but by less than the tolerance; = shown to be a tie; ? undecided; ∅ both collapsed. Marks are corrected for "
+    "the number of statements in a suite and intervals are not, so ? may stand beside an interval without 0. The rows are those of "
+    "the main suites; of two suites with one workload and learning rate, that with more seeds."
 )
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A row of the table: the ticket of a board on a workload at a learning rate, and a square for each rival."""
+    """A row of the table: the ticket of a board on a workload at a learning rate, and a square for each rival.
+
+    `dense` is the mean test accuracy of the dense network there, in %.
+    """
 
     board: str
     dataset: str
+    dense: float
     workload: str
     learning_rate: float
     against: Mapping[str, Square | None]
@@ -50,7 +66,8 @@ class Answer:
 
     @property
     def evidence(self) -> str:
-        return f"{self.cells} sparsities, {self.seeds} seeds, {self.budget}"
+        dense = "" if math.isnan(self.dense) else f"dense {self.dense:.1f} %; "
+        return f"{dense}{self.cells} sparsities, {self.seeds} seeds, {self.budget}"
 
 
 def answers(boards: Mapping[str, Analysis]) -> list[Answer]:
@@ -67,13 +84,23 @@ def _answers(board: str, analysis: Analysis) -> Iterable[Answer]:
         where = str(workload), float(str(rate))
         against = {rival: _against(analysis, rival, *where) for rival in RIVALS}
         cells, seeds = rows["sparsity"].nunique(), rows["seed"].nunique()
-        yield Answer(board, datasets[where[0]], *where, against, cells, seeds, _budget(analysis))
+        dense = _dense(analysis, *where)
+        yield Answer(board, datasets[where[0]], dense, *where, against, cells, seeds, _budget(analysis))
+
+
+def _dense(analysis: Analysis, workload: str, rate: float) -> float:
+    runs = analysis.frame[analysis.frame["method"] == CONTROLS["dense"]]
+    return float(runs[(runs["workload"] == workload) & (runs["learning_rate"] == rate)]["accuracy"].mean())
 
 
 def _against(analysis: Analysis, rival: str, workload: str, rate: float) -> Square | None:
     """Return the square of the ticket against a rival; None where they share no cell."""
     row = analysis.marginal(TICKET, rival, workload, rate)
-    return None if row is None else marginal_square(analysis, row, TICKET, rival, workload)
+    if row is None:
+        return None
+    cells = analysis.cells(TICKET, rival)
+    there = cells[(cells["workload"] == workload) & (cells["learning_rate"] == rate)]
+    return marginal_square(analysis, row, there, TICKET, rival)
 
 
 def _budget(analysis: Analysis) -> str:
@@ -81,21 +108,22 @@ def _budget(analysis: Analysis) -> str:
 
 
 def sentence(rows: list[Answer]) -> str:
-    """Return the answer in one sentence: in how many rows the ticket is shown to beat each rival, and to lose."""
+    """Return the answer in a sentence that counts the rows: ahead of each rival, behind it, tied and undecided."""
     data = list(dict.fromkeys(row.dataset for row in rows if any(row.against.values())))
     counted = [said for rival in RIVALS if (said := _counted(rows, rival))]
     if not counted:
         return "No suite has compared tickets yet."
     return (
-        f"At equal epoch budgets on {_listed(data)}, a lottery ticket {_listed(counted)}; in the other settings (a "
-        "workload at a learning rate) no difference is shown."
+        f"In the mean over sparsities, a one-shot lottery ticket is ahead of {_listed(counted)}. A setting is a workload, "
+        f"on {_listed(data)}, at a learning rate."
     )
 
 
 def _counted(rows: list[Answer], rival: str) -> str:
     sides = [square.kind.removesuffix("-small") for row in rows if (square := row.against[rival])]
-    won, lost = sides.count("a"), sides.count("b")
-    return f"beats {RIVALS[rival]} in {won} of {len(sides)} settings and loses in {lost}" if sides else ""
+    others = [f"{said} in {sides.count(kind)}" for kind, said in OTHERS.items() if kind in sides]
+    behind = f" ({', '.join(others)})" if others else ""
+    return f"{RIVALS[rival]} in {sides.count('a')} of {len(sides)} settings{behind}" if sides else ""
 
 
 def _listed(parts: list[str]) -> str:
@@ -110,8 +138,13 @@ def table(rows: Iterable[Answer], link: str) -> str:
 
 
 def _cells(row: Answer, link: str) -> list[str]:
-    against = [" ".join(filter(None, [q.symbol, q.number, q.interval])) if q else ABSENT for q in row.against.values()]
+    against = [_square(square) if square else ABSENT for square in row.against.values()]
     return [f"[{row.workload}]({link}{row.board}/README.md)", f"{row.learning_rate:g}", *against, row.evidence]
+
+
+def _square(square: Square) -> str:
+    mean = " ".join(filter(None, [square.symbol, square.number, square.interval]))
+    return f"{mean}<br>{square.cells}"
 
 
 def ordered(boards: Mapping[str, Analysis]) -> list[tuple[str, Analysis]]:
@@ -129,7 +162,8 @@ def headline(analysis: Analysis) -> tuple[str, str]:
     """Return what a suite shows first, as a title and a sentence: a duel, else the head of the ranking, else the best mean."""
     for duel in analysis.duels[:1]:
         overall = duel.marginals.iloc[0]
-        return f"{duel.a} against {duel.b}", words.marginal_words(overall, duel.a, duel.b, analysis.tolerance)
+        said = words.marginal_words(overall, duel.a, duel.b, analysis.tolerance)
+        return f"{duel.a} against {duel.b}", f"{said}; by cell: {words.outcome_counts(duel.cells, duel.a, duel.b)}"
     if analysis.suite.duels:
         return "duels", "none has runs of both methods yet"
     for name, ranking in analysis.rankings.items():

@@ -33,13 +33,17 @@ WINNING_SYMBOLS = {"holds": "●", "fails": "○", "open": "?", "pending": "…"
 
 @dataclass(frozen=True)
 class Square:
-    """A cell of a grid. `kind` names its symbol and its style; `interval` is that of the number."""
+    """A cell of a grid. `kind` names its symbol and its style; `interval` is that of the number.
+
+    `cells` counts the symbols of the cells behind a mean.
+    """
 
     kind: str
     symbol: str
     number: str
     words: str
     interval: str = ""
+    cells: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,16 @@ def duel_grids(analysis: Analysis, duel: Duel) -> list[Grid]:
     return _laid_out(duel.cells, lambda row: _duel_square(analysis, duel, row))
 
 
-def marginal_square(analysis: Analysis, row: Any, a: str, b: str, workload: str) -> Square:
-    """Return the square of a row of `duel.marginals` on one workload. The number is the difference a - b."""
+def marginal_square(analysis: Analysis, row: Any, cells: pd.DataFrame, a: str, b: str) -> Square:
+    """Return the square of a row of `duel.marginals` over `cells` of one workload. The number is the difference a - b."""
     kind = _kind(row, a, b)
     difference, low, high = (_signed(row[name], row["difference"]) for name in ("difference", "low", "high"))
     part = f" in {row['used']} of {row['cells']}" if row["used"] < row["cells"] else ""
     interval = f"({low} to {high}){part}" if row["used"] else "no cell to compare"
-    said = words.marginal_words(row, a, b, analysis.meta[workload].tolerance)
-    return Square(kind, DUEL_SYMBOLS[kind], difference, said, interval)
+    said = words.marginal_words(row, a, b, analysis.meta[cells["workload"].iloc[0]].tolerance)
+    kinds = [_cell_kind(cell, a, b) for cell in rows_of(cells)]
+    counts = ", ".join(f"{kinds.count(k)} {symbol}" for k, symbol in DUEL_SYMBOLS.items() if k in kinds)
+    return Square(kind, DUEL_SYMBOLS[kind], difference, said, interval, counts)
 
 
 def verdict_grids(analysis: Analysis, ticket: str, reading: str) -> list[Grid]:
@@ -88,7 +94,7 @@ def _laid_out(table: pd.DataFrame, square: Callable[[Any], Square]) -> list[Grid
 
 
 def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
-    kind = "collapsed" if row["note"] == BOTH else _kind(row, duel.a, duel.b)
+    kind = _cell_kind(row, duel.a, duel.b)
     means = f"{duel.a} {_percent(row['mean_a'])}, {duel.b} {_percent(row['mean_b'])}. "
     found = (
         f" These seeds would show a difference of {row['detectable']:.2g} pp."
@@ -98,6 +104,10 @@ def _duel_square(analysis: Analysis, duel: Duel, row: Any) -> Square:
     crossed = f" On new images {interval} pp." if (interval := words.on_new_images(row)) else ""
     said = f"{means}{cell_words(analysis, row, duel)}.{crossed}{found}"
     return Square(kind, DUEL_SYMBOLS[kind], _signed(row["difference"]), said)
+
+
+def _cell_kind(row: Any, a: str, b: str) -> str:
+    return "collapsed" if row["note"] == BOTH else _kind(row, a, b)
 
 
 def _kind(row: Any, a: str, b: str) -> str:

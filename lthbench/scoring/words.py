@@ -45,7 +45,8 @@ def marginal_words(row: pd.Series, a: str, b: str, tolerance: float) -> str:
         f"; {name} collapsed in {row[side]}" for name, side in ((a, "collapsed_a"), (b, "collapsed_b")) if row[side]
     ]
     crossed = f"; on new images {interval}" if (interval := on_new_images(row)) else ""
-    return f"{_outcome(row, tolerance)}, {row['used']} of {row['cells']} cells{crossed}{''.join(fallen)}"
+    of = "" if row["used"] == row["cells"] else f"{row['used']} of "
+    return f"{_outcome(row, tolerance)}, mean of {of}{row['cells']} cells{crossed}{''.join(fallen)}"
 
 
 def on_new_images(row: pd.Series, thresholds: Thresholds | None = None) -> str:
@@ -101,7 +102,7 @@ def footer(meta: Mapping[str, Meta], alpha: float = ALPHA, crossed: bool = False
     )
     also = " Intervals marked 'on new images' allow for new test images too." if crossed else ""
     return (
-        f"{100 * alpha:g} % of such tables carry a false prize; about {100 * alpha:g} % of the wins shown are false. "
+        f"At most {100 * alpha:g} % of such tables carry a false prize, and at most {100 * alpha:g} % of the wins shown are false. "
         "Each interval is a 95 % interval, so one that excludes 0 in an undecided cell is normal. "
         f"Seeds vary, **the {test_set} not**: read 'on this test set'.{also}"
     )

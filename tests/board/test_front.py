@@ -15,6 +15,7 @@ from lthbench.board.analysis import RUN, Analysis
 from lthbench.board.build import analysis_of
 from lthbench.board.page import page
 from lthbench.errors import InputError
+from lthbench.scoring.contrast import BOTH
 
 RESULTS = Path(__file__).parent.parent.parent / "leaderboard/results"
 
@@ -50,17 +51,38 @@ def test_a_row_says_what_the_page_of_its_board_says(digits: Analysis) -> None:
             expected = there.loc[f"learning_rate {row.learning_rate}"]
             assert square is not None
             assert float(square.number.replace("−", "-")) == pytest.approx(expected["difference"], abs=0.051)
+            cells = digits.cells("lottery-ticket", rival).query(f"learning_rate == {row.learning_rate}")
+            counts = dict(part.split()[::-1] for part in square.cells.split(", "))
+            assert sum(map(int, counts.values())) == len(cells)
+            decided = cells["note"] != BOTH
+            for outcome, symbols in (("lottery-ticket", "▲△"), (rival, "▼▽"), ("tie", "="), ("undecided", "?")):
+                assert sum(int(counts.get(s, 0)) for s in symbols) == sum((cells["outcome"] == outcome) & decided)
             side = {"lottery-ticket": "▲△", rival: "▼▽", "tie": "=", "undecided": "?"}[expected["outcome"]]
             assert square.symbol in side
 
 
+@pytest.mark.parametrize("suite", ["digits", "mnist", "cifar10-jpeg-cpu", "vit-digits"])
+def test_the_front_page_says_what_each_method_spends(suite: str) -> None:
+    """RULES lets a method leave a part of its budget: the page names the one of its table that does."""
+    board = analysis_of(RESULTS / suite)
+    epochs = board.frame.groupby("method")["epochs"].agg(["min", "max"]) / board.suite.recipe.epochs
+    assert set(epochs.loc[["lottery-ticket", "prune-finetune", "random-reinit"]].to_numpy().flat) == {2.0}
+    assert set(epochs.loc["small-dense"]) == {1.0}
+    assert (
+        "These two and the re-initialised network spend 2T epochs. The small dense network is trained once, for T"
+        in front.METHODS
+    )
+
+
 def test_the_sentence_counts_the_marks(digits: Analysis) -> None:
     rows = front.answers({"digits": digits})
-    said = re.findall(r"in (\d) of (\d) settings and loses in (\d)", front.sentence(rows))
-    marks = [[square.symbol for row in rows if (square := row.against[rival])] for rival in front.RIVALS]
-    assert [tuple(map(int, numbers)) for numbers in said] == [
-        (sum(m in "▲△" for m in column), len(column), sum(m in "▼▽" for m in column)) for column in marks
-    ]
+    text = front.sentence(rows)
+    for rival, said in front.RIVALS.items():
+        marks = [square.symbol for row in rows if (square := row.against[rival])]
+        ahead, behind, tied, undecided = (sum(m in side for m in marks) for side in ("▲△", "▼▽", "=", "?"))
+        counts = [("behind", behind), ("tied", tied), ("undecided", undecided)]
+        others = ", ".join(f"{word} in {count}" for word, count in counts if count)
+        assert f"{said} in {ahead} of {len(marks)} settings{others and f' ({others})'}" in text
     assert front.sentence([]) == "No suite has compared tickets yet."
 
 
@@ -79,7 +101,7 @@ def test_real_images_come_first_and_the_readme_takes_five_rows(
     (tmp_path / "README.md").write_text("# Before\n<!-- answer -->\nold\n<!-- end -->\nAfter.\n")
     readme.refresh(tmp_path / "README.md", boards)
     once = (tmp_path / "README.md").read_text()
-    assert once.startswith("# Before\n<!-- answer -->\nAt equal epoch budgets on mnist and digits, a lottery ticket ")
+    assert once.startswith("# Before\n<!-- answer -->\nIn the mean over sparsities, a one-shot lottery ticket ")
     assert once.endswith("\n<!-- end -->\nAfter.\n")
     assert len(re.findall(r"^\| \[", once, re.MULTILINE)) == readme.ROWS
     readme.refresh(tmp_path / "README.md", boards)
@@ -98,10 +120,10 @@ def test_a_board_that_is_half_done_stands_with_what_it_has(digits: Analysis, mni
     rows = front.answers(boards)
     assert [set(row.against.values()) for row in rows[:2]] == [{None}, {None}]
     assert front.ABSENT in front.table(rows, "")
-    assert "budgets on digits, a" in front.sentence(rows)
+    assert "a workload, on digits, at" in front.sentence(rows)
     listed = readme.leaderboard(boards)
     assert f"Incomplete: {len(begun.missing):,} runs" in listed
-    assert listed.index("[mnist ") < listed.index("[digits ")
+    assert listed.index("[mnist]") < listed.index("[digits]")
     assert front.ABSENT in site.index_page(boards)
 
 

@@ -63,7 +63,7 @@ def test_a_margin_says_it_behind_its_cells(case: Case, meta: Metas) -> None:
     row = marginals(case("duel"), meta, A, B).loc[0]
     assert "new images" not in marginal_words(row, A, B, 0.5)
     wider = changed(row, low_images=-2.0, high_images=-0.1)
-    assert "10 of 10 cells; on new images 0.1 to 2.0; lottery-ticket collapsed" in marginal_words(wider, A, B, 0.5)
+    assert "mean of 10 cells; on new images 0.1 to 2.0; lottery-ticket collapsed" in marginal_words(wider, A, B, 0.5)
 
 
 def changed(row: pd.Series, **values: object) -> pd.Series:
@@ -94,7 +94,7 @@ def test_cells_that_the_case_lacks(cells: pd.DataFrame) -> None:
 def test_margins_and_their_tally(case: Case, meta: Metas, cells: pd.DataFrame) -> None:
     table = marginals(case("duel"), meta, A, B)
     words = [marginal_words(row, A, B, 0.5) for _, row in table.iterrows()]
-    assert words[0] == "prune-finetune ahead by 1.0 pp (0.2 to 1.9), 10 of 10 cells; lottery-ticket collapsed in 1"
+    assert words[0] == "prune-finetune ahead by 1.0 pp (0.2 to 1.9), mean of 10 cells; lottery-ticket collapsed in 1"
     assert words[-1] == "undecided: −2.6 pp (−9.4 to 4.1), 2 of 2 cells; lottery-ticket collapsed in 1"
     assert marginal_words(changed(table.loc[0], used=0), A, B, 0.5) == "undecided: no cell to compare"
     assert outcome_counts(cells, A, B) == "lottery-ticket 1, prune-finetune 5, tie 3, undecided 1"
