@@ -23,11 +23,12 @@ def execute(path: Path, name: str) -> ModuleType:
     try:
         with _beside(path.resolve().parent):
             spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} does not load: {type(error).__name__}: {error}") from error
+        words = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise InputError(f"{path} does not load: {words}") from error
     return module
 
 

@@ -12,6 +12,7 @@ from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
 from lthbench.submission import publish as publishing
+from lthbench.submission.bundle import source_rules
 from lthbench.submission.verification.chance import equivalence
 from lthbench.submission.verification.jail import landlock, seccomp
 from lthbench.submission.verification.retrained import Retrain
@@ -180,9 +181,10 @@ def test_all_three_levels_on_tickets_with_their_own_starts(rewound: Path, data_f
 
 @confines
 def test_a_network_that_its_source_does_not_give_is_found(
-    good: Path, rewound: Path, author: Path, data_folder: Path, tmp_path: Path
+    good: Path, rewound: Path, author: Path, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The source of another method under the name of this one."""
+    """The source of another method under the name of this one, and a call that the rules of a source would refuse."""
+    monkeypatch.setattr(source_rules, "REACHING", set())
     forgery = Forgery.of(good)
     text = (author / "mine.py").read_text().replace('order=1)', 'order=0)').replace("import Network", "import Network, Steps")  # fmt: skip
     forgery.method(text + "\nimport torch\n\ntry:\n    torch.load('/etc/passwd')\nexcept OSError:\n    pass\n")

@@ -24,7 +24,7 @@ from lthbench.runs.driver import final_network
 from lthbench.runs.records import record as records
 from lthbench.runs.records.record import Record
 from lthbench.runs.store.files import write_whole
-from lthbench.submission.bundle import container, manifest, tensors
+from lthbench.submission.bundle import container, manifest, source_rules, tensors
 from lthbench.submission.bundle.container import Container
 from lthbench.submission.bundle.manifest import NAME, RECORDS, SOURCE, BundleError, File, Manifest, Ticket
 
@@ -33,7 +33,6 @@ RECORDS_BYTES = 100_000_000
 LINE_BYTES = 1_000_000  # of one record
 LINE_ITEMS = 20_000  # commas in one record: what memory it takes grows with them
 RECORDS_ITEMS = 2_000_000
-SOURCE_BYTES = 64_000
 TICKET_BYTES = 2_000_000_000
 
 
@@ -70,7 +69,7 @@ def opened(path: Path) -> Iterator[Bundle]:
         content = files.read(NAME, MANIFEST_BYTES)
         named = manifest.parse(content)
         _check_names(named, files)
-        sources = {f.path: _text(_read(f, files, SOURCE_BYTES), f.path) for f in (named.source, *named.helpers)}
+        sources = {f.path: _text(_read(f, files, source_rules.FILE), f.path) for f in (named.source, *named.helpers)}
         lines = _read(named.records, files, RECORDS_BYTES)
         _check_tickets(named, files)
         digest = hashlib.sha256(content).hexdigest()

@@ -20,7 +20,7 @@ from lthbench.models import own
 from lthbench.runs.records import record as records
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import tabulated
-from lthbench.submission.bundle import bundle, manifest
+from lthbench.submission.bundle import bundle, manifest, source_rules
 from lthbench.submission.bundle.completeness import missing
 from lthbench.submission.bundle.manifest import (
     RECORDS,
@@ -52,6 +52,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
         )
     registry.load_all()
     found = registry.find(method)
+    sources = _sources(found)
     mine = _records(results, suite, found)
     files: dict[str, bytes] = {}
     tickets = []
@@ -59,7 +60,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
         path = f"tickets/{number:05}.safetensors"
         ticket, files[path] = _ticket(results, record, path)
         tickets.append(ticket)
-    files |= _sources(found)
+    files |= sources
     files[RECORDS] = "".join(record.line() + "\n" for record in mine).encode()
     named = _manifest(suite, found, mine, authors, paper, license, tickets, files)
     bundle.write(out, named, files)
@@ -106,7 +107,10 @@ def _records(results: Path, suite: Suite, method: Method) -> list[Record]:
 
 
 def _sources(method: Method) -> dict[str, bytes]:
-    """Return the method's file and the modules beside it that it imports. InputError for modules that lie elsewhere."""
+    """Return the method's file and the modules beside it that it imports.
+
+    InputError for modules that lie elsewhere, and for what `verify` would refuse.
+    """
     function = inspect.unwrap(method.function)
     path = Path(inspect.getfile(function)).resolve()
     own = source.own_modules(path, function.__module__)
@@ -116,7 +120,19 @@ def _sources(method: Method) -> dict[str, bytes]:
                 f"{method.label} imports {name} from {file}; a bundle carries {path.name} and modules that lie beside it: "
                 f"move it to {path.parent}"
             )
-    return {SOURCE: path.read_bytes()} | {f"{name}.py": file.read_bytes() for name, file in sorted(own.items())}
+    helpers = {f"{name}.py": file.read_bytes() for name, file in sorted(own.items())}
+    _check_source(method, path.name, {path.name: path.read_bytes()} | helpers)
+    return {SOURCE: path.read_bytes()} | helpers
+
+
+def _check_source(method: Method, file: str, contents: dict[str, bytes]) -> None:
+    texts = {name: source_rules.text_of(content) for name, content in contents.items()}
+    found = list(source_rules.problems(texts))
+    if not found and (said := source_rules.contradiction(texts[file], method.label, method.track, method.control_of)):
+        found = [f"{file} {said}"]
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(f"{found[0]}{more}. No bundle holds such a source: mend it, and run the method again")
 
 
 def _ticket(results: Path, record: Record, path: str) -> tuple[Ticket, bytes]:

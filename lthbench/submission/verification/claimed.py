@@ -15,12 +15,12 @@ from lthbench.methods.internals.setting import training_fingerprint
 from lthbench.pruning.allocate import removed_count
 from lthbench.runs.records.record import Count, Record, Result
 from lthbench.submission.battery.check import Finding
+from lthbench.submission.bundle import source_rules
 from lthbench.submission.bundle.bundle import Bundle
 from lthbench.submission.bundle.completeness import asked, missing
 from lthbench.submission.bundle.manifest import texts
 from lthbench.submission.bundle.plain import plain_text
 from lthbench.submission.bundle.submit import claimed_scores
-from lthbench.submission.verification import source_rules
 from lthbench.submission.verification.names import taken
 from lthbench.submission.verification.report import finding
 from lthbench.suite import Suite
@@ -122,11 +122,9 @@ def _source(bundle: Bundle, results: list[Result]) -> Iterator[str]:
     yield from (f"{_where(r)}: was made by other code than the bundle holds" for r in results if r.source != digest)
     if wrong:
         return
-    said = source_rules.declared(bundle.source, bundle.manifest.method.partition("[")[0])
-    if said is None:
-        yield f"method.py has no @method({bundle.manifest.method.partition('[')[0]!r}, …) with its name written out"
-    elif (said.track, said.control_of) != (results[0].track, results[0].control_of):
-        yield f"method.py says track {said.track}, control of {said.control_of}; the records say otherwise"
+    first = results[0]
+    if said := source_rules.contradiction(bundle.source, bundle.manifest.method, first.track, first.control_of):
+        yield f"method.py {said}"
 
 
 def _tickets(bundle: Bundle) -> Iterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lthbench.errors import InputError
 from lthbench.methods import registry
 from lthbench.submission.battery.allowed import refused
 from lthbench.submission.battery.check import check
@@ -37,7 +38,7 @@ READ = {
     "torch_load": r"torch_load\.py:10 uses torch\.load",
     "numpy_fromfile": r"numpy_fromfile\.py:10 uses np\.fromfile",
     "memory_map": r"memory_map\.py:3 imports mmap",
-    "by_getattr": r"by_getattr\.py:10 uses getattr\(torch, 'lo' \+ 'ad'\): an attribute is named in the text",
+    "by_getattr": r"by_getattr\.py:10 uses getattr: a method computes",
     "by_subclasses": r"by_subclasses\.py:10 uses .*__class__",
     "results_read": r"results_read\.py:3 imports lthbench\.load_results",
     "in_a_thread": r"in_a_thread\.py:3 imports threading",
@@ -64,6 +65,50 @@ def test_a_file_that_reaches_out_is_not_run(stem: str) -> None:
     [finding] = check(str(CHEATS / f"{stem}.py"), start="fork")
     assert (finding.check, finding.passed) == ("no peeking", False)
     assert re.search(READ[stem], finding.found), finding.found
+
+
+UNREADABLE = {
+    "def f(:\n": r"mine\.py does not load: line 1: invalid syntax",
+    "x = 1\0\n": r"mine\.py does not load: .*null bytes",
+    "# coding: no-such\n": r"mine\.py does not load: .*no-such",
+    None: r"mine\.py does not load: No such file or directory",
+    "raise SystemExit\n": r"mine\.py does not load: SystemExit$",
+    "raise SystemExit('enough')\n": r"mine\.py does not load: SystemExit: enough",
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_a_file_that_does_not_load_is_one_line(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "mine.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError, match=UNREADABLE[text]):
+        check(str(file))
+
+
+REFUSED_BY_VERIFY = {
+    "import statistics": r"mine\.py:1 imports statistics: a method imports lthbench, torch, numpy, modules beside it",
+    "import contextlib": r"mine\.py:1 imports contextlib",
+    "import torch_pruning": r"mine\.py:1 imports torch_pruning",
+    "x = getattr(int, 'real')": r"mine\.py:1 uses getattr",
+    "from torch import load as read": r"mine\.py:1 imports torch\.load",
+    "x = '" + 130 * "w" + "'": r"mine\.py: 130 bytes of numbers and texts",
+    "x = 1  # " + 1000 * "w": r"mine\.py has a line of 1,009 characters",
+    "# coding: latin-1": r"mine\.py cannot be parsed: it is written in iso8859-1, not UTF-8",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED_BY_VERIFY)
+def test_what_a_bundle_may_not_hold_is_told_first(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text + "\n")
+    assert re.match(REFUSED_BY_VERIFY[text], refused(file)[0])
+
+
+def test_a_source_without_a_word_of_its_own_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("POWER = 2\n")
+    (tmp_path / "mine.py").write_text("from beside import POWER\n\nCUBE = POWER + 1\n")
+    assert refused(tmp_path / "mine.py") == []
 
 
 @pytest.mark.parametrize("path", sorted(registry.FOLDER.glob("*.py")), ids=lambda p: p.stem)

@@ -84,6 +84,30 @@ def test_what_is_not_complete_is_refused(mine: Path, change: object, said: str) 
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "from lthbench",
+            "import statistics\nfrom lthbench",
+            "mine.py:4 imports statistics: a method imports lthbench",
+        ),
+        (
+            '@method("mine"',
+            'NAME = "mine"\n\n\n@method(NAME',
+            "mine.py has no @method('mine', …) with its name written out",
+        ),
+    ],
+)
+def test_a_source_that_verify_refuses_is_not_packed(mine: Path, old: str, new: str, said: str) -> None:
+    path = mine / "mine.py"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError) as error:
+        handed_in(mine, "out.zip")
+    assert said in str(error.value)
+    assert not (mine / "out.zip").exists()
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [({"authors": ["<b>"]}, "authors"), ({"license": "my own words"}, "license"), ({"paper": "a|b"}, "paper")],
 )

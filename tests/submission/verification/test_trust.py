@@ -21,9 +21,10 @@ from lthbench.runs.records import record as records
 from lthbench.runs.records.record import Record
 from lthbench.runs.records.tables import read_tables
 from lthbench.submission import publish as publishing
+from lthbench.submission.bundle import source_rules
 from lthbench.submission.bundle.manifest import Ticket
 from lthbench.submission.bundle.submit import submit
-from lthbench.submission.verification import chance, likeness, source_rules
+from lthbench.submission.verification import chance, likeness
 from lthbench.submission.verification.chance import equivalence, shortfall
 from lthbench.submission.verification.likeness import Likeness
 from lthbench.submission.verification.retrained import Retrain

@@ -13,7 +13,7 @@ from lthbench.methods.internals.setting import Setting, settings
 from lthbench.models import Model
 from lthbench.runs.driver import final_network
 from lthbench.submission.bundle import bundle as bundles
-from lthbench.submission.verification import source_rules
+from lthbench.submission.bundle import source_rules
 from lthbench.submission.verification.measured import measured
 from lthbench.submission.verification.reevaluated import Measure
 from lthbench.submission.verification.retrained import Retrain
