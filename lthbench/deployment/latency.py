@@ -9,6 +9,7 @@ import importlib.util
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -175,8 +176,10 @@ def _on_cuda(dtype: torch.dtype) -> Prepare:
 def _sparse(module: nn.Module) -> Ready:
     """Prepare a network whose 2:4 layers use torch's kernels for them."""
     there = copy.deepcopy(module).to("cuda", torch.float16)
-    for layer in semi_structured(there):
-        layer.weight = nn.Parameter(torch.sparse.to_sparse_semi_structured(layer.weight))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*SparseSemiStructuredTensor is in prototype stage")
+        for layer in semi_structured(there):
+            layer.weight = nn.Parameter(torch.sparse.to_sparse_semi_structured(layer.weight))
     return _waiting(there, torch.float16)
 
 

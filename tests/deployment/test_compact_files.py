@@ -1,5 +1,6 @@
 """Files of networks that lost channels are smaller, and compute the same."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lthbench.deployment.export import export, load_compact, onnx_bytes
-from lthbench.deployment.latency import latency, semi_structured
+from lthbench.deployment.latency import _sparse, latency, semi_structured
 from lthbench.methods.compact import compact
 from lthbench.models import Model
 from lthbench.pruning.mask import Mask
@@ -65,6 +66,23 @@ def test_layers_for_2_4_kernels_are_those_with_the_pattern_and_the_sizes() -> No
     for layer in (module[0], module[2]):
         layer.weight.data.view(-1, 2)[:, 0] = 0
     assert semi_structured(module) == [module[0]]
+
+
+def test_the_2_4_kernels_of_torch_come_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says once in a process that they are a prototype, and a test run takes warnings for errors."""
+    packed: list[torch.Tensor] = []
+
+    def on_a_gpu(weight: torch.Tensor) -> torch.Tensor:
+        packed.append(weight)
+        warnings.warn("The PyTorch API of SparseSemiStructuredTensor is in prototype stage", UserWarning, stacklevel=2)
+        return weight
+
+    monkeypatch.setattr(torch.sparse, "to_sparse_semi_structured", on_a_gpu)
+    monkeypatch.setattr(nn.Module, "to", lambda module, *_: module)
+    module = nn.Sequential(nn.Linear(64, 32))
+    module[0].weight.data.view(-1, 2)[:, 0] = 0
+    _sparse(module)
+    assert len(packed) == 1
 
 
 @pytest.mark.cuda
