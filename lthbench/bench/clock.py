@@ -1,5 +1,6 @@
 """Timing: seconds until a device has finished its work, and interleaved rounds with their medians."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -30,9 +31,9 @@ def rounds(works: Mapping[str, Callable[[], object]], device: torch.device, coun
     return found
 
 
-def enough(seconds_of: Callable[[int], float], least: float) -> tuple[int, float]:
-    """Find a number of steps that takes at least `least` seconds and little more. Returns it and its seconds."""
-    steps = 2
+def enough(seconds_of: Callable[[int], float], least: float, guess: float = 2) -> tuple[int, float]:
+    """Find a number of steps that takes at least `least` seconds and little more, from a guess. Returns it and its seconds."""
+    steps = max(2, math.ceil(guess))
     while (took := seconds_of(steps)) < least:
         steps = 1 + int(steps * min(10, 1.2 * least / took))
     return steps, took

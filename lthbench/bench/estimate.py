@@ -4,11 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from lthbench.bench.measurement import Measurement
 from lthbench.models import Model
 from lthbench.models.cost import multiplications
 from lthbench.suite import Suite
 from lthbench.suite.workload import Workload
+from lthbench.training.kernels.program import program
 
 FAR = 20.0  # a factor in multiplications: beyond it, time is no longer proportional to them
 
@@ -37,13 +40,14 @@ def estimate(
     suite: Suite, workload: Workload, model: Model, size: int, epochs: float, found: Sequence[Measurement]
 ) -> Estimate:
     """Estimate from a measurement of the workload's model, or else of the model nearest in multiplications, scaled by
-    them.
+    them, by the program that trains here.
 
     `size` is the number of images in an epoch. The estimate does not include evaluations, the cost of a training beyond
     its steps, and the cost that rules and bases add to a step.
     """
     work = multiplications(model, {})[1]
-    close = [m for m in found if 1 / FAR < work / m.multiplications < FAR and m.precision == suite.precision]
+    ours = [m for m in found if m.program in ("", program(torch.device(m.device))) and m.precision == suite.precision]
+    close = [m for m in ours if 1 / FAR < work / m.multiplications < FAR]
     nearest = min(
         close,
         key=lambda m: (
@@ -51,6 +55,7 @@ def estimate(
             m.batch != suite.recipe.batch,
             m.augment != suite.recipe.augment,
             abs(math.log(m.multiplications / work)),
+            not m.program,
         ),
         default=None,
     )

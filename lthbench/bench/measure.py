@@ -1,6 +1,6 @@
 """One measurement: a workload, timed in every way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from lthbench.bench.measurement import Measurement, Speed
 from lthbench.bench.subject import Subject
 from lthbench.models.cost import multiplications
 from lthbench.training import numerics
+from lthbench.training.kernels.program import program
 
 ROUND = {"cpu": 0.2, "cuda": 1.0}  # the least seconds of a round in this process, which ends with a state on the CPU
 TRAINING = 4.0  # the least seconds of a training beside others
@@ -31,10 +32,10 @@ def measure(
     lanes: Sequence[int] = (),
     least: float = TRAINING,
     say: Callable[[str], None] = lambda line: None,
-) -> Measurement:
-    """Time a workload.
+) -> Iterator[Measurement]:
+    """Time a workload. Yields what is known after each number of trainings side by side; the last one is the whole.
 
-    `lanes` lists the numbers of trainings side by side, and `least` is the seconds for each of them.
+    `lanes` lists these numbers, and `least` is the seconds for each of them.
     """
     with TemporaryDirectory(prefix="lthbench-bench-") as scratch, numerics.one_thread(device):
         subject = Subject(name, stem, batch, precision, augment, device, data, Path(scratch))
@@ -43,20 +44,23 @@ def measure(
         bound = floor.measured(precision, device)
         say(f"{step.OURS}, and the {step.PLAIN}")
         steps, times = step.side_by_side(subject, min(ROUND[device.type], least), ROUNDS)
-        speeds = []
-        for count in lanes or default_lanes(device):
-            say(f"{count} side by side")
-            speeds.append(Speed(lanes=count, epochs_per_second=together.epochs_per_second(subject, count, least)))
         images = steps * batch
-        return Measurement(
+        found = Measurement(
             workload=f"{model.name}/{subject.dataset}", stem=stem, shape=model.shape, batch=batch, precision=precision,
-            augment=augment,
+            augment=augment, program=program(device),
             kind=numerics.environment(device)["kind"], device=device.type, torch=torch.__version__,
             epoch=epoch, multiplications=multiplications(model, {})[1],
             bandwidth=bound.bandwidth, rate=bound.rate, floor=bound.image(model, precision) * epoch,
             plain=median(times[step.PLAIN]) / images * epoch, ours=median(times[step.OURS]) / images * epoch,
-            ratio=ratio(times[step.OURS], times[step.PLAIN]), shares=step.shares(times), speeds=tuple(speeds),
+            ratio=ratio(times[step.OURS], times[step.PLAIN]), shares=step.shares(times), speeds=(),
         )  # fmt: skip
+        known = 1 / found.ours
+        for count in lanes or default_lanes(device):
+            say(f"{count} side by side")
+            known = together.epochs_per_second(subject, count, least, known)
+            speed = Speed(lanes=count, epochs_per_second=known)
+            found = found.model_copy(update={"speeds": (*found.speeds, speed)})
+            yield found
 
 
 def default_lanes(device: torch.device) -> list[int]:

@@ -1,4 +1,4 @@
-"""A measurement as plain data, kept beside the packed data sets: one file for each device and workload."""
+"""A measurement as plain data, kept beside the packed data sets: one file for each device, workload and program."""
 
 import json
 import re
@@ -25,7 +25,8 @@ class Measurement(_Frozen):
 
     `epoch` is in images. `floor`, `plain` and `ours` are seconds of one network-epoch with one training at a time.
     `ratio` is the median over rounds of ours ÷ plain. `bandwidth` is in bytes per second, `rate` in operations per
-    second. `multiplications` are those of one image's forward pass. `shares` are the shares of a step by part.
+    second. `multiplications` are those of one image's forward pass. `shares` are the shares of a step by part. `program`
+    is that of the trainings, "" in files from before it was noted.
     """
 
     workload: str
@@ -34,6 +35,7 @@ class Measurement(_Frozen):
     batch: int
     precision: str
     augment: str
+    program: str = ""
     kind: str
     device: str
     torch: str
@@ -64,8 +66,8 @@ class Measurement(_Frozen):
 
 
 def keep(data: Path, found: Measurement) -> Path:
-    """Write a measurement to the data folder. It replaces an earlier one of the same device and workload."""
-    name = f"{found.workload}-{found.stem}-b{found.batch}-{found.precision}-{found.augment}"
+    """Write a measurement to the data folder. It replaces an earlier one of the same device, workload and program."""
+    name = f"{found.workload}-{found.stem}-b{found.batch}-{found.precision}-{found.augment}-{found.program}"
     path = data / ".bench" / _plain(found.kind) / f"{_plain(name)}.json"
     write_whole(path, json.dumps(found.model_dump(mode="json"), indent=1).encode())
     return path

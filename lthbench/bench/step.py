@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
-from itertools import cycle, islice, pairwise
+from itertools import accumulate, cycle, islice, pairwise
 from statistics import median
 
 import torch
@@ -13,10 +13,11 @@ from lthbench.bench.clock import enough, rounds, seconds
 from lthbench.bench.plain import Plain
 from lthbench.bench.subject import Subject
 from lthbench.pruning.state import initial_state
+from lthbench.pruning.tensors import mapped
 from lthbench.runs.store.store import Store
 from lthbench.runs.workers.worker import Worker
-from lthbench.training.feed import step_generator
 from lthbench.training.gpu import graph_trainer
+from lthbench.training.kernels.program import computing
 from lthbench.training.numerics import precision
 from lthbench.training.trainer import Trainer
 
@@ -50,8 +51,9 @@ def side_by_side(subject: Subject, least: float, count: int) -> tuple[int, dict[
 
 def shares(times: Mapping[str, list[float]]) -> dict[str, float]:
     """Return the share of a step that each part takes, from the result of `side_by_side`."""
-    ends = [0.0, *(median(times[part]) for part in PARTS)]
-    return {part: max(0.0, end - start) / ends[-1] for part, (start, end) in zip(PARTS, pairwise(ends), strict=True)}
+    medians = (median(times[part]) for part in PARTS)
+    ends = [0.0, *accumulate(medians, max)]  # a part that cannot be told from none has none
+    return {part: (end - start) / ends[-1] for part, (start, end) in zip(PARTS, pairwise(ends), strict=True)}
 
 
 def _go_on(trainer: Trainer, steps: int) -> None:
@@ -60,13 +62,13 @@ def _go_on(trainer: Trainer, steps: int) -> None:
 
 def _upto(part: str, trainer: Trainer, steps: int) -> None:
     """Run steps that end after their data is ready, after the loss is known, or after its gradient is."""
-    feed, recipe, module = trainer.feed, trainer.recipe, trainer.module
-    batches = feed.epoch(trainer.trajectory.clock, recipe, 0, 0, 0)
-    for number, index in enumerate(islice(cycle(batches), steps)):
-        images, labels = feed.batch(index)
-        images = trainer.inputs.augment(images, step_generator("augment", 0, 0, number))
-        if part != "data":
-            with precision(trainer.trajectory.precision, feed.device):
-                loss = F.cross_entropy(module(images).float(), labels)
-        if part == "backward":
-            torch.autograd.grad(loss, list(module.parameters()))
+    feed, inputs, forward = trainer.feed, trainer.inputs, trainer.step.forward
+    batches = feed.epoch(trainer.trajectory.clock, trainer.recipe, 0, 0, 0)
+    with precision(trainer.trajectory.precision, feed.device), computing(feed.device):
+        for number, index in enumerate(islice(cycle(batches), steps)):
+            draws = mapped(lambda t: t.to(feed.device, non_blocking=True), inputs.draws(len(index), number))
+            images, labels = feed.augmented(index, inputs.augment, draws)
+            if part != "data":
+                loss = F.cross_entropy(forward({}, images).float(), labels)
+            if part == "backward":
+                torch.autograd.grad(loss, list(trainer.module.parameters()))

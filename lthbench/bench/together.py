@@ -13,11 +13,12 @@ from lthbench.training import numerics
 WARM = 2  # the steps of a training before its time counts
 
 
-def epochs_per_second(subject: Subject, count: int, least: float) -> float:
+def epochs_per_second(subject: Subject, count: int, least: float, known: float = 0.0) -> float:
     """Measure the network-epochs per second of `count` trainings side by side, each of the steps that take `least`
     seconds.
 
-    Every training writes a state after WARM steps and one at its end. The measurement is the time between them.
+    Every training writes a state after WARM steps and one at its end. The measurement is the time between them. `known`
+    is the result of fewer trainings: at that rate it tries first.
     """
     processes, lanes = (1, count) if subject.device.type == "cuda" else (count, 1)
     folders, models = (subject.scratch / f"store-{count}", subject.home.folder), subject.scratch / "models"
@@ -25,6 +26,7 @@ def epochs_per_second(subject: Subject, count: int, least: float) -> float:
     config.keep_models([subject.model.name])
     executor = LocalExecutor(config, processes)
     store = Store(config.store, numerics.environment_key(subject.device))
+    epoch = subject.trajectory().clock.steps_per_epoch
     orders = (range(first, first + count) for first in counted(step=count))  # each order of the data is a new training
 
     def seconds(steps: int) -> float:
@@ -35,10 +37,10 @@ def epochs_per_second(subject: Subject, count: int, least: float) -> float:
 
     try:
         _train(executor, subject, next(orders), (WARM,))  # starts each worker
-        steps, took = enough(seconds, least)
+        steps, took = enough(seconds, least, 1.1 * least * known * epoch / count)
     finally:
         executor.close()
-    return count * steps / subject.trajectory().clock.steps_per_epoch / took
+    return count * steps / epoch / took
 
 
 def _train(executor: LocalExecutor, subject: Subject, orders: range, stops: tuple[int, ...]) -> None:

@@ -46,8 +46,8 @@ def speed(
     where = chosen_device(device)
     precision = precision or ("bf16" if where.type == "cuda" else "fp32")
     folder = data or default_folder()
-    found = measure(workload, folder, where, precision, stem=stem or "", lanes=lanes, say=_said, **options)
-    path = keep(folder, found)
+    for found in measure(workload, folder, where, precision, stem=stem or "", lanes=lanes, say=_said, **options):
+        path = keep(folder, found)  # a measurement that is cut keeps what it has found
     if as_json:
         click.echo(found.model_dump_json())
         return

@@ -1,15 +1,18 @@
 """Kept measurements, and the hours and cost that a plan computes from them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lthbench.bench.clock import enough, ratio
 from lthbench.bench.estimate import Estimate, estimate
-from lthbench.bench.floor import Floor
+from lthbench.bench.floor import SIZES, Floor, measured
 from lthbench.bench.measurement import Measurement, Speed, keep, kept
 from lthbench.bench.step import shares
 from lthbench.bench.table import rows
@@ -63,14 +66,35 @@ def test_what_was_not_timed_is_unknown_and_says_what_to_type(found: list[Measure
     assert unknown.basis == "unknown; type: lthbench speed resnet20/cifar10 --precision bf16"
 
 
+def test_the_program_that_trains_here_is_the_one_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files from before programs were noted count where there is no other."""
+    monkeypatch.setattr("lthbench.bench.estimate.program", lambda device: "fused")
+    fused, other, old = (
+        measurement(program=program, speeds=(Speed(lanes=1, epochs_per_second=rate),))
+        for program, rate in [("fused", 5.0), ("reference", 50.0), ("", 10.0)]
+    )
+    assert of(RESNET, old, other, fused).hours == pytest.approx(1 / 5)
+    assert of(RESNET, other, old).hours == pytest.approx(1 / 10)
+    assert of(RESNET, other).hours is None
+
+
 def test_a_model_of_quite_another_size_is_unknown() -> None:
     assert of(MLP, measurement()).hours is None
 
 
+def test_each_program_has_a_file_and_older_files_name_none(tmp_path: Path) -> None:
+    for program in ("fused", "reference"):
+        path = keep(tmp_path, measurement(program=program))
+    older = measurement().model_dump(mode="json", exclude={"program"})
+    path.with_name("older.json").write_text(json.dumps(older))
+    assert {found.program for found in kept(tmp_path, "Some GPU 80GB")} == {"fused", "reference", ""}
+
+
 def test_measurements_are_kept_by_device_and_replaced_by_the_next(tmp_path: Path) -> None:
-    for found in (measurement(ours=9.0), measurement(), measurement(batch=64), measurement(kind="Another")):
+    one, other = measurement(program="fused"), measurement(program="reference", batch=64)
+    for found in (measurement(ours=9.0, program="fused"), one, other, measurement(kind="Another")):
         path = keep(tmp_path, found)
-    assert kept(tmp_path, "Some GPU 80GB") == [measurement(), measurement(batch=64)]
+    assert kept(tmp_path, "Some GPU 80GB") == [one, other]
     path.write_text("half a fi")
     assert kept(tmp_path, "Another") == kept(tmp_path, "no such") == []
 
@@ -109,9 +133,49 @@ def test_enough_steps_take_as_long_as_asked_and_not_much_longer(each: float, sta
     assert len(tried) < 100
 
 
+def test_a_good_guess_is_timed_once() -> None:
+    tried: list[int] = []
+
+    def seconds(steps: int) -> float:
+        tried.append(steps)
+        return 0.01 * steps
+
+    assert enough(seconds, 1.0, guess=110) == (110, pytest.approx(1.1))
+    assert tried == [110]
+
+
+def test_the_floor_is_measured_on_random_numbers_and_by_many_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constants cost a device less power, and the start of one copy is a part of its time."""
+    seen: dict[str, Any] = {}
+
+    def one_second(works: dict[str, Any], device: torch.device, count: int) -> dict[str, list[float]]:
+        with Copies() as copies:
+            works["copy"]()
+        seen.update(copies=copies.count, product=works["product"]())
+        return {name: [1.0] for name in works}
+
+    monkeypatch.setattr("lthbench.bench.floor.rounds", one_second)
+    monkeypatch.setitem(SIZES, "cpu", (1000, 8))
+    found = measured("fp32", torch.device("cpu"))
+    assert len(seen["product"].unique()) == 64
+    assert seen["copies"] > 1 and found.bandwidth == 2 * seen["copies"] * 1000 and found.rate == 2 * 8**3
+
+
+class Copies(TorchDispatchMode):
+    """A mode that counts copies of bytes."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten.copy_.default
+        return func(*args, **(kwargs or {}))
+
+
 def test_shares_add_up_to_a_step() -> None:
     found = shares({"data": [1.0], "forward": [3.0], "backward": [9.0], "update": [10.0]})
     assert found == pytest.approx({"data": 0.1, "forward": 0.2, "backward": 0.6, "update": 0.1})
+    noisy = shares({"data": [1.0], "forward": [3.0], "backward": [10.5], "update": [10.0]})
+    assert sum(noisy.values()) == pytest.approx(1) and noisy["update"] == 0
 
 
 def test_the_table_has_the_floor_as_the_fastest_and_cores_have_one_each() -> None:
