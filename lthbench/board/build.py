@@ -1,6 +1,5 @@
 """Building a board: the pages of a run folder, or those of the published leaderboard and their index."""
 
-import importlib.util
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -145,10 +144,12 @@ def _tables(analysis: Analysis, folder: Path) -> None:
 
 def _can_draw() -> bool:
     """Tell whether the extra `board` is installed, and warn if it is not."""
-    there = all(importlib.util.find_spec(name) for name in ("altair", "vl_convert"))
-    if not there:
-        log.warning("only tables were written. Pages and charts need altair: pip install 'lthbench[board]'")
-    return there
+    try:
+        figures.check_extra()
+    except InputError as error:
+        log.warning("only tables were written, no pages and no charts: %s", error)
+        return False
+    return True
 
 
 def _pages(analysis: dict[str, Analysis], folder: Path, results: Path) -> None:

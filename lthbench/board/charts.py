@@ -7,6 +7,7 @@ import pandas as pd
 
 from lthbench.board.analysis import Analysis
 from lthbench.board.grids import DUEL_SYMBOLS, Grid
+from lthbench.scoring.ranking import group_letter
 
 # Distinct on light and dark backgrounds. The shapes tell the methods apart without colour.
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
@@ -36,6 +37,35 @@ def _by_error() -> tuple[alt.Scale, alt.Y]:
     return scale, alt.Y("error:Q", scale=scale, axis=axis, title="test accuracy, %")
 
 
+def _by_method(methods: list[str], legend: alt.Legend | None) -> tuple[alt.Color, alt.Shape]:
+    """Return the colours and the marks of these methods."""
+    colours, marks = (
+        alt.Scale(domain=methods, range=[values[i % len(values)] for i in range(len(methods))])
+        for values in (COLOURS, SHAPES)
+    )
+    return alt.Color("method:N", scale=colours, legend=legend), alt.Shape("method:N", scale=marks, legend=legend)
+
+
+def _tips(*own: alt.Tooltip) -> list[alt.Tooltip]:
+    """Return the notes of a point: method and sparsity, `own`, and the accuracy with its interval."""
+    named = [alt.Tooltip("method:N"), alt.Tooltip("removed:Q", title="sparsity, %"), *own]
+    return named + [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
+
+
+def _intervals(base: Any, x: alt.X, *channels: Any) -> Any:
+    """Draw the 95 % intervals of `accuracy_rows`."""
+    scale, _ = _by_error()
+    bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, aria=False)
+    return bars.encode(x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), *channels)
+
+
+def _points(base: Any, *channels: Any, tooltip: list[alt.Tooltip]) -> Any:
+    """Draw the points of `accuracy_rows`, which a screen reader reads out."""
+    said = "datum.method + ', sparsity ' + datum.removed + ' %: ' + format(datum.mean, '.2f') + ' %'"
+    points = base.transform_calculate(said=said).mark_point(filled=True, size=70, opacity=1)
+    return points.encode(*channels, alt.Description("said:N"), tooltip=tooltip)
+
+
 def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     """Draw accuracy (on a scale of log error) against sparsity, with 95 % intervals; dense references are horizontal
     lines.
@@ -44,26 +74,16 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     a page to fill, and the page has a legend of its own.
     """
     spaced = alt.Legend(title=None, symbolSize=90, orient="top", columns=6, columnPadding=24, symbolLimit=0)
-    key = None if rows is None else spaced
-    domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
-    marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
-    colour = alt.Color("method:N", scale=domain, legend=key)
-    scale, y = _by_error()
+    colour, shape = _by_method(methods, None if rows is None else spaced)
+    _, y = _by_error()
     x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.45))
     base = alt.Chart(alt.NamedData("scores") if rows is None else rows)
     sparse = base.transform_filter("!datum.dense")
-    tip = [alt.Tooltip("method:N"), alt.Tooltip("removed:Q", title="sparsity, %")]
-    tip += [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
-    tip += [alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("diverged:Q"), alt.Tooltip("epochs:Q", format=".4~g")]
-    shape = alt.Shape("method:N", scale=marks, legend=key)
+    tip = [*_tips(), alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("diverged:Q")]
+    tip += [alt.Tooltip("epochs:Q", format=".4~g")]
     beside = alt.XOffset("method:N")  # keeps intervals from hiding each other
     lines = sparse.mark_line(strokeWidth=2, aria=False).encode(x, y, colour, beside)
-    bars = sparse.mark_rule(strokeWidth=1.5, opacity=0.6, aria=False).encode(
-        x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour, beside
-    )
-    said = "datum.method + ', sparsity ' + datum.removed + ' %: ' + format(datum.mean, '.2f') + ' %'"
-    points = sparse.transform_calculate(said=said).mark_point(filled=True, size=70, opacity=1)
-    points = points.encode(x, y, colour, shape, beside, alt.Description("said:N"), tooltip=tip)
+    bars, points = _intervals(sparse, x, colour, beside), _points(sparse, x, y, colour, shape, beside, tooltip=tip)
     dense = base.transform_filter("datum.dense").mark_rule(strokeDash=[6, 4], strokeWidth=2)
     return alt.layer(dense.encode(y, colour, tooltip=tip), bars, lines, points)
 
@@ -73,25 +93,12 @@ def costs(methods: list[str]) -> Any:
 
     The data are named `scores`, for a page to fill.
     """
-    domain = alt.Scale(domain=methods, range=[COLOURS[i % len(COLOURS)] for i in range(len(methods))])
-    marks = alt.Scale(domain=methods, range=[SHAPES[i % len(SHAPES)] for i in range(len(methods))])
-    scale, y = _by_error()
+    colour, shape = _by_method(methods, None)
+    _, y = _by_error()
     x = alt.X("cost:Q", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(format="~s", tickCount=5))
-    tip = [
-        alt.Tooltip("method:N"),
-        alt.Tooltip("removed:Q", title="sparsity, %"),
-        alt.Tooltip("cost:Q", format=",.4~g"),
-    ]
-    tip += [alt.Tooltip(f"{name}:Q", format=".2f", title=f"{name}, %") for name in ("mean", "low", "high")]
+    tip = _tips(alt.Tooltip("cost:Q", format=",.4~g"))
     base = alt.Chart(alt.NamedData("scores"))
-    colour = alt.Color("method:N", scale=domain, legend=None)
-    bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, aria=False).encode(
-        x, alt.Y("error_low:Q", scale=scale), alt.Y2("error_high:Q"), colour
-    )
-    shape = alt.Shape("method:N", scale=marks, legend=None)
-    said = "datum.method + ', sparsity ' + datum.removed + ' %: ' + format(datum.mean, '.2f') + ' %'"
-    points = base.transform_calculate(said=said).mark_point(filled=True, size=70, opacity=1)
-    points = points.encode(x, y, colour, shape, alt.Description("said:N"), tooltip=tip)
+    bars, points = _intervals(base, x, colour), _points(base, x, y, colour, shape, tooltip=tip)
     border = base.transform_filter("datum.front").mark_line(
         strokeWidth=1.5, strokeDash=[3, 3], color="#8a8a8a", interpolate="step-after", aria=False
     )
@@ -101,8 +108,7 @@ def costs(methods: list[str]) -> Any:
 def ranks(ranking: pd.DataFrame) -> Any:
     """Draw places with simultaneous 95 % bounds, best first. The letter is the group."""
     rows = ranking[~ranking["partial"]].rename_axis("place").reset_index()
-    group = rows["group"].astype(int).map(lambda g: chr(ord("A") + g - 1) if g <= 26 else str(g))
-    rows = rows.assign(letter=group, mean_place=rows["mean_place"].round(6))[
+    rows = rows.assign(letter=rows["group"].astype(int).map(group_letter), mean_place=rows["mean_place"].round(6))[
         ["method", "place", "rank_low", "rank_high", "letter", "mean_place"]
     ]
     tip = [alt.Tooltip("method:N"), alt.Tooltip("place:Q"), alt.Tooltip("rank_low:Q", title="from")]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -259,6 +259,6 @@ def rows_of(table: pd.DataFrame) -> Iterable[Any]:
     return (row for _, row in table.iterrows())
 
 
-def markdown(rows: Iterable[list[str]], headers: list[str]) -> str:
+def markdown(rows: Iterable[Sequence[str]], headers: Sequence[str]) -> str:
     """Return a Markdown table of cells that are already text."""
     return tabulate(list(rows), headers, tablefmt="pipe", disable_numparse=True)

@@ -5,10 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from lthbench.errors import InputError
+from lthbench.board.export.figures import check_extra
 
-# distinct on light and dark backgrounds
-COLOURS = ["#4269d0", "#e08a00", "#2a9d8f", "#e4572e", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b"]
 FONT = "Roboto, sans-serif"
 
 
@@ -31,7 +29,11 @@ def lines(
     Returns SVG text. `rules` are horizontal lines, with columns `mean` and `name`, and the columns of their panels.
     `reverse` has the large values of `x` on the left.
     """
-    alt = _altair()
+    check_extra()
+    import altair as alt
+
+    from lthbench.board.charts import COLOURS
+
     names = list(order) if order else list(dict.fromkeys(rows[colour].astype(str)))
     extra = [] if rules is None else list(dict.fromkeys(rules["name"].astype(str)))
     palette = [COLOURS[i % len(COLOURS)] for i in range(len(names))] + ["#8a8a8a"] * len(extra)
@@ -74,7 +76,9 @@ def matrix(
 
     `titles` are those of x, y and the value. Returns SVG text.
     """
-    alt = _altair()
+    check_extra()
+    import altair as alt
+
     base = alt.Chart(rows).encode(
         alt.X(f"{x}:N", title=titles[0], sort=None, axis=alt.Axis(labelAngle=0, orient="top")),
         alt.Y(f"{y}:N", title=titles[1], sort=None),
@@ -87,15 +91,6 @@ def matrix(
     text = base.mark_text(fontSize=12).encode(alt.Text(f"{value}:Q", format=".1f"), color=dark)
     chart = alt.layer(squares, text).properties(width=70 * rows[x].nunique(), height=36 * rows[y].nunique())
     return _svg(chart.facet(column=alt.Column(f"{column}:N", title=None, sort=None)) if column else chart)
-
-
-def _altair() -> Any:
-    try:
-        import altair
-        import vl_convert  # noqa: F401
-    except ImportError:
-        raise InputError("a report needs charts: pip install 'lthbench[board]'") from None
-    return altair
 
 
 def _svg(chart: Any) -> str:

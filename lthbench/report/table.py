@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from tabulate import tabulate
 
+from lthbench.board import page
 from lthbench.board.scores import with_deviation
 from lthbench.runs.records.record import Record
 
@@ -84,7 +84,7 @@ def markdown(rows: pd.DataFrame, headers: Sequence[str] | None = None) -> str:
     """Return a Markdown table of text and numbers."""
     cells = [[_text(value) for value in row] for row in rows.itertuples(index=False)]
     names = list(headers) if headers else [str(name).replace("_", " ") for name in rows.columns]
-    return tabulate(cells, names, tablefmt="pipe", disable_numparse=True)
+    return page.markdown(cells, names)
 
 
 def _text(value: object) -> str:

@@ -56,6 +56,11 @@ def ranking(
     return pd.concat([rows, ranks, _gaps(records, meta, names, reference, dense, thresholds)], axis=1)[RANKING_COLUMNS]
 
 
+def group_letter(group: int) -> str:
+    """Return the name of a group: A for the first; its number behind Z."""
+    return chr(ord("A") + group - 1) if group <= 26 else str(group)
+
+
 def pairs(
     records: pd.DataFrame, meta: Mapping[str, Meta], field: Collection[str], *, thresholds: Thresholds | None = None
 ) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lthbench.scoring.contrast import ALPHA, BOTH, SEPARATED, Meta, Thresholds
+from lthbench.scoring.ranking import group_letter
 from lthbench.scoring.verdicts import JACKPOT, NEITHER, SECONDARY
 
 PENDING = "pending: between two declared looks"
@@ -90,8 +91,7 @@ def rank_words(row: pd.Series) -> str:
     """Describe a row of `ranking`, whose index is the position. The two numbers in brackets are simultaneous bounds."""
     if row["partial"]:
         return "partial: no rank"
-    group = chr(ord("A") + row["group"] - 1) if row["group"] <= 26 else str(row["group"])
-    return f"{row.name} ({row['rank_low']}–{row['rank_high']}), group {group}"
+    return f"{row.name} ({row['rank_low']}–{row['rank_high']}), group {group_letter(row['group'])}"
 
 
 def footer(meta: Mapping[str, Meta], alpha: float = ALPHA, crossed: bool = False) -> str:

@@ -1,6 +1,7 @@
 """Reports: their statements about artificial records with a known truth, and the statements that they must never make."""
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -321,6 +322,17 @@ def test_records_of_another_text_of_the_suite_are_refused(tmp_path: Path) -> Non
     assert "--skip-broken" not in said["report",].output  # the command has no such option
     skipped = CliRunner().invoke(main, ["score", str(folder), "--skip-broken"])
     assert skipped.exit_code == 0 and "left out: " in skipped.output
+
+
+def test_without_the_extra_a_report_is_one_line_and_a_board_has_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run_folder(tmp_path / "run")
+    monkeypatch.setitem(sys.modules, "vl_convert", None)  # as where it is not installed
+    done = {word: CliRunner().invoke(main, [word, str(folder)]) for word in ("report", "board")}
+    assert (done["report"].exit_code, done["board"].exit_code) == (2, 0), done["board"].output
+    assert done["report"].output == "lthbench: charts need vl_convert; type: pip install 'lthbench[board]'\n"
+    assert (folder / "board/scores.csv").is_file() and not [*(folder / "board").glob("*.html")]
 
 
 def test_a_report_stands_on_the_last_complete_look() -> None:

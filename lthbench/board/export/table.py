@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import jinja2
 import pandas as pd
-from tabulate import LATEX_ESCAPE_RULES, tabulate
+from tabulate import LATEX_ESCAPE_RULES
 
-from lthbench.board.page import escaped
+from lthbench.board.page import escaped, markdown
 
 TALL = 40  # rows that fit a page
 SUFFIXES = {"latex": ".tex", "markdown": ".md"}  # of the files, by format
@@ -90,8 +90,7 @@ class Table:
         """Return the caption, the table and the note."""
         rows = [[entry.markdown() for entry in row] for block in self._blocks() for row in block]
         headers = [escaped(header) for header in self.headers]
-        table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
-        return "\n\n".join(filter(None, [escaped(self.caption), table, escaped(self.note)])) + "\n"
+        return "\n\n".join(filter(None, [escaped(self.caption), markdown(rows, headers), escaped(self.note)])) + "\n"
 
     def _blocks(self) -> Iterator[list[list[Entry]]]:
         """Yield the rows that agree in the leading columns; these are empty in all but the first of them."""

@@ -56,8 +56,7 @@ def _overall(measured: Measured, rows: pd.DataFrame, other: str) -> str:
         return ""
     analysis = measured.analysis
     row = duel.overall(rows, analysis.meta, TICKET, other, thresholds=analysis.thresholds())
-    tolerance = sum(m.tolerance for m in analysis.meta.values()) / len(analysis.meta)
-    return words.marginal_words(row, TICKET, other, tolerance)
+    return words.marginal_words(row, TICKET, other, analysis.tolerance)
 
 
 def _elsewhere(measured: Measured, source: str) -> pd.DataFrame:
