@@ -14,16 +14,26 @@ README = "README.md"  # of the project, whose tables a board refreshes
 @contextmanager
 def copied(leaderboard: Path) -> Iterator[Path]:
     """Yield a copy of a leaderboard with the README beside it; move what changed there when the block ends without an error."""
-    home = leaderboard.resolve().parent
-    with writing(home), tempfile.TemporaryDirectory(prefix=".publish-", dir=home) as name:
-        copy = Path(name) / leaderboard.resolve().name
-        shutil.copytree(leaderboard, copy)
-        if (home / README).is_file():
-            shutil.copy2(home / README, name)
-        yield copy
-        _move(copy, home / leaderboard.resolve().name)
-        if (home / README).is_file():
-            _move_file(Path(name) / README, home / README)
+    there = leaderboard.resolve()
+    with _beside(there.parent) as folder:
+        with writing(there.parent):
+            shutil.copytree(there, folder / there.name)
+            if (there.parent / README).is_file():
+                shutil.copy2(there.parent / README, folder)
+        yield folder / there.name
+        with writing(there):
+            _move(folder / there.name, there)
+            if (there.parent / README).is_file():
+                _move_file(folder / README, there.parent / README)
+
+
+@contextmanager
+def _beside(home: Path) -> Iterator[Path]:
+    """Make a temporary folder on the disk of the leaderboard."""
+    with writing(home):
+        made = tempfile.TemporaryDirectory(prefix=".publish-", dir=home)
+    with made as name:
+        yield Path(name)
 
 
 def _move(copy: Path, there: Path) -> None:

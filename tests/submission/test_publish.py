@@ -11,6 +11,7 @@ from lthbench.cli import main
 from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
+from lthbench.submission import copied
 from lthbench.submission import publish as publishing
 from lthbench.submission.bundle import source_rules
 from lthbench.submission.verification.chance import equivalence
@@ -165,6 +166,38 @@ def test_nothing_unverified_is_published(good: Path, leaderboard: Path, data_fol
     with pytest.raises(InputError, match="changed since it was verified"):
         publishing.publish(bad, leaderboard, honest)
     assert everything(leaderboard) == before
+
+
+def test_only_a_failure_of_the_disk_is_called_one(
+    good: Path, leaderboard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "a template")
+
+    words = ("publish", good, "--claimed", "--leaderboard", leaderboard)
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "build", fails)
+        done = typed(*words)
+        assert done.exit_code == 2
+        assert "a template" in done.output and "cannot write" not in done.output
+    monkeypatch.setattr(copied, "_move", fails)
+    said = " ".join(typed(*words).output.split())
+    assert said.startswith(f"lthbench: cannot write {leaderboard}: ")
+    assert said.endswith("free some disk space or choose another place")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not JSON", "file: Invalid JSON"),
+        ("[]", "file: Input should be an object"),
+        ('{"rows": 1}', "rows: Input should be"),
+    ],
+)
+def test_levels_that_cannot_be_read_are_one_line(leaderboard: Path, text: str, said: str) -> None:
+    (leaderboard / "results/smoke/levels.json").write_text(text)
+    with pytest.raises(InputError, match=rf"levels\.json: not the levels of a board's rows: {said}"):
+        trust.read(leaderboard / "results/smoke")
 
 
 @confines

@@ -54,7 +54,8 @@ def read(folder: Path) -> dict[str, Row]:
         return _Rows.model_validate_json(path.read_bytes()).rows
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"])) or "file"
+        raise InputError(f"{path}: not the levels of a board's rows: {field}: {first['msg']}") from None
 
 
 def text(rows: dict[str, Row]) -> bytes:

@@ -16,7 +16,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unwritable(
-            f"cannot write {path}: {error.strerror or error}; free some disk space or choose another --out"
+            f"cannot write {path}: {error.strerror or error}; free some disk space or choose another place"
         ) from error
 
 
