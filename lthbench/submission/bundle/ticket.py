@@ -1,9 +1,9 @@
 """A ticket, to be used outside: start weights and mask, with the values that its training ended with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -18,6 +18,7 @@ from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.manifest import NAME
 from lthbench.suite import Suite, names
 
+T = TypeVar("T")
 CELL = ("method", "workload", "learning_rate", "sparsity", "seed")
 
 
@@ -60,34 +61,42 @@ class Ticket:
 
 
 def load_ticket(path: str | Path, **which: str | float | int) -> Ticket:
-    """The ticket of one run, from a bundle or from a run folder that was made with --keep finals.
+    """Load the ticket of one run, from a bundle or from a run folder that was made with --keep finals.
 
     `which` chooses by method, workload, learning_rate, sparsity and seed, as far as that is needed. InputError where
     none or several fit.
     """
     if unknown := which.keys() - set(CELL):
         raise InputError(f"a ticket is chosen by {', '.join(CELL)}, not by {', '.join(sorted(unknown))}")
-    found = list(_choices(Path(path), which))
+    path = Path(path)
+    in_runs = (path / "suite.json").is_file() and not (path / NAME).is_file()
+    return _in_run_folder(path, which) if in_runs else _in_bundle(path, which)
+
+
+def _in_bundle(path: Path, which: Mapping[str, Any]) -> Ticket:
+    with bundles.opened(path) as bundle:
+        named = bundle.manifest
+        cells = [(dict(zip(CELL, (named.method, *t.cell), strict=True)), t) for t in named.tickets]
+        about, ticket = _only(path, cells, which)
+        about |= {"suite": named.suite.name, "authors": ", ".join(named.authors),
+                  "paper": named.paper, "license": named.license}  # fmt: skip
+        return _ticket(bundle.final(ticket, _models(named.suite.name)), about)
+
+
+def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Ticket:
+    done = [record for record in records.in_folder(path) if record.result.status == "ok"]
+    cells = [(dict(zip(CELL, astuple(record.run_id), strict=True)), record) for record in done]
+    about, record = _only(path, cells, which)
+    return _ticket(kept(path, str(record.result.weights)), about | {"suite": record.result.suite})
+
+
+def _only(path: Path, cells: list[tuple[dict[str, Any], T]], which: Mapping[str, Any]) -> tuple[dict[str, Any], T]:
+    """Return the one cell that fits, with what belongs to it. InputError where none or several fit."""
+    found = [(about, it) for about, it in cells if all(about[name] == value for name, value in which.items())]
     if len(found) != 1:
         there = "; ".join(_words(about) for about, _ in found[:3]) or "none"
         raise InputError(f"{path}: {len(found)} tickets fit ({there}); choose one by {', '.join(CELL)}")
-    [(about, load)] = found
-    return _ticket(load(), about)
-
-
-def _choices(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
-    """What each ticket that fits is of, and a function that loads it."""
-    if (path / "suite.json").is_file() and not (path / NAME).is_file():
-        yield from _in_run_folder(path, which)
-        return
-    with bundles.opened(path) as bundle:
-        for t in bundle.manifest.tickets:
-            about = dict(zip(CELL, (bundle.manifest.method, *t.cell), strict=True))
-            if _fits(about, which):
-                about |= {"suite": bundle.manifest.suite.name, "authors": ", ".join(bundle.manifest.authors),
-                          "paper": bundle.manifest.paper, "license": bundle.manifest.license}  # fmt: skip
-                final = bundle.final(t, _models(bundle.manifest.suite.name))
-                yield about, lambda final=final: final
+    return found[0]
 
 
 def _models(suite: str) -> set[str]:
@@ -95,22 +104,14 @@ def _models(suite: str) -> set[str]:
     return {w.model for w in Suite.read(suite).workload} if suite in names() else set()
 
 
-def _in_run_folder(path: Path, which: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
-    for record in records.in_folder(path):
-        about = dict(zip(CELL, astuple(record.run_id), strict=True))
-        if record.result.status == "ok" and _fits(about, which):
-            about |= {"suite": record.result.suite}
-            yield about, lambda weights=str(record.result.weights): kept(path, weights)
-
-
 def kept(results: Path, weights: str) -> FinalNetwork:
-    """The final that a run folder keeps of a run, by the digest of its weights. InputError where it keeps none."""
+    """Return the final network that a run folder keeps of a run, by the digest of its weights. InputError where it keeps none."""
     tensors, note = entry(results, weights)
     return restored(noted_model(note), note["origin"], tensors)
 
 
 def entry(results: Path, weights: str) -> tuple[dict[str, Tensor], Any]:
-    """The same as it lies in the store: tensors and note."""
+    """Return the same as it lies in the store: tensors and note."""
     for build in sorted(path.name for path in (results / "store").glob("*") if path.is_dir()):
         try:
             return Store(results / "store", build).read(KIND, weights)
@@ -124,10 +125,6 @@ def entry(results: Path, weights: str) -> tuple[dict[str, Tensor], Any]:
 def _ticket(final: FinalNetwork, about: Mapping[str, Any]) -> Ticket:
     start, ended = (state.params | state.buffers for state in (final.start, final.state))
     return Ticket(final.model, Mask(final.state.mask), start, ended, about)
-
-
-def _fits(about: Mapping[str, Any], which: Mapping[str, Any]) -> bool:
-    return all(about[name] == value for name, value in which.items())
 
 
 def _words(about: Mapping[str, Any]) -> str:

@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from torch.nn.utils import prune
 from lthbench import InputError, compact, load_ticket
 from lthbench.deployment.export import FORMS, export, load_compact, prune_form
 from lthbench.models import initial_tensors
+from lthbench.submission.bundle import ticket as tickets
+from lthbench.submission.bundle.bundle import Bundle
 from lthbench.submission.bundle.ticket import Ticket
 
 IMAGES = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -57,6 +61,27 @@ def test_one_has_to_be_chosen(good: Path, which: dict[str, int], said: str) -> N
     with pytest.raises(InputError) as error:
         load_ticket(good, **which)
     assert said in str(error.value)
+
+
+def test_only_the_chosen_network_is_read(good: Path, author: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(Bundle, "final", _counted(Bundle.final, read))
+    monkeypatch.setattr(tickets, "kept", _counted(tickets.kept, read))
+    for path, method in ((good, "mine"), (author / "runs/smoke", "rewound")):
+        read.clear()
+        with pytest.raises(InputError, match="4 tickets fit"):
+            load_ticket(path, method=method)
+        assert read == []
+        load_ticket(path, method=method, sparsity=0.8, seed=0)
+        assert read == [1]
+
+
+def _counted(function: Callable[..., Any], calls: list[int]) -> Callable[..., Any]:
+    def counting(*args: Any) -> Any:
+        calls.append(1)
+        return function(*args)
+
+    return counting
 
 
 @pytest.mark.parametrize("trained", [True, False])
