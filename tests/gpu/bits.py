@@ -6,6 +6,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 
@@ -52,44 +53,56 @@ class World:
             trainer.run([t.clock.total], found.__setitem__)
         return json.dumps(helpers.bits(found[t.clock.total]), default=str)
 
-    def digests(self) -> dict[str, str]:
-        return {f"{name} {precision}": self.ended(self.training(name, precision)) for name, precision in self.kinds}
+    def digests(self) -> Iterator[str]:
+        """Train each kind, the cheap ones first. Yields the digests of its end when it is known."""
+        return (self.ended(self.training(*kind)) for kind in self.kinds)
 
 
-def compare(world: World, again: dict[str, str]) -> dict[str, bool]:
-    """Return the comparisons by name, and whether both sides are equal."""
-    here = world.digests()
-    found = {f"{name}: two processes": here[name] == again[name] for name in here}
-    for name, precision in world.kinds:
-        plain = world.ended(world.training(name, precision), Trainer)
-        found[f"{name} {precision}: with and without graphs"] = plain == here[f"{name} {precision}"]
+def compare(world: World, again: Iterator[str]) -> Iterator[tuple[str, bool]]:
+    """Yield each comparison when it is known: its name, and whether both sides are equal.
+
+    `again` has the digests from another process, in the order of the kinds.
+    """
+    here = {}
+    for kind, ours, theirs in zip(world.kinds, world.digests(), again, strict=True):
+        here[kind] = ours
+        yield f"{' '.join(kind)}: two processes", ours == theirs
+        yield f"{' '.join(kind)}: with and without graphs", world.ended(world.training(*kind), Trainer) == ours
     turns = FairLock()
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        ours = {key: threads.submit(world.ended, world.training(*key), turns=turns) for key in world.kinds}
+        beside = {kind: threads.submit(world.ended, world.training(*kind), turns=turns) for kind in world.kinds}
         others = [
             threads.submit(world.ended, world.training("mlp-8", "fp32", seed, 1), turns=turns)
             for seed in range(1, 1 + (4 if world.short else NEIGHBOURS))
         ]
-        for (name, precision), future in ours.items():
-            found[f"{name} {precision}: beside neighbours"] = future.result() == here[f"{name} {precision}"]
+        for kind, future in beside.items():
+            yield f"{' '.join(kind)}: beside neighbours", future.result() == here[kind]
         for other in others:
             other.result()
-    return found
+
+
+def _again() -> Iterator[str]:
+    """Yield the digests of another process, which trains all kinds meanwhile."""
+    command = [sys.executable, "-m", "tests.gpu.bits", *sys.argv[1:], "--digests"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield from process.stdout or ()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
 
 
 def main() -> int:
     """Print the comparisons. Returns 1 where one differs."""
     device, short = torch.device(sys.argv[1]), "--short" in sys.argv
     numerics.set_up(device)
+    world, right = World(device, short), True
     if "--digests" in sys.argv:
-        print(json.dumps(World(device, short).digests()))
+        for digests in world.digests():
+            print(digests, flush=True)
         return 0
-    command = [sys.executable, "-m", "tests.gpu.bits", *sys.argv[1:], "--digests"]
-    again = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    found = compare(World(device, short), again)
-    for name, same in found.items():
-        print(f"{name:60} {'equal' if same else 'DIFFERENT'}")
-    return int(not all(found.values()))
+    for name, same in compare(world, map(str.rstrip, _again())):
+        print(f"{name:60} {'equal' if same else 'DIFFERENT'}", flush=True)
+        right &= same
+    return int(not right)
 
 
 if __name__ == "__main__":

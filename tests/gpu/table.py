@@ -27,11 +27,10 @@ def text(folder: Path) -> str:
 
 def _speeds(folder: Path) -> Iterator[tuple[Any, ...]]:
     openlth = _read(folder / "openlth.json")
-    for path in sorted(folder.glob("speed-*.json")):
-        if not (found := _read(path)):
-            continue
+    for path in sorted(folder.glob("speed-*/.bench/*/*.json")):
+        found = json.loads(path.read_text())
         model = found["workload"].partition("/")[0]
-        shown = model + OTHERS.get(path.stem, "")
+        shown = model + OTHERS.get(path.relative_to(folder).parts[0], "")
         epoch = {
             "floor": found["floor"],
             "plain PyTorch loop": found["plain"],
