@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from lthbench.runs.records.record import Record
+from lthbench.runs.records.trust import Level as LevelName
 from lthbench.submission.battery.check import Finding
 from lthbench.submission.bundle.plain import shown
-
-LevelName = Literal["claimed", "re-evaluated", "re-trained-within-tolerance", "re-trained"]
-LEVELS: tuple[LevelName, ...] = get_args(LevelName)
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Report:
 
     @property
     def level(self) -> LevelName | None:
-        """The highest level that was passed; None where not even the first was."""
+        """Return the highest level that was passed; None where not even the first was."""
         return next((level.name for level in reversed(self.levels) if level.passed), None)
 
     @property

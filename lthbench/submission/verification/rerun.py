@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from lthbench.data import DataHome
+from lthbench.data import DataHome, Manifest
 from lthbench.methods import registry
 from lthbench.methods.internals.operations import Operation
 from lthbench.methods.internals.setting import Setting, settings
@@ -46,7 +46,7 @@ class Alone:
 
 
 @dataclass
-class Again:
+class Rerun:
     """A job whose data are loaded before any of the method's code."""
 
     folder: Path
@@ -54,11 +54,11 @@ class Again:
     method: str
     cells: list[Cell]
     suite: Suite
-    settings: Mapping[str, Any]
+    manifests: Mapping[str, Manifest]
     worker: Worker
 
     @classmethod
-    def ready(cls, job: Mapping[str, Any]) -> "Again":
+    def ready(cls, job: Mapping[str, Any]) -> "Rerun":
         folder, given, device = Path(job["folder"]), Path(job["given"]), torch.device("cpu")
         numerics.set_up(device)
         home = DataHome(given / "data", BOTH)
@@ -79,7 +79,7 @@ class Again:
         broker, run_lock = Broker(self.worker.store, Alone(self.worker)), RunLock()  # type: ignore[arg-type]
         environment = numerics.environment(self.worker.device)
         for cell in self.cells:
-            setting = Setting(self.suite, cell, self.settings[cell.workload.dataset])
+            setting = Setting(self.suite, cell, self.manifests[cell.workload.dataset])
             one = planned(method, setting)
             session = Session(one, setting, broker, run_lock, {}, lambda: False, environment)
             self._leave(session, broker, one)

@@ -18,6 +18,7 @@ from lthbench.pruning.tensors import digest
 from lthbench.runs.driver import final_network
 from lthbench.runs.records import record as records
 from lthbench.runs.records.record import Record, Result
+from lthbench.runs.records.trust import Level as LevelName
 from lthbench.submission.battery.check import Finding
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
@@ -25,8 +26,8 @@ from lthbench.submission.bundle.manifest import Architecture, Origin
 from lthbench.submission.verification import chance, sandbox
 from lthbench.submission.verification.chance import equivalence, shortfall
 from lthbench.submission.verification.reevaluated import Measure, check_model
-from lthbench.submission.verification.report import LevelName, finding
-from lthbench.submission.verification.sandbox import Job, Left, Limits
+from lthbench.submission.verification.report import finding
+from lthbench.submission.verification.sandbox import ConfinedJob, Left, Limits
 from lthbench.suite import Cell, Suite
 
 SAME = ("status", "dataset", "classes", "tolerance", "method", "parameters", "source", "track", "control_of", "train",
@@ -156,9 +157,9 @@ def _permuted(task: Task, key: Key, rng: random.Random, how: Retrain, measure: M
     return _unseen("permuted classes", task, key, _accuracy(task, key, came[key], measure, order))
 
 
-def _job(task: Task, keys: list[Key], order: list[int] | None = None) -> Job:
+def _job(task: Task, keys: list[Key], order: list[int] | None = None) -> ConfinedJob:
     named = task.bundle.manifest.method
-    return Job(
+    return ConfinedJob(
         task.bundle.sources, named, [task.cell(key) for key in keys], task.suite, task.manifests, task.home, order
     )
 

@@ -17,9 +17,9 @@ from lthbench.submission.bundle.container import Folder
 from lthbench.submission.bundle.manifest import BundleError
 from lthbench.submission.bundle.plain import shown
 from lthbench.submission.verification.jail import landlock, premises, seccomp, tidy, watch
-from lthbench.submission.verification.jail.premises import JAIL, Job
+from lthbench.submission.verification.jail.premises import JAIL, ConfinedJob
 
-__all__ = ["Job", "Left", "Limits", "confinement", "run"]
+__all__ = ["ConfinedJob", "Left", "Limits", "confinement", "run"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def confinement() -> str:
 
 
 @contextmanager
-def run(job: Job, limits: Limits) -> Iterator[Left]:
+def run(job: ConfinedJob, limits: Limits) -> Iterator[Left]:
     """Run a job with a stranger's method. InputError where this system cannot confine it."""
     if not (landlock.abi() >= landlock.LEAST and seccomp.available()):
         raise InputError(
@@ -93,12 +93,12 @@ def run(job: Job, limits: Limits) -> Iterator[Left]:
             "disk": limits.disk,
         }
         (outer / "job.json").write_text(json.dumps(described))
-        yield _supervised(outer, described)
+        yield _supervised(outer)
     finally:
         tidy.remove(str(outer))
 
 
-def _supervised(outer: Path, described: Mapping[str, Any]) -> Left:
+def _supervised(outer: Path) -> Left:
     command = [sys.executable, "-s", str(JAIL / "supervisor.py"), str(outer / "job.json")]
     with subprocess.Popen(
         command, cwd=outer, env=premises.environment(outer), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ from lthbench.data import DataHome, Manifest, default_folder
 from lthbench.errors import LthbenchError
 from lthbench.methods.internals.setting import settings
 from lthbench.runs.records.record import Record
+from lthbench.runs.records.trust import Level as LevelName
 from lthbench.submission.battery.check import Finding
 from lthbench.submission.bundle import bundle as bundles
 from lthbench.submission.bundle.bundle import Bundle
@@ -15,14 +16,14 @@ from lthbench.submission.bundle.manifest import BundleError
 from lthbench.submission.verification.claimed import claimed
 from lthbench.submission.verification.measured import seen_alone
 from lthbench.submission.verification.reevaluated import reevaluated
-from lthbench.submission.verification.report import Level, LevelName, Report, finding
+from lthbench.submission.verification.report import Level, Report, finding
 from lthbench.submission.verification.retrained import Retrain, retrained
 from lthbench.suite import Suite, names
 
 
 @dataclass(frozen=True)
 class Options:
-    """How far to go: `retrain` runs drawn by `seed` (None: drawn from the system), on the data in `data`."""
+    """How far to go: to the level `upto`, then with `retrain` to the last one, on the data in `data` (None: the default)."""
 
     upto: LevelName = "re-evaluated"
     retrain: Retrain | None = None

@@ -12,7 +12,7 @@ from lthbench.methods.internals.setting import settings
 from lthbench.runs.records.record import Result, parse
 from lthbench.submission.verification import sandbox
 from lthbench.submission.verification.jail import landlock, seccomp
-from lthbench.submission.verification.sandbox import Job, Left, Limits
+from lthbench.submission.verification.sandbox import ConfinedJob, Left, Limits
 from lthbench.suite import Cell, Suite
 
 pytestmark = pytest.mark.skipif(
@@ -160,7 +160,7 @@ def confined_run(name: str, folder: Path, home: DataHome, seconds: int) -> Itera
     suite = Suite.read("smoke")
     cell = Cell(suite.workload[0], 0.1, 0.8, 0)
     with sandbox.run(
-        Job({"method.py": source}, name, [cell], suite, settings(suite, home), home), Limits(seconds)
+        ConfinedJob({"method.py": source}, name, [cell], suite, settings(suite, home), home), Limits(seconds)
     ) as left:
         yield left
 

@@ -114,7 +114,7 @@ home = DataHome(Path(sys.argv[1]), frozenset({"train", "test"}))
 suite = Suite.read("smoke")
 cell = Cell(suite.workload[0], 0.1, 0.8, 0)
 source = "import time\\nopen('alive', 'w')\\ntime.sleep(600)\\n"
-job = sandbox.Job({"method.py": source}, "x", [cell], suite, settings(suite, home), home)
+job = sandbox.ConfinedJob({"method.py": source}, "x", [cell], suite, settings(suite, home), home)
 with sandbox.run(job, sandbox.Limits(500)):
     pass
 """

@@ -22,11 +22,11 @@ def main(path: str, pipe: int, supervisor: int) -> None:
     seccomp.confine()
     os.chdir(job["folder"])
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-    from lthbench.submission.verification.rerun import Again
+    from lthbench.submission.verification.rerun import Rerun
 
-    again = Again.ready(job)
+    rerun = Rerun.ready(job)
     watch.watch(pipe, job["read"], job["folder"])
-    again.run()
+    rerun.run()
     watch.ended(pipe)
 
 

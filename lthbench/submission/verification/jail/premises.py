@@ -35,7 +35,7 @@ SYSTEM = ("/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linu
 
 
 @dataclass(frozen=True)
-class Job:
+class ConfinedJob:
     """Cells of a suite, to be run with a stranger's method. `order` permutes the classes of the training images.
 
     `sources` are the method's file, method.py, and the modules beside it, by name.
@@ -55,7 +55,7 @@ def user() -> int:
     return os.getuid() or NOBODY
 
 
-def prepare(job: Job, outer: Path) -> dict[str, Any]:
+def prepare(job: ConfinedJob, outer: Path) -> dict[str, Any]:
     """Fill the folder of a job. Returns what the supervisor and the jail are told. InputError where it cannot be read."""
     given, folder = outer / "given", outer / "job"
     for made in (given, folder, folder / "left"):
@@ -80,7 +80,7 @@ def prepare(job: Job, outer: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_starts(job: Job, data: Path) -> None:
+def _write_starts(job: ConfinedJob, data: Path) -> None:
     """Write the pretrained weights that the cells start with into a data folder."""
     for text, pinned in {(cell.workload.start, cell.workload.start_digest) for cell in job.cells}:
         if text:
@@ -111,7 +111,7 @@ def folders() -> set[Path]:
     return {Path(named[name]).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
-def _data(folder: Path, job: Job, name: str) -> list[Path]:
+def _data(folder: Path, job: ConfinedJob, name: str) -> list[Path]:
     """Make a data folder with the training split of a data set and one blank test image. Returns files it links to."""
     if name.startswith(PREFIX):
         raise InputError(f"{name} is a folder as it is, which is not handed to a stranger's code; pack it under a name")
@@ -152,7 +152,7 @@ def _roots(outer: Path) -> list[str]:
 
 
 def _readable(path: Path) -> bool:
-    """Whether the user that a method runs as can read a file or folder."""
+    """Say whether the user that a method runs as can read a file or folder."""
     if os.getuid():
         return os.access(path, os.R_OK)
     wanted = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
