@@ -5,7 +5,6 @@ results/<suite>/<method>.jsonl       the row's records
                 replaced/, beside/   the records that stood there before, and what others found
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
 from lthbench.runs.records.record import Record, Result
+from lthbench.runs.records.run_id import file_name
 from lthbench.runs.records.tables import tabulated
 from lthbench.runs.records.trust import Row, Verified
 from lthbench.runs.store.files import write_whole
@@ -47,11 +47,11 @@ class Destination:
 
     @property
     def file(self) -> Path:
-        return self.folder / f"{_safe(self.method)}.jsonl"
+        return self.folder / f"{file_name(self.method)}.jsonl"
 
     def aside(self, kind: str, digest: str) -> Path:
         """Return the file of records that are kept but not ranked: `replaced` or `beside`."""
-        return self.folder / kind / f"{_safe(self.method)}.{digest[:12]}.jsonl"
+        return self.folder / kind / f"{file_name(self.method)}.{digest[:12]}.jsonl"
 
 
 def publish(path: Path, leaderboard: Path, report: Report, *, replace: bool = False, beside: bool = False) -> str:
@@ -168,7 +168,7 @@ def _beside(place: Destination, rows: dict[str, Row], verified: Verified, lines:
 
 
 def _check_fits(place: Destination, records: Sequence[Record]) -> None:
-    """InputError where records are of other data than the rows that are there, or take a name that looks like theirs."""
+    """Raise InputError where records are of other data than the rows that are there, or take a name that looks like theirs."""
     others = [r.result for r in _published(place.folder) if r.result.method != place.method]
     own = Suite.read(place.suite).methods
     for r in (record.result for record in records):
@@ -238,7 +238,3 @@ def _at(table: pd.DataFrame, row: Any) -> pd.DataFrame:
 
 def _mean(row: Any) -> str:
     return f"{row['mean']:.2f} ± {row['sd']:.2f}"
-
-
-def _safe(method: str) -> str:
-    return re.sub(r"[^\w\[\]=,.+-]", "_", method)

@@ -10,7 +10,6 @@ from lthbench.errors import InputError
 from lthbench.models import INITIALISATIONS, Model
 from lthbench.submission.bundle.plain import Digest, Label, Name, Path_, Text, Whole, shown
 
-FORMAT = 1
 NAME = "manifest.json"
 SOURCE = "method.py"
 RECORDS = "records.jsonl"
@@ -69,7 +68,7 @@ class Architecture(_Strict):
 
     @property
     def written(self) -> str:
-        """The name as a suite writes it, with the width as its ending."""
+        """Return the name as a suite writes it, with the width as its ending."""
         return self.name if self.width == 1 else f"{self.name}-w{self.width:.3g}"
 
     @property
@@ -179,7 +178,7 @@ class Manifest(_Strict):
 
     @property
     def bytes(self) -> bytes:
-        """As it is written, without helpers where there are none."""
+        """Return the file as it is written, without helpers where there are none."""
         lacking = None if self.helpers else {"helpers"}
         return (self.model_dump_json(indent=1, by_alias=True, exclude=lacking) + "\n").encode()
 
@@ -195,14 +194,14 @@ def parse(content: bytes) -> Manifest:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first field that is wrong, and why."""
+    """Name the first field that is wrong, and say why."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part)[:60] for part in first["loc"]) or NAME
     return f"{NAME}: {shown(where)}: {shown(first['msg'].removeprefix('Value error, '))}"
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in plain nested values, keys too."""
+    """Yield every text in plain nested values, keys too."""
     match value:
         case str():
             yield value
