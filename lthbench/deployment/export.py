@@ -56,7 +56,7 @@ module.load_state_dict(load_file("model.safetensors"))
 
 
 def state_dict(ticket: Ticket) -> dict[str, Tensor]:
-    """Parameters and buffers, contiguous, by name."""
+    """Return parameters and buffers, contiguous, by name."""
     return {n: t.detach().clone().contiguous() for n, t in ticket.final.items()}
 
 
@@ -83,7 +83,7 @@ def load_compact(path: str | Path) -> nn.Module:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["model"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is not a dictionary
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise InputError(f"{path} is not from lthbench export --to safetensors: {error}") from None
     described: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
@@ -144,7 +144,7 @@ def _architecture(model: Model) -> dict[str, Any]:
 
 
 def _hub(ticket: Ticket, out: Path) -> None:
-    """A folder as the Hub shows it: weights, mask, configuration and a model card."""
+    """Write a folder as the Hub shows it: weights, mask, configuration and a model card."""
     masks = {name: t.to(torch.uint8) for name, t in ticket.mask.tensors.items()}
     model, about = ticket.model, ticket.about
     described = _architecture(model)

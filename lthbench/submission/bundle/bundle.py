@@ -102,7 +102,7 @@ def write(path: Path, named: Manifest, files: Mapping[str, bytes]) -> None:
 
 
 def final(model: Model, origin: dict[str, object], content: bytes, what: str) -> final_network.FinalNetwork:
-    """The final that a safetensors file holds, after a look at the names and shapes of its tensors."""
+    """Load the final network that a safetensors file holds, after a look at the names and shapes of its tensors."""
     given = tensors.header(content, what)
     wanted = _fixed_shapes(model, start=any(name.startswith("start/") for name in given) or origin["kind"] != "init")
     if missing := sorted(wanted.keys() - given.keys()):
@@ -128,7 +128,7 @@ def final(model: Model, origin: dict[str, object], content: bytes, what: str) ->
 
 
 def _fixed_shapes(model: Model, start: bool) -> dict[str, tuple[torch.dtype, tuple[int, ...] | None]]:
-    """Type and shape of every tensor of a ticket; no shape where the mask says how many values there are."""
+    """Return type and shape of every tensor of a ticket; no shape where the mask says how many values there are."""
     prunable = model.prunable_shapes
     wanted: dict[str, tuple[torch.dtype, tuple[int, ...] | None]] = {}
     for name, shape in prunable.items():
@@ -195,7 +195,7 @@ def _text(content: bytes, what: str) -> str:
 
 
 def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    """The same bytes for the same files: stored, in order of name, dated 1980."""
+    """Write a zip that has the same bytes for the same files: stored, in order of name, dated 1980."""
     part = path.with_name(f".{path.name}.part")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:

@@ -70,7 +70,7 @@ def submit(results: Path, method: str, authors: Sequence[str], paper: str, licen
 
 
 def claimed_scores(mine: Iterable[Record]) -> list[Score]:
-    """What records say of each cell."""
+    """Return what records say of each cell."""
     table = scores(tabulated(mine).scored)
     return [
         Score(

@@ -22,9 +22,9 @@ Shapes = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 
 
 def header(content: bytes, what: str) -> Shapes:
-    """What a safetensors file says it holds. BundleError unless that is what it can hold, byte for byte."""
+    """Return what a safetensors file says it holds. BundleError unless that is what it can hold, byte for byte."""
     if len(content) < 8:
-        raise BundleError(f"{what} is no safetensors file: it has {len(content)} bytes")
+        raise BundleError(f"{what} is not a safetensors file: it has {len(content)} bytes")
     (length,) = struct.unpack("<Q", content[:8])
     if length > min(HEADER, len(content) - 8):
         raise BundleError(f"{what}: a header of {length:,} bytes does not fit; at most {HEADER:,}, and into the file")
@@ -44,12 +44,12 @@ def header(content: bytes, what: str) -> Shapes:
 
 
 def loaded(content: bytes, what: str) -> dict[str, torch.Tensor]:
-    """The tensors of a file whose header was looked at."""
+    """Load the tensors of a file. BundleError where its header or its bytes are not those of a safetensors file."""
     header(content, what)
     try:
         return load(content)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise BundleError(f"{what} is no safetensors file: {shown(str(error))}") from None
+        raise BundleError(f"{what} is not a safetensors file: {shown(str(error))}") from None
 
 
 def _parsed(text: bytes, what: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _parsed(text: bytes, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{what}: its header cannot be read: {shown(str(error))}") from None
     if not isinstance(entries, dict):
-        raise BundleError(f"{what}: its header is no table")
+        raise BundleError(f"{what}: its header is not a table")
     return entries
 
 
@@ -70,14 +70,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(what: str, entry: Any) -> tuple[torch.dtype, tuple[int, ...], int, int]:
-    """Type, shape, first and last byte of one tensor."""
+    """Return type, shape, first and last byte of one tensor."""
     try:
         dtype, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
         (kind, width), numbers = DTYPES[dtype], [*shape, first, last]
     except (KeyError, TypeError, ValueError):
-        raise BundleError(f"{what} is none of {', '.join(DTYPES)} with shape and offsets") from None
+        raise BundleError(f"{what} is not one of {', '.join(DTYPES)} with shape and offsets") from None
     if len(entry) != 3 or len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**48 for n in numbers):
-        raise BundleError(f"{what} has a shape or offsets that are none")
+        raise BundleError(f"{what} has numbers that are not a shape or offsets")
     if last - first != width * prod(shape):
-        raise BundleError(f"{what}: {last - first} bytes are no {dtype} of shape {shape}")
+        raise BundleError(f"{what}: {last - first} bytes are not {dtype} of shape {shape}")
     return kind, tuple(shape), first, last

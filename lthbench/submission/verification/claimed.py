@@ -170,7 +170,7 @@ def _counts(r: Result) -> str | None:
 
 
 def _budget(suite: Suite, r: Result) -> str | None:
-    """Whether the receipts add up: the phases to no more than the budget, and the training to what the pipeline says."""
+    """Add up the receipts: the phases to no more than the budget, and the training to what the pipeline says."""
     epochs = suite.budget_epochs(r.sparsity)
     if r.charged.keys() != PHASES:
         return f"{_where(r)}: charges are counts of examples by {', '.join(sorted(PHASES))}"
@@ -197,7 +197,7 @@ def _epochs(record: Record) -> str | None:
 
 
 def _plain(r: Result) -> bool:
-    """Whether every training in the pipeline starts elsewhere, so that none can be charged once for two."""
+    """Say whether every training in the pipeline starts elsewhere, so that none can be charged once for two."""
     sources = [e for e in r.pipeline.split(" → ") if not re.match(r"(train|mask) \d", e)]
     return not r.off_budget and len(sources) == len(set(sources))
 

@@ -20,7 +20,7 @@ def taken(label: str) -> str | None:
 
 @cache
 def _reserved() -> dict[str, str]:
-    """Reserved names by what is left of them when letters that look alike are made one."""
+    """Return reserved names by what is left of them when letters that look alike are made one."""
     baselines = [m.name for m in registry.load_all().values() if m.file.parent == registry.FOLDER]
     suites = [Suite.read(name) for name in names()]
     listed = [method.partition("[")[0] for suite in suites for method in suite.methods]

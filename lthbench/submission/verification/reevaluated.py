@@ -113,7 +113,7 @@ class Measure:
         return found
 
     def same_environment(self, record: Record) -> bool:
-        """Whether the record was made in this environment, where every answer must be the same."""
+        """Say whether the record was made in this environment, where every answer must be the same."""
         return record.provenance.environment == self.environment
 
     def how(self, records: tuple[Record, ...]) -> str:
@@ -123,7 +123,7 @@ class Measure:
 
 
 def allowed(precision: str, of: int, same_environment: bool) -> int:
-    """How many of `of` answers may differ: none in one environment, at least one in another."""
+    """Return how many of `of` answers may differ: none in one environment, at least one in another."""
     return 0 if same_environment else max(1, math.ceil(TOLERANCE[precision] * of))
 
 
@@ -207,7 +207,7 @@ def _other_data(r: Result, setting: Setting) -> str | None:
 
 
 def _start(ticket: Ticket, final: final_network.FinalNetwork, setting: Setting) -> str | None:
-    """Start weights that are said to be the seed's, or the workload's start, are these bit for bit."""
+    """Compare start weights that are said to be the seed's, or the workload's start, with these bit for bit."""
     origin = ticket.origin
     if origin.kind not in ("init", "pretrained"):
         return None

@@ -32,7 +32,7 @@ class _Program(ctypes.Structure):
 
 
 def available() -> bool:
-    """Whether there is a table for this machine, and the kernel takes filters."""
+    """Say whether there is a table for this machine, and the kernel takes filters."""
     if sys.platform != "linux" or platform.machine() not in calls.MACHINES:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
