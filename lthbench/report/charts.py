@@ -29,9 +29,7 @@ def lines(
     Returns SVG text. `rules` are horizontal lines, with columns `mean` and `name`, and the columns of their panels.
     `reverse` has the large values of `x` on the left.
     """
-    check_extra()
-    import altair as alt
-
+    alt = _altair()
     from lthbench.board.charts import COLOURS
 
     names = list(order) if order else list(dict.fromkeys(rows[colour].astype(str)))
@@ -76,9 +74,7 @@ def matrix(
 
     `titles` are those of x, y and the value. Returns SVG text.
     """
-    check_extra()
-    import altair as alt
-
+    alt = _altair()
     base = alt.Chart(rows).encode(
         alt.X(f"{x}:N", title=titles[0], sort=None, axis=alt.Axis(labelAngle=0, orient="top")),
         alt.Y(f"{y}:N", title=titles[1], sort=None),
@@ -91,6 +87,13 @@ def matrix(
     text = base.mark_text(fontSize=12).encode(alt.Text(f"{value}:Q", format=".1f"), color=dark)
     chart = alt.layer(squares, text).properties(width=70 * rows[x].nunique(), height=36 * rows[y].nunique())
     return _svg(chart.facet(column=alt.Column(f"{column}:N", title=None, sort=None)) if column else chart)
+
+
+def _altair() -> Any:
+    check_extra()
+    import altair
+
+    return altair
 
 
 def _svg(chart: Any) -> str:

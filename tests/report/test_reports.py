@@ -54,7 +54,7 @@ def claim(suite: str, accuracy: Accuracy, **changes: object) -> str:
 
 def without(found: Measured, diverged: Callable[[Result], bool]) -> Measured:
     """Return what was measured where some of the runs diverged."""
-    told = {True: {"status": "diverged", "test": None, "train": None}, False: dict[str, object]()}
+    told = {True: {"status": "diverged", "test": None, "train": None}, False: {}}
     records = [
         r.model_copy(update={"result": r.result.model_copy(update=told[diverged(r.result)])}) for r in found.records
     ]
@@ -81,7 +81,7 @@ def test_what_diverged_is_a_gap_of_the_page(name: str) -> None:
 
 def test_one_seed_has_no_deviation_and_no_interval() -> None:
     found = measured("liu2021-digits", lambda m, c: 90.0, seeds=1)
-    assert summary(found.table, CELL, "test")[["sd", "low", "high"]].isna().all(axis=None)
+    assert summary(found.table, [*CELL, "label"], "test")[["sd", "low", "high"]].isna().all(axis=None)
     text, _ = written(found, paper("liu2021"), SECTIONS["liu2021"](found))
     assert "nan" not in text
     assert "±" not in text.replace("mean ± standard deviation", "")

@@ -54,7 +54,7 @@ def growth(curves: pd.DataFrame, dense: pd.DataFrame, share: float, seed: int = 
 
 def _on_grid(rows: pd.DataFrame, axes: Mapping[str, Array]) -> Array:
     """Return the accuracies as an array with these axes, NaN where there is no run."""
-    grid = pd.MultiIndex.from_product(axes.values(), names=list(axes))
+    grid = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
     found: Array = rows.set_index(list(axes))["accuracy"].reindex(grid).to_numpy(float)
     return found.reshape([len(axis) for axis in axes.values()])
 
