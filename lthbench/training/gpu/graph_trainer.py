@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from lthbench.pruning.state import State
-from lthbench.training.augment import Augmentation
 from lthbench.training.feed import Feed
+from lthbench.training.gpu.ahead import Ahead
 from lthbench.training.gpu.capture import InvalidCapture, captured, refusing_waits
 from lthbench.training.gpu.counters import Counters
 from lthbench.training.gpu.safe_view import GraphSafeView
 from lthbench.training.gpu.settings import GPU_SETTINGS
-from lthbench.training.gpu.streams import streams
+from lthbench.training.gpu.streams import streams, taken
 from lthbench.training.gpu.tables import Tables
 from lthbench.training.metering.meter import metered, unmetered
 from lthbench.training.numerics import NotDeterministic, deterministic
@@ -83,7 +83,8 @@ class GraphTrainer(Trainer):
         turn: Turn = nullcontext,
         networks: Mapping[str, nn.Module] = MappingProxyType({}),
     ):
-        self.stream = _stream(feed, feed.augmentation(trajectory.recipe))
+        self.stream = taken(feed, feed.augmentation(trajectory.recipe))
+        self._ahead = Ahead()
         self.replays: dict[int, Replay] = {}  # by batch size
         self._fixed: list[Tensor] = []  # the tensors that they read and write
         self.plain = False
@@ -127,6 +128,7 @@ class GraphTrainer(Trainer):
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         if not self.plain:
+            self._ahead.wait()
             self._load(batches)
         while batches and not self.plain:
             count = self._undisturbed(len(batches))
@@ -135,6 +137,8 @@ class GraphTrainer(Trainer):
                 batches = batches[count:]
         if batches:
             super()._train(batches)
+        elif self.stream:
+            self._ahead.queued(self.stream)
 
     def _load(self, batches: Sequence[Tensor]) -> None:
         steps = range(self.current.step, self.current.step + len(batches))
@@ -278,16 +282,6 @@ class GraphTrainer(Trainer):
         """Wait for an event, not for the stream: a neighbour's rehearsal may refuse all waits for streams."""
         if self.stream:
             self.stream.record_event(torch.cuda.Event(blocking=True)).synchronize()
-
-
-def _stream(feed: Feed, augment: Augmentation) -> torch.cuda.Stream | None:
-    """Take a stream on CUDA, which waits on the device until the data has arrived. None on other devices."""
-    if feed.device.type != "cuda":
-        return None
-    feed.load(augment)
-    stream = streams(feed.device).take()
-    stream.wait_stream(torch.cuda.current_stream(feed.device))
-    return stream
 
 
 _warning = threading.Lock()

@@ -9,6 +9,8 @@ from functools import cache
 
 import torch
 
+from lthbench.training.augment import Augmentation
+from lthbench.training.feed import Feed
 from lthbench.training.gpu.settings import STREAMS
 
 
@@ -36,6 +38,16 @@ class Streams:
 def streams(device: torch.device) -> Streams:
     """Return the streams of a device, the same ones for the whole process."""
     return _streams(torch.cuda.current_device() if device.index is None else device.index)
+
+
+def taken(feed: Feed, augment: Augmentation) -> torch.cuda.Stream | None:
+    """Take a stream on CUDA, which waits on the device until the data has arrived. None on other devices."""
+    if feed.device.type != "cuda":
+        return None
+    feed.load(augment)
+    stream = streams(feed.device).take()
+    stream.wait_stream(torch.cuda.current_stream(feed.device))
+    return stream
 
 
 @cache
