@@ -46,20 +46,30 @@ class Feed:
         return len(self.labels)
 
     @cached_property
+    def _channels(self) -> tuple[Tensor, Tensor]:
+        """The mean and deviation of each channel in the training split, on the device: made anew, it would be waited for."""
+        mean, deviation = (
+            torch.tensor(values, dtype=torch.float64, device=self.device)
+            for values in (self._manifest.mean, self._manifest.std)
+        )
+        return mean, deviation
+
+    @cached_property
     def images(self) -> Tensor:
         """Return float32 [N, C, H, W], normalised by the training split's mean and deviation of each channel."""
         raw = self._raw.images
-        layout = normalised(raw[:1], self._manifest).stride()  # of one channel, that of the raw images
+        one = torch.ones(self._manifest.shape[0], dtype=torch.float64)
+        layout = normalised(raw[:1], one, one).stride()  # of one channel, that of the raw images
         images = torch.empty_strided((len(self), *self._manifest.shape), layout, device=self.device)
         for part, there in zip(raw.split(CHUNK), images.split(CHUNK), strict=True):
-            there.copy_(normalised(part.to(self.device), self._manifest))
+            there.copy_(normalised(part.to(self.device), *self._channels))
         return images
 
     @cached_property
     def _bytes(self) -> tuple[Tensor, Tensor]:
         """The raw images uint8 [N, H, W, C] on the device, and the normalised value of each byte, float32 [256, C]."""
         each = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(256, 1, 1, self._manifest.shape[0])
-        values = normalised(each.to(self.device), self._manifest).view(256, -1)
+        values = normalised(each.to(self.device), *self._channels).view(256, -1)
         return self._raw.images.contiguous().to(self.device), values
 
     def subset(self, count: int | None, seed: int, stream: int = 0) -> Tensor:
@@ -148,7 +158,7 @@ class StreamedFeed(Feed):
         if following is not None:
             self._read[following] = self._reading(following)
         raw = read.result().to(self.device, non_blocking=True)
-        return normalised(raw, self._manifest), self.labels[index.to(self.device, non_blocking=True)]
+        return normalised(raw, *self._channels), self.labels[index.to(self.device, non_blocking=True)]
 
     def in_order(self, batch: int) -> Iterator[Tensor]:
         return (self.batch(index)[0] for index in self._expected(torch.arange(len(self)).split(batch)))
@@ -224,10 +234,9 @@ def image_memory(device: torch.device) -> int:
     return system.memory() // (os.cpu_count() or 1) // 2
 
 
-def normalised(images: Tensor, manifest: Manifest) -> Tensor:
-    """Normalise uint8 [N, H, W, C] to float32 [N, C, H, W] by the training split's mean and deviation of each channel."""
-    mean, std = (torch.tensor(v, dtype=torch.float64, device=images.device) for v in (manifest.mean, manifest.std))
-    return ((images.to(torch.float64) - mean) / std).to(torch.float32).permute(0, 3, 1, 2).contiguous()
+def normalised(images: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Normalise uint8 [N, H, W, C] to float32 [N, C, H, W] by the mean and deviation of each channel, float64 [C]."""
+    return ((images.to(torch.float64) - mean) / deviation).to(torch.float32).permute(0, 3, 1, 2).contiguous()
 
 
 def _generator(*parts: str | int) -> Generator:

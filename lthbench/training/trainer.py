@@ -227,7 +227,7 @@ class Trainer:
 
     def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         draws = self.inputs.draws(len(index), self.current.step)
-        return self._augmented(index, mapped(lambda t: t.to(self.feed.device), draws))
+        return self._augmented(index, mapped(lambda t: t.to(self.feed.device, non_blocking=True), draws))
 
     def _augmented(self, index: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return the images and labels of a step, and give the rule its draws."""

@@ -30,9 +30,11 @@ class Watch(TorchDispatchMode):
         self.sent: list[tuple[torch.dtype, int]] = []
         self.floats: dict[str, int] = {"cpu": 0, "meta": 0}  # the most in one tensor
         self.doubles = 0  # the most in one tensor, on either side
+        self.lifted = 0  # tensors that are made of Python's numbers
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = op(*args, **(kwargs or {}))
+        self.lifted += op is torch.ops.aten.lift_fresh.default
         given = [t for t in tree_leaves(args) if isinstance(t, Tensor) and t.device.type == "cpu" and t.numel() > 3]
         for made in (t for t in tree_leaves(found) if isinstance(t, Tensor)):
             if made.is_floating_point():
@@ -76,3 +78,12 @@ def test_a_streamed_batch_arrives_as_bytes(examples: Examples) -> None:
     assert images.is_meta and watch.floats == {"cpu": 0, "meta": 128 * IMAGE}
     assert (torch.uint8, 128 * IMAGE) in watch.sent
     assert {kind for kind, _ in watch.sent} == {torch.uint8, torch.int64}  # images, and the indices of labels
+
+
+def test_a_streamed_batch_makes_no_tensor_of_numbers(examples: Examples) -> None:
+    """A GPU would wait for the host at each of them."""
+    feed = StreamedFeed(examples, torch.arange(SIZE), MANIFEST, META)
+    feed.batch(torch.arange(8))
+    with Watch() as watch:
+        feed.batch(torch.arange(8, 16))
+    assert watch.lifted == 0
