@@ -82,7 +82,7 @@ def test_a_streamed_batch_arrives_as_bytes(examples: Examples) -> None:
 
 def test_a_streamed_batch_makes_no_tensor_of_numbers(examples: Examples) -> None:
     """A GPU would wait for the host at each of them."""
-    feed = StreamedFeed(examples, torch.arange(SIZE), MANIFEST, META)
+    feed = StreamedFeed(examples, torch.arange(SIZE), MANIFEST, torch.device("cpu"))
     feed.batch(torch.arange(8))
     with Watch() as watch:
         feed.batch(torch.arange(8, 16))
