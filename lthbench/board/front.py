@@ -35,7 +35,8 @@ METHODS = (
     "values. Prune-and-fine-tune is the arm of Liu et al.: the trained weights under the same mask, trained once more with the "
     "whole schedule (learning-rate rewinding to epoch 0 in Renda et al.), not fine-tuning at the last learning rate. These "
     "two and the re-initialised network spend 2T epochs. The small dense network is trained once, for T; its layers are "
-    "narrowed alike until it has as many weights."
+    "narrowed alike until it has at most as many weights, which at 95 % and more leaves 5 units or fewer in the second layer of an "
+    "MLP 300-100."
 )
 MARKS = (
     "The differences are the ticket's test accuracy minus the other's, in percentage points: the mean over the sparsities of "
@@ -114,7 +115,7 @@ def sentence(rows: list[Answer]) -> str:
     if not counted:
         return "No suite has compared tickets yet."
     return (
-        f"In the mean over sparsities, a one-shot lottery ticket is ahead of {_listed(counted)}. A setting is a workload, "
+        f"In the mean over sparsities, a one-shot lottery ticket is ahead {_listed(counted)}. A setting is a workload, "
         f"on {_listed(data)}, at a learning rate."
     )
 
@@ -123,7 +124,7 @@ def _counted(rows: list[Answer], rival: str) -> str:
     sides = [square.kind.removesuffix("-small") for row in rows if (square := row.against[rival])]
     others = [f"{said} in {sides.count(kind)}" for kind, said in OTHERS.items() if kind in sides]
     behind = f" ({', '.join(others)})" if others else ""
-    return f"{RIVALS[rival]} in {sides.count('a')} of {len(sides)} settings{behind}" if sides else ""
+    return f"of {RIVALS[rival]} in {sides.count('a')} of {len(sides)} settings{behind}" if sides else ""
 
 
 def _listed(parts: list[str]) -> str:

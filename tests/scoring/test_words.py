@@ -95,7 +95,7 @@ def test_margins_and_their_tally(case: Case, meta: Metas, cells: pd.DataFrame) -
     table = marginals(case("duel"), meta, A, B)
     words = [marginal_words(row, A, B, 0.5) for _, row in table.iterrows()]
     assert words[0] == "prune-finetune ahead by 1.0 pp (0.2 to 1.9), mean of 10 cells; lottery-ticket collapsed in 1"
-    assert words[-1] == "undecided: −2.6 pp (−9.4 to 4.1), 2 of 2 cells; lottery-ticket collapsed in 1"
+    assert words[-1] == "undecided: −2.6 pp (−9.4 to 4.1), mean of 2 cells; lottery-ticket collapsed in 1"
     assert marginal_words(changed(table.loc[0], used=0), A, B, 0.5) == "undecided: no cell to compare"
     assert outcome_counts(cells, A, B) == "lottery-ticket 1, prune-finetune 5, tie 3, undecided 1"
 
@@ -141,6 +141,6 @@ def test_ranks(case: Case, meta: Metas) -> None:
 
 
 def test_the_footer_names_the_test_images(meta: Metas) -> None:
-    assert footer(meta).startswith("5 % of such tables carry a false prize; about 5 % of the wins shown are false.")
+    assert footer(meta).startswith("At most 5 % of such tables carry a false prize, and at most 5 % of the wins shown are false.")
     assert footer(meta).endswith("Seeds vary, **the test set of 10,000 images does not**: read 'on this test set'.")
     assert "test sets of 500 and 10,000 images do not" in footer({**meta, "digits": Meta(10, 500, 1.0)})
