@@ -198,7 +198,7 @@ class TestEqualBudgets:
         text = equal.section(Measured.read(Suite.read("ma2021-digits"), folder / "ma2021-digits")).text
         assert text.count("\n| ma2021-digits-equal | 2T ") == len(Suite.read("ma2021-digits-equal").duels)
         assert re.search(
-            r"\| imp against imp-finetune +\| imp-finetune ahead by [34]\.\d pp [^|]*4 of 4 cells[^|]*\| imp-finetune 4 ",
+            r"\| imp against imp-finetune +\| imp-finetune ahead by [34]\.\d pp [^|]*mean of 4 cells[^|]*\| imp-finetune 4 ",
             text,
         )
 

@@ -141,6 +141,8 @@ def test_ranks(case: Case, meta: Metas) -> None:
 
 
 def test_the_footer_names_the_test_images(meta: Metas) -> None:
-    assert footer(meta).startswith("At most 5 % of such tables carry a false prize, and at most 5 % of the wins shown are false.")
+    assert footer(meta).startswith(
+        "At most 5 % of such tables carry a false prize, and at most 5 % of the wins shown are false."
+    )
     assert footer(meta).endswith("Seeds vary, **the test set of 10,000 images does not**: read 'on this test set'.")
     assert "test sets of 500 and 10,000 images do not" in footer({**meta, "digits": Meta(10, 500, 1.0)})

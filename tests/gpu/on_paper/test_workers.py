@@ -70,7 +70,7 @@ class Turns(FairLock):
 def test_a_new_kind_starts_beside_one_that_trains(worker: Worker) -> None:
     with worker.capacity.taken("a training that does not end", most=20 * GB) as settle:
         settle(GB)
-        assert worker.perform(training(worker, "mlp-8")).ended
+        assert worker.perform(training(worker, "mlp-8")).seen
 
 
 def test_sixteen_trainings_of_four_kinds_take_less_than_their_bounds(worker: Worker) -> None:

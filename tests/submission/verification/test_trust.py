@@ -295,7 +295,11 @@ def test_a_carried_network_wins_nothing(
     Job.make(Suite.read("smoke"), [named], data_folder, only=True, device="cpu").driver(
         tmp_path / "runs", executor="serial", start="spawn", keep="finals"
     ).run()
-    submit(tmp_path / "runs", named, ["A. Author"], "", "MIT", tmp_path / "bundle")
+    sizes = ("LITERALS", "LITERAL", "LINE", "CODE")
+    with monkeypatch.context() as lenient:  # an author's own submit may leave the check out
+        for name in sizes:
+            lenient.setattr(source_rules, name, 10**6)
+        submit(tmp_path / "runs", named, ["A. Author"], "", "MIT", tmp_path / "bundle")
     options = Options(retrain=Retrain(1, seed=3), data=data_folder)
 
     def failed() -> dict[str, str]:
@@ -303,7 +307,7 @@ def test_a_carried_network_wins_nothing(
         return {check: found for _, check, passed, found in rows if passed == "FAILED"}
 
     assert failed()["source"].startswith("method.py has a line of")
-    for name in ("LITERALS", "LITERAL", "LINE", "CODE"):
+    for name in sizes:
         monkeypatch.setattr(source_rules, name, 10**6)
     assert "has the weights of" in failed()["likeness"]
     monkeypatch.setattr(likeness, "ALIKE", 2.0)
