@@ -99,5 +99,6 @@ def _altair() -> Any:
 def _svg(chart: Any) -> str:
     import vl_convert
 
-    chart = chart.configure(font=FONT).configure_view(stroke="#dddddd").configure_legend(orient="bottom", columns=4)
+    chart = chart.configure(font=FONT).configure_view(stroke="#dddddd")
+    chart = chart.configure_legend(orient="bottom", columns=4, columnPadding=24)
     return str(vl_convert.vegalite_to_svg(chart.to_json()))
