@@ -13,7 +13,7 @@ test: .venv/installed  ## Lint, types, documents, tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile
 
 docs: .venv/installed  ## Serve the documents on this machine.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve

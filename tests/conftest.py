@@ -32,29 +32,6 @@ settings.register_profile(
 settings.load_profile("lthbench")
 
 
-HERE = Path(__file__).parent
-LONG = (
-    "gpu",
-    "runs/ray",
-    "submission/battery",
-    "test_leaderboard",
-    "board",
-    "test_suites",
-    "submission",
-    "test_system",
-)
-"""Tests that take a minute or more start first, in this order, so that no process ends alone with one."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the long tests in front where processes share them; the tests of a file stay together."""
-    if not (config.pluginmanager.hasplugin("xdist") and "PYTEST_XDIST_WORKER" in os.environ):
-        return
-    places = [item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else "" for item in items]
-    order = [next((i for i, long in enumerate(LONG) if place.startswith(long)), len(LONG)) for place in places]
-    items[:] = [item for _, item in sorted(zip(order, items, strict=True), key=lambda pair: pair[0])]
-
-
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with packed `digits`, one for all workers of a test run. Tests only read it."""
