@@ -123,8 +123,8 @@ def sentence(rows: list[Answer]) -> str:
 def _counted(rows: list[Answer], rival: str) -> str:
     sides = [square.kind.removesuffix("-small") for row in rows if (square := row.against[rival])]
     others = [f"{said} in {sides.count(kind)}" for kind, said in OTHERS.items() if kind in sides]
-    behind = f" ({', '.join(others)})" if others else ""
-    return f"of {RIVALS[rival]} in {sides.count('a')} of {len(sides)} settings{behind}" if sides else ""
+    rest = f" ({', '.join(others)})" if others else ""
+    return f"of {RIVALS[rival]} in {sides.count('a')} of {len(sides)} settings{rest}" if sides else ""
 
 
 def _listed(parts: list[str]) -> str:

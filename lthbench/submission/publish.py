@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from lthbench.board.build import build
-from lthbench.board.scores import scores
+from lthbench.board.scores import scores, with_deviation
 from lthbench.errors import InputError
 from lthbench.runs.records import record as records
 from lthbench.runs.records import trust
@@ -237,4 +237,4 @@ def _at(table: pd.DataFrame, row: Any) -> pd.DataFrame:
 
 
 def _mean(row: Any) -> str:
-    return f"{row['mean']:.2f} ± {row['sd']:.2f}"
+    return with_deviation(row["mean"], row["sd"], 2)
