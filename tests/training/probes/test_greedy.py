@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from lthbench import GreedyForward, MethodError
 from lthbench.models.mlp import MLP
-from lthbench.training.probes import Batches
+from lthbench.training.probes import Batches, greedy
 
 NEURONS, CLASSES, EXAMPLES = 7, 3, 40
 
@@ -70,6 +70,14 @@ def test_against_exhaustive_search(seed: int) -> None:
     assert (
         best_pair - 1e-5 <= more[1] <= singles[singles.index(min(singles))] + 1e-5
     )  # choosing the same one again is no worse
+
+
+@pytest.mark.parametrize("block", [1, 100, 10**6])
+def test_blocks_of_examples_give_the_same(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, losses = chosen(1, 5)
+    monkeypatch.setattr(greedy, "BLOCK", block)
+    again = chosen(1, 5)
+    assert again == (counts, pytest.approx(losses, abs=1e-5))
 
 
 @pytest.mark.parametrize("patience", [1, 4, 50])
