@@ -1,6 +1,5 @@
 """Fills the generated parts of the documents: `<!-- generated: NAME -->` becomes what NAME writes. Called by mkdocs."""
 
-import ast
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-import lthbench
+from lthbench._public import MODULES
 from lthbench.cli import main
 from lthbench.commands.printing import listing
 from lthbench.methods import registry
@@ -87,7 +86,8 @@ def commands() -> str:
 def api() -> str:
     """Return a reference of every public name, in groups."""
     groups: dict[str, list[str]] = defaultdict(list)
-    for name, module in _defined().items():
+    for name in sorted(MODULES.keys() - {"__version__"}):
+        module = MODULES[name]
         prefix = max((p for p in GROUPS if f"{module}.".startswith(f"{p}.")), key=len)
         groups[GROUPS[prefix]].append(f"### {name}\n\n::: {module}.{name}\n")
     return "\n".join(f"## {title}\n\n" + "\n".join(groups[title]) for title in dict.fromkeys(GROUPS.values()))
@@ -106,15 +106,6 @@ def _help(context: click.Context, command: click.Command) -> Iterator[str]:
         below = command.get_command(context, name)
         assert below is not None
         yield from _help(click.Context(below, parent=context, info_name=name), below)
-
-
-def _defined() -> dict[str, str]:
-    """Return the module that `lthbench.public` imports each public name from."""
-    imports = [
-        n for n in ast.walk(ast.parse((ROOT / "lthbench/public.py").read_text())) if isinstance(n, ast.ImportFrom)
-    ]
-    there = {alias.name: str(node.module) for node in imports for alias in node.names}
-    return {name: there[name] for name in lthbench.__all__ if name != "__version__"}
 
 
 def _parameters(method: registry.Method) -> str:

@@ -17,7 +17,7 @@ MOST = 14  # files in a folder
 LARGE = ("models", "templates")  # one file for each model, and the templates of the pages
 
 ORDER = (
-    ("errors", "keys", "bits", "source", "loading", "budget", "_version", "_renamed", "system"),
+    ("errors", "keys", "bits", "source", "loading", "budget", "_version", "_renamed", "_public", "system"),
     ("data", "models"),
     ("pruning",),
     ("training",),
@@ -27,7 +27,7 @@ ORDER = (
     ("scoring",),
     ("board", "bench"),
     ("report", "submission", "deployment", "results", "running"),
-    ("public", "commands"),
+    ("commands",),
     ("__init__", "cli"),
 )
 """The rooms at the top, lowest first. An arrow goes down, or to another room of its own level."""

@@ -1,6 +1,8 @@
 """Arrows point one way, folders stay small, and methods use the public names only."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,10 +104,15 @@ def test_baselines_use_public_names_and_fit_a_screen(path: Path) -> None:
 
 
 def test_public_names_exist() -> None:
-    from lthbench import public
-
     assert all(hasattr(lthbench, name) for name in lthbench.__all__)
-    assert sorted(public.__all__) == sorted(set(lthbench.__all__) - {"__version__"})
+
+
+def test_a_method_loads_only_what_it_uses() -> None:
+    """Results, tables and boards take as long to load as torch: neither a method nor a worker needs them."""
+    code = "import sys; from lthbench.methods import registry; registry.load_all(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "lthbench.methods.run" in loaded
+    assert not {"pandas", "scipy", "altair", "lthbench.board"} & set(loaded)
 
 
 def test_a_renamed_name_still_works_and_says_once_what_to_write() -> None:
