@@ -1,6 +1,6 @@
 """The compiled program: wired up by a compiler that changes no bit, and once by torch's own for a CPU."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lthbench.errors import MethodError
-from lthbench.models import FAMILIES
+from lthbench.models import FAMILIES, Model
 from lthbench.training import step as steps
 from lthbench.training.gpu.graph_trainer import GraphTrainer
 from lthbench.training.kernels import program as programs
@@ -78,13 +78,17 @@ def test_it_is_the_reference_where_the_compiler_changes_nothing(
 
 
 @pytest.mark.usefixtures("compiled")
-def test_what_is_compiled_serves_every_training_of_its_kind() -> None:
-    trained(trajectory(mlp(), seed=1))
+@pytest.mark.parametrize("train", [trained, by_graph])
+@pytest.mark.parametrize("model", [mlp(), conv("conv-norm")], ids=["mlp", "conv-norm"])
+def test_what_is_compiled_serves_every_training_of_its_kind(
+    train: Callable[[Trajectory], object], model: Model
+) -> None:
+    train(trajectory(model, seed=1))
     first = len(COUNTED)
     for seed in range(2, 5):
-        trained(trajectory(mlp(), seed=seed))
+        train(trajectory(model, seed=seed))
     with ThreadPoolExecutor(1) as other:
-        other.submit(trained, trajectory(mlp(), seed=6)).result()
+        other.submit(train, trajectory(model, seed=6)).result()
     assert len(COUNTED) == first
 
 
