@@ -46,6 +46,7 @@ class Analysis:
     _cells: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
     _duels: dict[tuple[str, str], Duel] = field(default_factory=dict, repr=False, compare=False)
     _verdicts: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    _marginals: dict[tuple[str, str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -163,13 +164,18 @@ class Analysis:
 
     def marginal(self, a: str, b: str, workload: str, rate: float) -> pd.Series | None:
         """Return the row of `duel.marginals` for one workload and learning rate; None where the two share no cell there."""
+        if (a, b, workload) not in self._marginals:
+            self._marginals[a, b, workload] = self._by_rate(a, b, workload)
+        table = self._marginals[a, b, workload]
+        found = table[table["group"] == f"learning_rate {rate}"]
+        return None if found.empty else found.iloc[0]
+
+    def _by_rate(self, a: str, b: str, workload: str) -> pd.DataFrame:
         runs = self._beside(a, b)
         runs = runs[runs["workload"] == workload][STATISTICS].join(self.results.images.set_index("run"))
         if not {a, b} <= set(runs["method"]):
-            return None
-        table = duel.marginals(runs, self.meta, a, b, thresholds=self.thresholds())
-        found = table[table["group"] == f"learning_rate {rate}"]
-        return None if found.empty else found.iloc[0]
+            return pd.DataFrame(columns=duel.MARGINAL_COLUMNS)
+        return duel.marginals(runs, self.meta, a, b, thresholds=self.thresholds(), factors=["learning_rate"])
 
     @property
     def tolerance(self) -> float:

@@ -9,7 +9,7 @@ Marginal: workload w with C cells has m_w = mean of the cells' differences and, 
 Cells share their seeds, so a marginal mean counts seeds and never treats cells as replicates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,7 @@ CELL_COLUMNS += ["se", "df", "prior_df", "variance", "variance_moderated", "log_
 CELL_COLUMNS += ["outcome", "small", "note", "seeds_needed", "detectable", *IMAGE_COLUMNS]
 MARGINAL_COLUMNS = ["group", "cells", "used", "difference", "low", "high", "se", "df", "p", "p_adjusted", "p_tie"]
 MARGINAL_COLUMNS += ["p_tie_adjusted", "outcome", "small", "collapsed_a", "collapsed_b", *IMAGE_COLUMNS]
+FACTORS = ("overall", *CELL)
 
 
 def duel(
@@ -93,9 +94,10 @@ def marginals(
     *,
     dense: str = "dense",
     thresholds: Thresholds | None = None,
+    factors: Sequence[str] = FACTORS,
 ) -> pd.DataFrame:
     """Compare two methods overall and by workload, learning rate and sparsity: one row for each level, with
-    `MARGINAL_COLUMNS`.
+    `MARGINAL_COLUMNS`. The levels of a factor are one family.
 
     `group` is "overall" or such as "sparsity 0.9"; `used` of its `cells` carry the number: those where no side collapsed in every run,
     with two or more clean pairs. `collapsed_*` count over all its cells.
@@ -106,8 +108,7 @@ def marginals(
         tolerance=lambda c: _tolerances(c, meta), n_test=pairs.n_test
     )
     families = [
-        _levels(cells.assign(overall=""), pairs.differences, right, factor, a, b, thresholds)
-        for factor in ("overall", *CELL)
+        _levels(cells.assign(overall=""), pairs.differences, right, factor, a, b, thresholds) for factor in factors
     ]
     return pd.concat(families, ignore_index=True)[MARGINAL_COLUMNS]
 
@@ -121,8 +122,8 @@ def overall(
     dense: str = "dense",
     thresholds: Thresholds | None = None,
 ) -> pd.Series:
-    """Return the first row of `marginals`. Its numbers are NaN if a and b share no cell."""
-    table = marginals(records, meta, a, b, dense=dense, thresholds=thresholds)
+    """Return the row "overall" of `marginals`. Its numbers are NaN if a and b share no cell."""
+    table = marginals(records, meta, a, b, dense=dense, thresholds=thresholds, factors=["overall"])
     return table.iloc[0] if len(table) else pd.Series(np.nan, index=MARGINAL_COLUMNS)
 
 
