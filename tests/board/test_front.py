@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,24 @@ def test_a_row_says_what_the_page_of_its_board_says(digits: Analysis) -> None:
                 assert sum(int(counts.get(s, 0)) for s in symbols) == sum((cells["outcome"] == outcome) & decided)
             side = {"lottery-ticket": "▲△", rival: "▼▽", "tie": "=", "undecided": "?"}[expected["outcome"]]
             assert square.symbol in side
+
+
+def test_every_workload_has_rows_of_its_own(digits: Analysis) -> None:
+    """A second workload on which ticket and prune-and-fine-tune change places."""
+    first = digits.suite.workload[0]
+    second = first.model_copy(update={"model": "mlp-100"})
+    runs = digits.results.runs
+    places = {"lottery-ticket": "prune-finetune", "prune-finetune": "lottery-ticket"}
+    moved = runs.assign(workload=second.name, method=runs["method"].replace(places))
+    both = replace(digits.results, runs=pd.concat([runs, moved]), images=digits.results.images[:0])
+    suite = digits.suite.model_copy(update={"workload": (first, second)})
+    squares = {
+        (row.workload, row.learning_rate): row.against["prune-finetune"]
+        for row in front.answers({"two": Analysis(suite, both)})
+    }
+    for rate in suite.learning_rates:
+        numbers = [s.number.replace("−", "-") for w in (first, second) if (s := squares[w.name, rate])]
+        assert float(numbers[0]) == -float(numbers[1]) != 0
 
 
 @pytest.mark.parametrize("suite", ["digits", "mnist", "cifar10-jpeg-cpu", "vit-digits"])
