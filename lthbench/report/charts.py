@@ -8,6 +8,9 @@ import pandas as pd
 from lthbench.board.export.figures import check_extra
 
 FONT = "Roboto, sans-serif"
+PADDING = {"left": 5, "top": 5, "right": 30, "bottom": 5}  # another font than Roboto may be wider
+LETTER = 7  # pixels of a label
+FEW = 8  # values of an axis that each have a tick
 
 
 def lines(
@@ -41,7 +44,10 @@ def lines(
     if rules is not None:
         data = pd.concat([data, rules.assign(series=rules["name"])], ignore_index=True)
     where = alt.X(
-        f"{x}:Q", title=titles[0], scale=alt.Scale(type=scale, reverse=reverse, zero=False, nice=False, padding=8)
+        f"{x}:Q",
+        title=titles[0],
+        scale=alt.Scale(type=scale, reverse=reverse, zero=False, nice=False, padding=8),
+        axis=_ticks(rows[x]) if scale == "log" else alt.Undefined,
     )
     value = alt.Y(f"{y}:Q", title=titles[1], scale=alt.Scale(zero=False))
     base = alt.Chart(data[[*panels, x, y, "low", "high", "series"]])
@@ -60,11 +66,21 @@ def lines(
         heads = {"title": None}
         facets: dict[str, Any] = {}
         if column:
-            facets["column"] = alt.Column(f"{column}:N", sort=None, **heads)
+            facets["column"] = alt.Column(f"{column}:N", sort=_as_they_come(rows[column]), **heads)
         if row:
-            facets["row"] = alt.Row(f"{row}:N", sort=None, **heads)
+            facets["row"] = alt.Row(f"{row}:N", sort=_as_they_come(rows[row]), **heads)
         chart = chart.facet(**facets)
-    return _svg(chart)
+    return _svg(chart, legend=4 if column and rows[column].nunique() > 1 else 2)
+
+
+def _ticks(values: pd.Series) -> Any:
+    """Return an axis with ticks at the values, where these are few."""
+    alt, few = _altair(), sorted(values.dropna().unique().tolist())
+    return alt.Axis(values=few if len(few) <= FEW else alt.Undefined, format=",.3~r", labelSeparation=4)
+
+
+def _as_they_come(names: pd.Series) -> list[str]:
+    return list(dict.fromkeys(names.astype(str)))
 
 
 def matrix(
@@ -77,7 +93,7 @@ def matrix(
     alt = _altair()
     base = alt.Chart(rows).encode(
         alt.X(f"{x}:N", title=titles[0], sort=None, axis=alt.Axis(labelAngle=0, orient="top")),
-        alt.Y(f"{y}:N", title=titles[1], sort=None),
+        alt.Y(f"{y}:N", title=titles[1], sort=None, axis=alt.Axis(titlePadding=24)),
     )
     middle = float(rows[value].median())
     squares = base.mark_rect().encode(
@@ -85,7 +101,8 @@ def matrix(
     )
     dark = alt.condition(f"datum['{value}'] > {middle}", alt.value("white"), alt.value("black"))
     text = base.mark_text(fontSize=12).encode(alt.Text(f"{value}:Q", format=".1f"), color=dark)
-    chart = alt.layer(squares, text).properties(width=70 * rows[x].nunique(), height=36 * rows[y].nunique())
+    across = max(70, LETTER * rows[x].astype(str).str.len().max())
+    chart = alt.layer(squares, text).properties(width=across * rows[x].nunique(), height=36 * rows[y].nunique())
     return _svg(chart.facet(column=alt.Column(f"{column}:N", title=None, sort=None)) if column else chart)
 
 
@@ -96,9 +113,10 @@ def _altair() -> Any:
     return altair
 
 
-def _svg(chart: Any) -> str:
+def _svg(chart: Any, legend: int = 4) -> str:
+    """Return a chart as SVG text, with `legend` columns in its legend."""
     import vl_convert
 
-    chart = chart.configure(font=FONT).configure_view(stroke="#dddddd")
-    chart = chart.configure_legend(orient="bottom", columns=4, columnPadding=24)
+    chart = chart.configure(font=FONT, padding=PADDING).configure_view(stroke="#dddddd")
+    chart = chart.configure_legend(orient="bottom", columns=legend, columnPadding=24, labelLimit=0)
     return str(vl_convert.vegalite_to_svg(chart.to_json()))

@@ -100,7 +100,7 @@ def constructions(measured: Measured) -> Section:
     shown = shown.assign(inverse=1 / shown["error"], low=shown["mean"], high=shown["mean"])
     image = charts.lines(
         shown, "inverse", "mean", "construction", column="workload", scale="log", order=list(CONSTRUCTIONS.values()),
-        titles=("1/ε, ε the error that 99 % of the weights stay below", "random products per weight"),
+        titles=("1/ε, met by 99 % of the weights", "random products per weight"),
     )  # fmt: skip
     headers = [
         "workload",

@@ -97,6 +97,7 @@ def curves(measured: Measured, when: str) -> Section:
     dense = summary(measured.rows("dense-few"), ["examples"], "test")
     table = wide(found, ["sparsity", "examples", "how"], "pretrain")
     shown = found.assign(panel=_panel(found), removed=_removed(found), steps=found["pretrain"].clip(lower=1))
+    shown[["low", "high"]] = shown[["low", "high"]].clip(0, 100)
     panels = shown[["panel", "removed", "examples"]].drop_duplicates().merge(dense[["examples", "mean"]], on="examples")
     image = charts.lines(
         shown, "steps", "mean", "how", column="panel", row="removed", scale="log", order=list(HOW.values()),
