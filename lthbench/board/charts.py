@@ -13,6 +13,8 @@ from lthbench.scoring.ranking import group_letter
 COLOURS = ["#4269d0", "#e08a00", "#e4572e", "#2a9d8f", "#9a5fe0", "#d6477f", "#5b8c2a", "#8a6d4b", "#7d8597", "#3aa6d0"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
 ERRORS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 40, 50, 70, 90]
+LEGEND = 760  # pixels of the width of a legend
+LETTER = 7  # pixels of a letter in it
 KINDS = {"a": "#a9bdf2", "a-small": "#e3eafc", "b": "#fbc878", "b-small": "#fdecd0", "tie": "#cfeedd"}
 KINDS |= {"undecided": "#e6e6e6", "collapsed": "#cfcfcf", "pending": "#f2f2f2"}
 
@@ -46,6 +48,12 @@ def _by_method(methods: list[str], legend: alt.Legend | None) -> tuple[alt.Color
     return alt.Color("method:N", scale=colours, legend=legend), alt.Shape("method:N", scale=marks, legend=legend)
 
 
+def _legend(names: list[str], **marks: Any) -> alt.Legend:
+    """Return a legend above a chart, with as many columns of these names as fit. `marks` are the style of its symbols."""
+    columns = max(1, LEGEND // (LETTER * max(map(len, names)) + 48))
+    return alt.Legend(title=None, orient="top", columns=columns, columnPadding=24, labelLimit=0, symbolLimit=0, **marks)
+
+
 def _tips(*own: alt.Tooltip) -> list[alt.Tooltip]:
     """Return the notes of a point: method and sparsity, `own`, and the accuracy with its interval."""
     named = [alt.Tooltip("method:N"), alt.Tooltip("removed:Q", title="sparsity, %"), *own]
@@ -73,8 +81,7 @@ def accuracy(methods: list[str], rows: pd.DataFrame | None = None) -> Any:
     `rows` of `accuracy_rows` are those of one workload and learning rate. Without them the data are named `scores`, for
     a page to fill, and the page has a legend of its own.
     """
-    spaced = alt.Legend(title=None, symbolSize=90, orient="top", columns=6, columnPadding=24, symbolLimit=0)
-    colour, shape = _by_method(methods, None if rows is None else spaced)
+    colour, shape = _by_method(methods, None if rows is None else _legend(methods, symbolSize=90))
     _, y = _by_error()
     x = alt.X("removed:O", title="sparsity, % removed", axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.45))
     base = alt.Chart(alt.NamedData("scores") if rows is None else rows)
@@ -163,9 +170,10 @@ def curves(rows: pd.DataFrame) -> Any:
     """
     least = 1e-4  # below any loss that matters, because the axis is logarithmic
     rows = rows.assign(**{name: rows[name].clip(lower=least) for name in ("mean", "min", "max")})
-    legend = alt.Legend(title=None, orient="top", columns=4, symbolLimit=0, labelLimit=260, symbolOpacity=1)
+    methods = list(dict.fromkeys(rows["method"]))
+    legend = _legend(methods, symbolOpacity=1)
     y = alt.Y("mean:Q", title="loss, nats", scale=alt.Scale(type="log", nice=False))
-    colour = alt.Color("method:N", legend=legend, scale=alt.Scale(range=COLOURS))
+    colour, _ = _by_method(methods, legend)
     dash = alt.StrokeDash("part:N", legend=legend, sort=["training", "held-out"])
     tip = [alt.Tooltip("method:N"), alt.Tooltip("part:N"), alt.Tooltip("step:Q"), alt.Tooltip("count:Q", title="seeds")]
     tip += [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("mean", "min", "max")]

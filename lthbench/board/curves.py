@@ -25,7 +25,12 @@ def curve_rows(analysis: Analysis) -> pd.DataFrame:
     sparse = sorted(set(curves["sparsity"]) - {0.0})
     curves = curves[(curves["track"] == "dense") | curves["sparsity"].isin(sparse[len(sparse) // 2 :][:1])]
     lines = [_line(curves, column, part) for column, part in LOSSES.items() if curves[column].notna().any()]
-    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=COLUMNS)
+    return _in_order(pd.concat(lines), analysis.methods) if lines else pd.DataFrame(columns=COLUMNS)
+
+
+def _in_order(rows: pd.DataFrame, methods: list[str]) -> pd.DataFrame:
+    """Return the rows with methods as a page lists them."""
+    return rows.sort_values("method", key=lambda names: names.map(methods.index), kind="stable", ignore_index=True)
 
 
 def _shown(analysis: Analysis) -> set[str]:

@@ -5,10 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from lthbench.board.export.figures import check_extra
+from lthbench.board.export.figures import PADDING, check_extra
 
 FONT = "Roboto, sans-serif"
-PADDING = {"left": 5, "top": 5, "right": 30, "bottom": 5}  # another font than Roboto may be wider
 LETTER = 7  # pixels of a label
 FEW = 8  # values of an axis that each have a tick
 

@@ -1,5 +1,6 @@
 """Learning curves on the board: tickets, controls and dense networks with bands over the seeds, thinned for the page."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +68,18 @@ def test_the_chart_has_a_line_and_a_band_for_every_method(rows: pd.DataFrame) ->
     svg = drawn(charts.curve_panels(rows), "svg").decode()
     assert all(name in svg for name in ("lottery-ticket", "random-reinit", "dense", "held-out", "90 % removed"))
     assert svg.count("mark-area") >= 1 and svg.count("mark-line") >= 1
+
+
+def test_methods_stand_and_are_coloured_as_on_the_rest_of_the_page() -> None:
+    """The suite's order is by number of examples, which is not that of the alphabet."""
+    suite = Suite.read("wolfe2021-mnist")
+    names = [f"dense-few[examples={few}]" for few in (1000, 3000, 10000, 30000)]
+    made = [one(name, seed, 0.0, 1.0, track="dense", control_of=None) for name in reversed(names) for seed in range(2)]
+    analysis = Analysis(suite, tabulated(made))
+    rows = curve_rows(analysis)
+    assert list(dict.fromkeys(rows["method"])) == names == analysis.methods
+    svg = drawn(charts.curve_panels(rows), "svg").decode()
+    assert re.findall(r"<text[^>]*>(dense-few[^<]*)</text>", svg) == names
 
 
 def test_records_without_curves_have_no_rows() -> None:

@@ -15,6 +15,7 @@ from lthbench.runs.store.files import write_whole
 KINDS = ("svg", "pdf", "png")
 SCALE = 3.0  # pixels of a PNG for each point of the chart: 216 to the inch
 FONT = "Roboto, Helvetica, Arial, sans-serif"
+PADDING = {"left": 5, "top": 5, "right": 30, "bottom": 5}  # another font may be wider
 
 
 def check_extra() -> None:
@@ -55,7 +56,7 @@ def drawn(chart: Any, kind: str) -> bytes:
     """Return an Altair chart as the content of a file of one of KINDS, black on white."""
     import vl_convert
 
-    chart = chart.configure(font=FONT, background="white").configure_view(stroke=None)
+    chart = chart.configure(font=FONT, background="white", padding=PADDING).configure_view(stroke=None)
     chart = chart.configure_axis(grid=True, gridColor="#eeeeee", labelFontSize=12, titleFontSize=12)
     spec: str = chart.configure_legend(labelFontSize=12).to_json()
     if kind == "png":
