@@ -332,6 +332,7 @@ SAME = {
     "a default written out": ("epochs = 4", 'epochs = 4\nschedule = "step"'),
     "the default optimizer written out": ("epochs = 4", 'epochs = 4\noptimizer = "sgd"'),
     "another default written out": ("seeds = 2", 'seeds = 2\nallocation = "global"'),
+    "the gap that a verdict asks for": ('model = "mlp-32"', 'model = "mlp-32"\nclear_gap = 0.2'),
     "a comment": ("seeds = 2", "seeds = 2  # not many"),
 }
 OTHER = {

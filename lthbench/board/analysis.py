@@ -1,6 +1,6 @@
 """The analysis of a suite's results: the tables behind a board, all computed from the records alone."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -57,10 +57,13 @@ class Analysis:
     def meta(self) -> dict[str, Meta]:
         own = self._meta_of(self._beside())
         rows = own.combine_first(self._meta_of(self.frame))  # where the suite's own methods have no runs
-        return {
-            str(w): Meta(int(r["classes"]), int(r["n_test"]), float(r["tolerance"]), float(r["chance"]))
-            for w, r in rows.iterrows()
-        }
+        return {str(name): self._meta_in(str(name), row) for name, row in rows.iterrows()}
+
+    def _meta_in(self, workload: str, row: pd.Series) -> Meta:
+        """Return what the records say of a workload, and its clear gap, which only the suite says."""
+        known = Meta(int(row["classes"]), int(row["n_test"]), float(row["tolerance"]), float(row["chance"]))
+        gaps = {own.name: own.clear_gap for own in self.suite.workload}
+        return replace(known, clear_gap=gaps.get(workload, known.clear_gap))
 
     @staticmethod
     def _meta_of(frame: pd.DataFrame) -> pd.DataFrame:

@@ -119,7 +119,7 @@ def _verdict_square(analysis: Analysis, row: Any) -> Square:
     kinds = {JACKPOT: "jackpot", SECONDARY: "secondary", NEITHER: "neither", "pending": "pending"}
     kind = "trivial" if row["failed"] == "1" else kinds.get(row["verdict"], "open")
     seeds = f"{row['seeds_needed']:.0f}" if math.isfinite(row["seeds_needed"]) else ">100"
-    said = words.verdict_words(row, analysis.meta[row["workload"]].tolerance, analysis.ticket_thresholds)
+    said = words.verdict_words(row, analysis.meta[row["workload"]], analysis.ticket_thresholds)
     number = seeds if kind == "open" and not math.isnan(row["seeds_needed"]) else ""
     return Square(kind, VERDICT_SYMBOLS[kind], number, f"{said}. By point estimates: {row['paper_rule']}.")
 

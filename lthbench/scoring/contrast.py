@@ -32,9 +32,9 @@ BOTH, SEPARATED = "both collapsed", "separated"
 
 @dataclass(frozen=True)
 class Meta:
-    """The scale of a workload's numbers: its classes, its test images, and the tolerance in pp.
+    """The scale of a workload's numbers: its classes, its test images, the tolerance and the clear gap in pp.
 
-    Two accuracies within the tolerance count as similar.
+    Two accuracies within the tolerance count as similar, and one above another by more than the clear gap as clearly better.
     `majority`: accuracy in pp of always naming the largest class; None for 100 / classes.
     """
 
@@ -42,6 +42,7 @@ class Meta:
     n_test: int
     tolerance: float
     majority: float | None = None
+    clear_gap: float = 0.5
 
     @property
     def chance(self) -> float:
@@ -60,7 +61,6 @@ class Thresholds:
     """
 
     alpha: float = ALPHA
-    clear: float = 0.5  # pp above a control that count as a clear gap
     nontrivial_sparsity: float = 0.6
     prior_df_cap: float = 4.0
     min_pool: int = 8  # contrasts; a smaller pool borrows no variance

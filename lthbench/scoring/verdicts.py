@@ -88,10 +88,7 @@ def verdicts(
     controls = {"dense": dense, "reinit": reinit, "small": small}
     cells, contrasts = _contrasts(table, meta, ticket, controls, thresholds)
     nontrivial = (cells["sparsity"] >= thresholds.nontrivial_sparsity).to_numpy() & sufficient
-    readings = [
-        _read(cells, nontrivial, _parts(contrasts, reading, meta, thresholds), reading, thresholds)
-        for reading in READINGS
-    ]
+    readings = [_read(cells, nontrivial, _parts(contrasts, reading, meta), reading, thresholds) for reading in READINGS]
     return pd.concat(readings, ignore_index=True)[VERDICT_COLUMNS]
 
 
@@ -125,7 +122,7 @@ def _contrasts(
     return cells, borrowed(pd.concat(against, ignore_index=True), thresholds)
 
 
-def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], thresholds: Thresholds) -> pd.DataFrame:
+def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta]) -> pd.DataFrame:
     """Return the contrasts that each condition asks about, with `margin` (pp), p_show and p_refute, and their `count`."""
     kind, here = contrasts["kind"], contrasts["rate"] == contrasts["learning_rate"]
     read = here | (reading == "any")
@@ -133,8 +130,10 @@ def _parts(contrasts: pd.DataFrame, reading: str, meta: Mapping[str, Meta], thre
     parts = pd.concat(
         [contrasts[rows].assign(condition=condition) for condition, rows in asked.items()], ignore_index=True
     )
-    delta = np.array([meta[workload].tolerance for workload in parts["workload"]], dtype=float)
-    parts["margin"] = np.where(parts["condition"] <= 3, thresholds.clear, -delta)
+    gamma, delta = (
+        np.array([(meta[w].clear_gap, meta[w].tolerance) for w in parts["workload"]], dtype=float).reshape(-1, 2).T
+    )
+    parts["margin"] = np.where(parts["condition"] <= 3, gamma, -delta)
     count = parts.groupby(["cell", "condition"])["kind"].transform("size")
     # On the grid of counts a mean can equal its margin. Rounding keeps the tenth decimal from deciding the side.
     gap = (parts["difference"] - parts["margin"]).round(9)

@@ -72,16 +72,14 @@ def outcome_counts(cells: pd.DataFrame, a: str, b: str) -> str:
     )
 
 
-def verdict_words(row: pd.Series, tolerance: float, thresholds: Thresholds | None = None) -> str:
-    """Describe a row of `verdicts`, with the tolerance of its workload in pp."""
+def verdict_words(row: pd.Series, meta: Meta, thresholds: Thresholds | None = None) -> str:
+    """Describe a row of `verdicts`, with tolerance and clear gap of its workload."""
     thresholds = thresholds or Thresholds()
     if row["verdict"] == JACKPOT:
-        above = f"more than {thresholds.clear:g} pp above re-initialised and small dense"
-        return f"{JACKPOT}: as good as the best dense network (within {tolerance:g} pp), {above}"
+        above = f"more than {meta.clear_gap:g} pp above re-initialised and small dense"
+        return f"{JACKPOT}: as good as the best dense network (within {meta.tolerance:g} pp), {above}"
     if row["verdict"] == SECONDARY:
-        return (
-            f"{SECONDARY}: as good as dense at this learning rate, below the best dense by more than {tolerance:g} pp"
-        )
+        return f"{SECONDARY}: as good as dense at this learning rate, below the best dense by more than {meta.tolerance:g} pp"
     if row["verdict"] == NEITHER:
         return f"{NEITHER}: {_failure(row, thresholds)}"
     return PENDING if row["verdict"] == "pending" else f"{row['verdict']}: {_gaps_in_evidence(row, thresholds)}"

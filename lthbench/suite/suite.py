@@ -187,7 +187,7 @@ class Suite(Frozen):
     def hash(self) -> str:
         """Return a key of everything that a result may depend on. A missing key gives the same hash as its default."""
         shown: Any = dict.fromkeys(("about", "group", "methods", "control_sparsities", "duels", "tickets"), True)
-        shown |= {"recipe": {"lr"}}
+        shown |= {"recipe": {"lr"}, "workload": {"__all__": {"clear_gap"}}}
         return keys.key("suite", self.model_dump(mode="json", exclude_defaults=True, exclude=shown))
 
     @property

@@ -34,7 +34,8 @@ class Workload(Frozen):
 
     `prunable` is the name of a set ("all", "ma2021", …), which classifies every parameter, or a list of patterns; then
     `dense` lists the patterns of the other parameters. `stem` is "cifar" or "tiny-imagenet" for ImageNet models on small
-    images. `tolerance` is in percentage points of test accuracy. `sufficient` says that the recipe trains the dense
+    images. `tolerance` and `clear_gap`, by which a verdict's ticket must beat its controls, are in percentage points of test
+    accuracy. `sufficient` says that the recipe trains the dense
     network well. `model` may be FILE.py:NAME, and `start` the file of pretrained weights, both beside the suite; or `start`
     is "timm:NAME.TAG". Their digests are noted when the suite is read; a suite that says one is refused with another file.
     """
@@ -45,6 +46,7 @@ class Workload(Frozen):
     prunable: str | tuple[str, ...] = ("*.weight",)
     dense: tuple[str, ...] = ("*.bias",)
     tolerance: float = Field(0.5, gt=0)
+    clear_gap: float = Field(0.5, gt=0)
     sufficient: bool = True
     stem: Annotated[str, one_of("stem", ("", *STEMS))] = ""
     start: str = ""

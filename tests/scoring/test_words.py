@@ -23,6 +23,7 @@ from lthbench.scoring.words import (
 Case = Callable[[str], pd.DataFrame]
 Metas = dict[str, Meta]
 A, B = "lottery-ticket", "prune-finetune"
+META = Meta(classes=10, n_test=10000, tolerance=0.5)
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_margins_and_their_tally(case: Case, meta: Metas, cells: pd.DataFrame) -
 
 def test_verdicts(case: Case, meta: Metas) -> None:
     table = verdicts(case("verdict"), meta, "ticket", reinit="reinit", small="small")
-    words = [verdict_words(row, 0.5) for _, row in table[table["reading"] == "same"].iterrows()]
+    words = [verdict_words(row, META) for _, row in table[table["reading"] == "same"].iterrows()]
     dense = "dense at this learning rate is"
     assert words == [
         "neither: sparsity 0.5 is trivial",
@@ -116,14 +117,14 @@ def test_verdicts(case: Case, meta: Metas) -> None:
     ]
     row = table.iloc[-1]
     assert (
-        verdict_words(changed(row, failed="3"), 0.5) == "neither: condition 3 fails (re-initialised is 0.04 pp below)"
+        verdict_words(changed(row, failed="3"), META) == "neither: condition 3 fails (re-initialised is 0.04 pp below)"
     )
-    assert verdict_words(changed(row, failed="1"), 0.5) == "neither: the recipe is not marked sufficient"
-    assert verdict_words(changed(row, verdict="not enough evidence", n=2), 0.5).endswith(
+    assert verdict_words(changed(row, failed="1"), META) == "neither: the recipe is not marked sufficient"
+    assert verdict_words(changed(row, verdict="not enough evidence", n=2), META).endswith(
         "2 of the 3 seeds that every comparison needs"
     )
     assert (
-        verdict_words(changed(row, verdict="pending"), 0.5, Thresholds(alpha=0))
+        verdict_words(changed(row, verdict="pending"), META, Thresholds(alpha=0))
         == "pending: between two declared looks"
     )
 

@@ -41,8 +41,7 @@ def verdicts_of(measured: Measured) -> pd.DataFrame:
             **controls,
         )
         said = [
-            words.verdict_words(row, measured.analysis.meta[row["workload"]].tolerance, thresholds)
-            for _, row in found.iterrows()
+            words.verdict_words(row, measured.analysis.meta[row["workload"]], thresholds) for _, row in found.iterrows()
         ]
         parts.append(found.assign(mask=MASKS[ticket["method"]], pretrain_lr=ticket["pretrain_lr"], said=said))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
