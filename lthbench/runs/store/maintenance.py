@@ -64,7 +64,10 @@ def stores(run: Path) -> list[Store]:
 
 
 def verify(folder: Path) -> tuple[int, list[Path]]:
-    """Check every entry against its digest. Returns the number of whole entries, and the damaged ones, now set aside."""
+    """Check every entry against its digest. Returns the number of whole entries, and the damaged ones, now set aside.
+
+    Entries that a driver drops meanwhile are neither.
+    """
     whole, damaged = 0, []
     for run in run_folders(folder):
         for store in stores(run):
@@ -73,7 +76,7 @@ def verify(folder: Path) -> tuple[int, list[Path]]:
                     store.read(path.parent.name, path.stem)
                     whole += 1
                 except MissingEntry:
-                    damaged.append(path)
+                    damaged += [path] if path.with_suffix(".damaged").exists() else []
     return whole, damaged
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from click.testing import CliRunner
 
 from lthbench.cli import main
 from lthbench.data import DataHome
+from lthbench.runs.store import maintenance
 from lthbench.runs.store.locks import FOLDER, FileLocks
 from lthbench.runs.store.maintenance import clean, merge, move, sizes, verify
+from lthbench.runs.store.store import Store
 from tests.processes import forked, until
 from tests.runs.helpers import METHODS, ONE, Outcome, drive, store_in
 
@@ -52,6 +55,19 @@ def test_a_flipped_bit_is_found_and_set_aside(done: Outcome) -> None:
     path.write_bytes(content)
     assert verify(done.out) == (whole - 1, [path])
     assert not path.exists()
+    assert verify(done.out) == (whole - 1, [])
+
+
+def test_an_entry_that_a_driver_drops_meanwhile_is_not_damaged(done: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = verify(done.out)
+    listed = maintenance._entries
+
+    def dropping(store: Store) -> Iterator[Path]:
+        paths = list(listed(store))
+        paths[0].unlink()
+        return iter(paths)
+
+    monkeypatch.setattr(maintenance, "_entries", dropping)
     assert verify(done.out) == (whole - 1, [])
 
 
