@@ -253,7 +253,7 @@ class Session:
         if before is not None:
             raise MethodError(
                 f"the method is not deterministic: operation {index + 1} was {before} when the same source ran before, "
-                f"and is {kind} {key} now; draw from run.generator(…) only"
+                f"and is {kind} {key} now; draw from run.generator(…) only, or take another --out if lthbench has changed"
             )
         steps = self.planned.steps
         return steps[index].trajectory if index < len(steps) and steps[index].kind == kind else ""
