@@ -108,7 +108,7 @@ def test_public_names_exist() -> None:
 
 
 def test_a_method_loads_only_what_it_uses() -> None:
-    """Results, tables and boards take as long to load as torch: neither a method nor a worker needs them."""
+    """Results, tables and boards take nearly as long to load as torch, and a method needs none of them."""
     code = "import sys; from lthbench.methods import registry; registry.load_all(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "lthbench.methods.run" in loaded
